@@ -1,0 +1,1 @@
+"""Benchmarks: what one operation costs in CPU time, here and in the peers."""

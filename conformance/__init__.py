@@ -1,0 +1,1 @@
+"""Runs the Autobahn testsuite, an independent judge of RFC 6455 and RFC 7692."""

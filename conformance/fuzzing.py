@@ -1,0 +1,133 @@
+"""Starts ``wstest`` and the testees, and joins them over loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from .environment import ROOT
+
+START_TIMEOUT = 60  # seconds; Twisted starts slowly on a busy machine
+
+
+class Broken(Exception):
+    """A process of the run did not do its part; the text says which and how."""
+
+
+def implementation(agent: str) -> str:
+    """Return the value of ``FULLDUPLEX_IMPL`` for an agent's name."""
+    return agent.rpartition("-")[2]
+
+
+def test_client(wstest: Path, agent: str, cases: list[str], outdir: Path) -> int:
+    """
+    Drive our client through a fuzzing server; return the number of cases.
+
+    Each agent has a fuzzing server of its own: it is the slower side, and two of
+    them use two processors.
+    """
+    with _fuzzing_server(wstest, cases, outdir) as url:
+        return drive_client(url, agent)
+
+
+def drive_client(url: str, agent: str) -> int:
+    """Drive our client through the fuzzing server that listens at ``url``."""
+    with _testee(agent, "client", url, agent) as testee:
+        output, _ = testee.communicate()
+    if testee.returncode:
+        raise Broken(f"{agent}: the testee ended with status {testee.returncode}")
+    return int(output)
+
+
+def test_server(wstest: Path, agent: str, cases: list[str], outdir: Path) -> int:
+    """Let a fuzzing client loose on our server; return the number of cases."""
+    with _testee(agent, "server", "0") as testee:
+        assert testee.stdout is not None
+        port = int(testee.stdout.readline() or 0)
+        if not port:
+            raise Broken(f"{agent}: the server did not start")
+        config = {
+            "outdir": str(outdir),
+            "servers": [{"agent": agent, "url": f"ws://127.0.0.1:{port}"}],
+            "cases": cases,
+        }
+        log = _prepare(outdir, config)
+        with log.open("w") as output:
+            subprocess.run(
+                [wstest, "-m", "fuzzingclient", "-s", outdir / "config.json"],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                check=False,
+            )
+        if testee.poll() is not None:
+            raise Broken(f"{agent}: the server ended with status {testee.returncode}")
+    for line in log.read_text().splitlines():
+        if line.startswith("Ok, will run "):
+            return int(line.split()[3])
+    raise Broken(f"{agent}: the fuzzing client did not start, see {log}")
+
+
+@contextlib.contextmanager
+def _fuzzing_server(wstest: Path, cases: list[str], outdir: Path) -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    url = f"ws://127.0.0.1:{port}"
+    log = _prepare(outdir, {"outdir": str(outdir), "url": url, "cases": cases})
+    with (
+        log.open("w") as output,
+        subprocess.Popen(
+            [wstest, "-m", "fuzzingserver", "-s", outdir / "config.json", "-u", "0"],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        ) as process,
+    ):
+        try:
+            _wait_until_it_listens(process, port, log)
+            yield url
+        finally:
+            process.terminate()
+
+
+def _wait_until_it_listens(
+    process: subprocess.Popen[bytes], port: int, log: Path
+) -> None:
+    give_up_at = time.monotonic() + START_TIMEOUT
+    while process.poll() is None and time.monotonic() < give_up_at:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionRefusedError:
+            time.sleep(0.1)
+        else:
+            return
+    raise Broken(f"the fuzzing server did not start, see {log}")
+
+
+def _prepare(outdir: Path, config: dict[str, object]) -> Path:
+    """Write the configuration, drop old results, return the path of the log."""
+    outdir.mkdir(parents=True, exist_ok=True)
+    for old in (*outdir.glob("*.json"), *outdir.glob("*.html")):
+        old.unlink()
+    (outdir / "config.json").write_text(json.dumps(config))
+    return outdir / "wstest.log"
+
+
+@contextlib.contextmanager
+def _testee(agent: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [sys.executable, "-m", "conformance.testee", *arguments],
+        cwd=ROOT,
+        env=os.environ | {"FULLDUPLEX_IMPL": implementation(agent)},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()

@@ -1,0 +1,156 @@
+"""The side under test: an echo client or server made of the public API only.
+
+It runs in a process of its own, so that ``FULLDUPLEX_IMPL`` chooses its
+implementation::
+
+    python -m conformance.testee client ws://127.0.0.1:9001 fullduplex-pure
+    python -m conformance.testee server 9002
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from typing import Any
+from urllib.parse import quote
+
+import fullduplex
+from fullduplex import connect, serve
+from fullduplex.exceptions import ConnectionClosed
+from fullduplex.extensions.permessage_deflate import ClientPerMessageDeflateFactory
+
+CASE_TIMEOUT = 1200  # seconds; above the longest time that a case gives itself
+LIGHT_AT_ONCE = 4  # most light cases wait for a timer of a second
+
+# Limits and compression: these keep a processor busy, so they run one at a time.
+HEAVY = ("9.", "12.", "13.")
+
+# What a client offers in section 13: (server_no_context_takeover,
+# server_max_window_bits), the same that the fuzzing server then asks of the client.
+OFFERS: dict[str, list[tuple[bool, int | None]]] = {
+    "13.1": [(False, None)],
+    "13.2": [(True, None)],
+    "13.3": [(False, 9)],
+    "13.4": [(False, 15)],
+    "13.5": [(True, 9)],
+    "13.6": [(True, 15)],
+    "13.7": [(True, 9), (True, None), (False, None)],
+}
+
+
+async def echo(connection: Any) -> None:
+    async for message in connection:
+        await connection.send(message)
+
+
+class Client:
+    """Runs the cases of one fuzzing server."""
+
+    def __init__(self, url: str, agent: str) -> None:
+        self.url = url
+        self.agent = agent
+        self.errors: list[str] = []
+
+    async def run(self) -> None:
+        count = await self.ask("/getCaseCount")
+        cases = [
+            (number, (await self.ask(f"/getCaseInfo?case={number}"))["id"])
+            for number in range(1, count + 1)
+        ]
+        light = [case for case in cases if not case[1].startswith(HEAVY)]
+        heavy = [case for case in cases if case[1].startswith(HEAVY)]
+        await self.run_cases(light, LIGHT_AT_ONCE)
+        await self.run_cases(heavy, 1)
+        async with self.open(f"/updateReports?agent={quote(self.agent)}") as connection:
+            await connection.wait_closed()
+        print(count, flush=True)
+
+    async def ask(self, path: str) -> Any:
+        async with self.open(path) as connection:
+            return json.loads(await connection.recv())
+
+    def open(self, path: str, case: str = "") -> connect:
+        offers = OFFERS.get(case.rpartition(".")[0], [(False, None)])
+        return connect(
+            self.url + path,
+            extensions=[
+                ClientPerMessageDeflateFactory(
+                    server_no_context_takeover=no_context_takeover,
+                    server_max_window_bits=max_window_bits,
+                    client_max_window_bits=True,
+                )
+                for no_context_takeover, max_window_bits in offers
+            ],
+            max_size=None,
+            open_timeout=60,
+            ping_interval=None,
+        )
+
+    async def run_cases(self, cases: list[tuple[int, str]], at_once: int) -> None:
+        waiting = iter(cases)
+
+        async def work() -> None:
+            for number, case in waiting:
+                await self.run_case(number, case)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(at_once):
+                group.create_task(work())
+
+    async def run_case(self, number: int, case: str) -> None:
+        path = f"/runCase?case={number}&agent={quote(self.agent)}"
+        try:
+            async with asyncio.timeout(CASE_TIMEOUT):
+                async with self.open(path, case) as connection:
+                    await echo(connection)
+        except ConnectionClosed:
+            pass  # how it ended is for the testsuite to judge
+        except Exception as exc:  # a mistake of ours must not end the whole run
+            self.report(case, exc)
+
+    def report(self, case: str, exc: Exception) -> None:
+        error = f"{self.agent}: case {case}: {type(exc).__name__}: {exc}"
+        self.errors.append(error)
+        print(error, file=sys.stderr, flush=True)
+
+
+async def run_server(port: int) -> None:
+    async with serve(
+        echo,
+        "127.0.0.1",
+        port,
+        max_size=None,
+        open_timeout=60,
+        ping_interval=None,
+    ) as server:
+        print(server.sockets[0].getsockname()[1], flush=True)
+        await asyncio.get_running_loop().create_future()  # until it is terminated
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="conformance.testee")
+    sides = parser.add_subparsers(dest="side", required=True)
+    client = sides.add_parser("client")
+    client.add_argument("url")
+    client.add_argument("agent")
+    sides.add_parser("server").add_argument("port", type=int)
+    arguments = parser.parse_args()
+
+    wanted = os.environ.get("FULLDUPLEX_IMPL", "auto")
+    if wanted not in ("auto", fullduplex.IMPLEMENTATION):
+        print(f"FULLDUPLEX_IMPL is {wanted!r}, {fullduplex.IMPLEMENTATION!r} runs")
+        return 2
+
+    if arguments.side == "server":
+        asyncio.run(run_server(arguments.port))
+        return 0
+    testee = Client(arguments.url, arguments.agent)
+    asyncio.run(testee.run())
+    return 1 if testee.errors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,42 @@
+"""Build the compiled parts where a C compiler is; install pure where none is.
+
+``FULLDUPLEX_BUILD=pure`` leaves the compiled parts out, ``FULLDUPLEX_BUILD=compiled``
+makes a failed build an error, ``FULLDUPLEX_CYTHON_FORCE=1`` regenerates all C
+(an edited ``.pxd`` alone would not).
+"""
+
+import os
+
+from setuptools import Extension, setup
+
+MODULES = ["core._kernels_c", "core._wire_c", "asyncio._waiter_c"]
+BUILD = os.environ.get("FULLDUPLEX_BUILD", "auto")
+
+
+def extensions():
+    if BUILD == "pure":
+        return []
+    try:
+        from Cython.Build import cythonize
+    except ImportError:
+        if BUILD == "compiled":
+            raise
+        return []
+    return cythonize(
+        [
+            Extension(
+                f"fullduplex.{name}",
+                [f"src/fullduplex/{name.replace('.', '/')}.pyx"],
+                depends=["src/fullduplex/core/csrc/kernels.h"],
+                optional=BUILD != "compiled",
+                extra_compile_args=[] if os.name == "nt" else ["-O3"],
+            )
+            for name in MODULES
+        ],
+        include_path=["src"],
+        compiler_directives={"language_level": "3", "annotation_typing": False},
+        force=os.environ.get("FULLDUPLEX_CYTHON_FORCE") == "1",
+    )
+
+
+setup(ext_modules=extensions())

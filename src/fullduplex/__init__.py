@@ -1,0 +1,125 @@
+"""WebSocket client and server, friendly and fast.
+
+    from fullduplex import connect
+
+    async with connect("wss://example.com/") as ws:
+        await ws.send("hello")
+        async for message in ws:
+            ...
+
+Names are loaded when they are first used, so that importing the package costs
+little and loads no event loop.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .version import version as __version__
+
+if TYPE_CHECKING:
+    from .asyncio.client import (
+        ClientConnection,
+        WebSocketClientProtocol,
+        connect,
+        unix_connect,
+    )
+    from .asyncio.server import Server, ServerConnection, serve, unix_serve
+    from .core._select import IMPLEMENTATION
+    from .core.closing import State
+    from .core.datastructures import Headers, HeadersLike, MultipleValuesError
+    from .core.errors import (
+        ConcurrencyError,
+        ConnectionClosed,
+        ConnectionClosedError,
+        ConnectionClosedOK,
+        DuplicateParameter,
+        InvalidHandshake,
+        InvalidHeader,
+        InvalidHeaderFormat,
+        InvalidHeaderValue,
+        InvalidMessage,
+        InvalidOrigin,
+        InvalidParameterName,
+        InvalidParameterValue,
+        InvalidState,
+        InvalidStatus,
+        InvalidStatusCode,
+        InvalidUpgrade,
+        InvalidURI,
+        NegotiationError,
+        PayloadTooBig,
+        ProtocolError,
+        SecurityError,
+        TooManyFragments,
+        WebSocketException,
+    )
+    from .core.frames import Close, CloseCode, Frame, Opcode
+    from .core.http1 import Request, Response
+    from .core.typing import (
+        Data,
+        ExtensionName,
+        ExtensionParameter,
+        LoggerLike,
+        Origin,
+        Subprotocol,
+    )
+
+# Where each public name lives; `core` modules are not for import by programs.
+_HOMES = {
+    "asyncio.client": "ClientConnection WebSocketClientProtocol connect unix_connect",
+    "asyncio.server": "Server ServerConnection serve unix_serve",
+    "core._select": "IMPLEMENTATION",
+    "core.closing": "State",
+    "core.datastructures": "Headers HeadersLike MultipleValuesError",
+    "core.errors": (
+        "WebSocketException ConnectionClosed ConnectionClosedOK ConnectionClosedError "
+        "InvalidURI InvalidHandshake SecurityError InvalidMessage InvalidStatus "
+        "InvalidStatusCode InvalidHeader InvalidHeaderFormat InvalidHeaderValue "
+        "InvalidOrigin InvalidUpgrade NegotiationError DuplicateParameter "
+        "InvalidParameterName InvalidParameterValue InvalidState ConcurrencyError "
+        "ProtocolError PayloadTooBig TooManyFragments"
+    ),
+    "core.frames": "Close CloseCode Frame Opcode",
+    "core.http1": "Request Response",
+    "core.typing": (
+        "Data ExtensionName ExtensionParameter LoggerLike Origin Subprotocol"
+    ),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+# Submodules that `import fullduplex` makes reachable without importing them.
+_MODULES = frozenset(
+    {
+        "asyncio",
+        "client",
+        "datastructures",
+        "exceptions",
+        "extensions",
+        "frames",
+        "headers",
+        "http",
+        "http11",
+        "server",
+        "typing",
+        "uri",
+        "version",
+    }
+)
+
+__all__ = [*_HOME_OF, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is not None:
+        value = getattr(import_module(f"{__name__}.{home}"), name)
+        globals()[name] = value
+        return value
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_MODULES})

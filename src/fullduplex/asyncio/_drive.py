@@ -1,0 +1,292 @@
+"""The asyncio driver: bytes, the clock and one timer for a session.
+
+Everything that is decided is decided by `Session`; what stands here is when to
+write, what to resume, and which call of the transport carries an output out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from time import monotonic
+from typing import Any, TypeVar
+
+from ..core._select import body
+from ..core.session import Operation, Session
+from ._transport import unsent
+
+__all__ = ["Driver", "eager"]
+
+T = TypeVar("T")
+Waiter = body("fullduplex.asyncio._waiter").Waiter
+
+# Writes that follow another one within this time (seconds) belong to a burst:
+# they are joined and go out at the end of the loop's turn, or at JOIN bytes.
+BURST = 50e-6
+JOIN = 65536
+
+
+def eager(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether readers are resumed within the read callback; see `Waiter`."""
+    return os.environ.get("FULLDUPLEX_EAGER") != "0" and not loop.get_debug()
+
+
+class Driver(asyncio.BufferedProtocol):
+    """
+    One transport and, once the handshake is done, one session.
+
+    Args:
+        loop: the running loop.
+        buffer: memory for the bytes of the handshake.
+        on_handshake: called with the bytes that arrive before `open`.
+        on_end: called once, with the transport's exception or None, after the
+            session has been told.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        on_connect: Callable[[Any], None],
+        on_handshake: Callable[[bytes], None],
+        on_end: Callable[[BaseException | None], None],
+    ) -> None:
+        self.loop = loop
+        self.transport: Any = None
+        self.session: Session | None = None
+        self._on_connect = on_connect
+        self._on_handshake = on_handshake
+        self._on_end = on_end
+        self._eager = eager(loop)
+        self._spare: bytearray | None = None
+        self._corked = False
+        self._burst: asyncio.Handle | None = None
+        self._wrote_at = 0.0
+        self._paused = False
+        self._half_closed = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self.ended = False
+
+    # The transport calls
+
+    def connection_made(self, transport: Any) -> None:
+        """Remember the transport (asyncio calls this)."""
+        self.transport = transport
+        self._on_connect(transport)
+
+    def get_buffer(self, sizehint: int) -> Any:
+        """Give memory for the handshake; replaced by the reader's in `open`."""
+        if self.session is not None:
+            return self.session.reader.get_buffer(sizehint)
+        if self._spare is None:
+            self._spare = bytearray(16384)
+        return self._spare
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take what was read (asyncio calls this)."""
+        session = self.session
+        if session is None:
+            assert self._spare is not None
+            self._on_handshake(bytes(self._spare[:nbytes]))
+            return
+        self._corked = True
+        try:
+            self._deliver(session, session.data_received(nbytes, monotonic()))
+        finally:
+            self._corked = False
+            if session.writer.pending:
+                self._flush()
+            if session.attention:
+                self._sync()
+
+    def _deliver(self, session: Session, waiter: Any) -> None:
+        """Let the reader have its turn before the session settles."""
+        if waiter is None or waiter.fire():
+            session.delivered()
+        else:
+            # The reader's step is in the loop's queue; stand behind it.
+            self.loop.call_soon(self._delivered)
+
+    def _delivered(self) -> None:
+        session = self.session
+        assert session is not None
+        if not self.ended:
+            session.delivered()
+            self.step()
+
+    def eof_received(self) -> None:
+        """Note the end of input; the transport then closes itself."""
+        if self.session is not None:
+            self.session.eof_received(monotonic())
+            self.step()
+
+    def pause_writing(self) -> None:
+        """Note that the transport's buffer is above its high mark."""
+        if self.session is not None:
+            self.session.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Note that the transport's buffer is at its low mark."""
+        if self.session is not None:
+            for waiter in self.session.resume_writing():
+                waiter.fire_soon()
+            self.step()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Note that TCP has ended (asyncio calls this)."""
+        self.ended = True
+        for handle in (self._timer, self._burst):
+            if handle is not None:
+                handle.cancel()
+        self._timer = self._burst = None
+        if self.session is not None:
+            for waiter in self.session.transport_lost(exc, monotonic()):
+                waiter.fire_soon()
+        self._on_end(exc)
+
+    # The face calls
+
+    def new_waiter(self) -> Any:
+        """Make what an operation of the session waits for."""
+        return Waiter(self.loop, self._eager)
+
+    def open(self, session: Session, leftover: bytes) -> None:
+        """
+        Begin to drive `session`.
+
+        Args:
+            leftover: bytes that arrived behind the handshake.
+        """
+        self.session = session
+        self._spare = None
+        options = session.options
+        self.transport.set_write_buffer_limits(
+            high=options.write_high, low=options.write_low
+        )
+        # The transport asks the compiled reader itself from here on.
+        self.get_buffer = session.reader.get_buffer  # type: ignore[method-assign]
+        # Some transports remember the methods of their protocol.
+        self.transport.set_protocol(self)
+        if leftover:
+            self._deliver(session, session.feed(leftover, monotonic()))
+        self.step()
+
+    async def run(self, operation: Operation[T]) -> T:
+        """
+        Carry out what may have to wait.
+
+        Cut: the operation is cut at the `yield` that it stands at.
+        """
+        now: Any = None
+        try:
+            while True:
+                waiter: Any = operation.send(now)
+                self.step()
+                await waiter
+                now = monotonic()
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+        finally:
+            operation.close()
+            self.step()
+
+    def wrote(self) -> None:
+        """Send what was queued: now, or joined with what follows in a burst."""
+        session = self.session
+        assert session is not None
+        if self._corked or self._burst is not None:
+            if session.writer.pending >= JOIN:
+                self._flush()
+            return
+        now = monotonic()
+        if now - self._wrote_at < BURST:
+            self._burst = self.loop.call_soon(self._end_burst)
+            return
+        self._wrote_at = now
+        self.transport.write(session.writer.take())
+
+    def _end_burst(self) -> None:
+        self._burst = None
+        session = self.session
+        assert session is not None
+        self._wrote_at = monotonic()
+        if session.writer.pending:
+            self._flush()
+
+    def _flush(self) -> None:
+        session = self.session
+        assert session is not None
+        data = session.writer.take()
+        if not self.ended:
+            self.transport.write(data)
+
+    def step(self) -> None:
+        """Carry out what the session wants after something happened."""
+        session = self.session
+        if session is None:
+            return
+        if session.writer.pending:
+            if session.attention:
+                self._flush()
+            else:
+                self.wrote()
+        if session.attention:
+            self._sync()
+
+    def _sync(self) -> None:
+        session = self.session
+        if session is None or self.ended:
+            return
+        session.attention = False
+        transport = self.transport
+        if session.reading_paused != self._paused:
+            self._paused = session.reading_paused
+            if not transport.is_closing():
+                if self._paused:
+                    transport.pause_reading()
+                else:
+                    transport.resume_reading()
+        if session.must_half_close and not self._half_closed:
+            self._half_closed = True
+            self._half_close(transport)
+        if session.must_abort:
+            transport.abort()
+            return
+        self._arm(session)
+
+    def _half_close(self, transport: Any) -> None:
+        try:
+            if transport.can_write_eof():
+                transport.write_eof()
+            else:
+                transport.close()
+        except (OSError, RuntimeError):
+            # uvloop raises RuntimeError where the peer is gone already.
+            transport.close()
+
+    def _arm(self, session: Session) -> None:
+        """Make the timer fire at the deadline; one that fires early is kept."""
+        deadline = session.deadline()
+        if deadline is None:
+            return
+        if self._timer is not None:
+            if self._timer_at <= deadline:
+                return
+            self._timer.cancel()
+        self._timer_at = deadline
+        self._timer = self.loop.call_later(
+            max(deadline - monotonic(), 0), self._timer_fired
+        )
+
+    def _timer_fired(self) -> None:
+        self._timer = None
+        session = self.session
+        if session is None or self.ended:
+            return
+        now = monotonic()
+        session.output_left(unsent(self.transport), now)
+        session.timer_expired(now)
+        session.attention = True
+        self.step()

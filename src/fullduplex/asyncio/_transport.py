@@ -1,0 +1,121 @@
+"""Where transports come from: aiofastnet where it applies, else the loop's own.
+
+``FULLDUPLEX_TRANSPORT`` is ``auto`` (the default), ``aiofastnet`` or ``loop``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from ..core.wire import ReadBuffer
+
+__all__ = [
+    "create_connection",
+    "create_server",
+    "create_unix_connection",
+    "create_unix_server",
+    "read_buffer",
+    "unsent",
+]
+
+WANTED = os.environ.get("FULLDUPLEX_TRANSPORT", "auto")
+if WANTED not in ("auto", "aiofastnet", "loop"):
+    raise ImportError(
+        f"FULLDUPLEX_TRANSPORT is {WANTED!r}; "
+        "it must be 'auto', 'aiofastnet' or 'loop'"
+    )
+
+aiofastnet: Any = None
+if WANTED != "loop":
+    try:
+        import aiofastnet
+    except ImportError:
+        if WANTED == "aiofastnet":
+            raise
+
+Factory = Callable[[], asyncio.BaseProtocol]
+
+# Request of the unacknowledged bytes of a socket's output: SIOCOUTQ of Linux.
+_SIOCOUTQ = 0x5411
+
+
+def _selects(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether the loop reads only when there is something, into memory asked for
+    right then.  Proactor loops keep the memory over turns."""
+    proactor = getattr(asyncio, "ProactorEventLoop", None)
+    return proactor is None or not isinstance(loop, proactor)
+
+
+def _fast(loop: asyncio.AbstractEventLoop) -> bool:
+    return aiofastnet is not None and _selects(loop)
+
+
+async def create_connection(
+    loop: asyncio.AbstractEventLoop, factory: Factory, *args: Any, **kwds: Any
+) -> tuple[Any, Any]:
+    """Connect over TCP; arguments as for ``loop.create_connection``."""
+    if _fast(loop):
+        return await aiofastnet.create_connection(loop, factory, *args, **kwds)  # type: ignore[no-any-return]
+    return await loop.create_connection(factory, *args, **kwds)
+
+
+async def create_unix_connection(
+    loop: asyncio.AbstractEventLoop, factory: Factory, *args: Any, **kwds: Any
+) -> tuple[Any, Any]:
+    """Connect to a Unix socket; arguments as for ``loop.create_unix_connection``."""
+    if _fast(loop):
+        return await aiofastnet.create_unix_connection(loop, factory, *args, **kwds)  # type: ignore[no-any-return]
+    return await loop.create_unix_connection(factory, *args, **kwds)
+
+
+async def create_server(
+    loop: asyncio.AbstractEventLoop, factory: Factory, *args: Any, **kwds: Any
+) -> Any:
+    """Listen on TCP; arguments as for ``loop.create_server``."""
+    if _fast(loop):
+        return await aiofastnet.create_server(loop, factory, *args, **kwds)
+    return await loop.create_server(factory, *args, **kwds)
+
+
+async def create_unix_server(
+    loop: asyncio.AbstractEventLoop, factory: Factory, *args: Any, **kwds: Any
+) -> Any:
+    """Listen on a Unix socket; arguments as for ``loop.create_unix_server``."""
+    if _fast(loop):
+        return await aiofastnet.create_unix_server(loop, factory, *args, **kwds)
+    return await loop.create_unix_server(factory, *args, **kwds)
+
+
+_buffers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, ReadBuffer] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def read_buffer(loop: asyncio.AbstractEventLoop) -> ReadBuffer | None:
+    """Return the memory that all connections of `loop` read into, if they can."""
+    if not _selects(loop):
+        return None
+    buffer = _buffers.get(loop)
+    if buffer is None:
+        buffer = _buffers[loop] = ReadBuffer()
+    return buffer
+
+
+def unsent(transport: Any) -> int:
+    """Return how many bytes wait in the transport and in the system (Linux)."""
+    size: int = transport.get_write_buffer_size()
+    sock = transport.get_extra_info("socket")
+    if sock is None or sock.family == getattr(socket, "AF_UNIX", None):
+        return size
+    try:
+        import fcntl
+
+        answer = fcntl.ioctl(sock.fileno(), _SIOCOUTQ, b"\0\0\0\0")
+    except (ImportError, OSError, ValueError):
+        return size
+    return size + int.from_bytes(answer, "little")

@@ -1,0 +1,124 @@
+# cython: language_level=3
+"""A one-shot future, compiled.  ``_waiter.py`` is the reference."""
+
+import asyncio
+import sys
+
+from cpython.object cimport PyObject
+
+cdef extern from "Python.h":
+    int PyContext_Enter(object context) except -1
+    int PyContext_Exit(object context) except -1
+
+cdef object _current_task
+cdef object _current_tasks = None
+
+if sys.version_info < (3, 12):
+    from asyncio.tasks import _current_tasks as _tasks
+    _current_tasks = _tasks
+_current_task = asyncio.current_task
+
+
+cdef class Waiter:
+    cdef public bint _asyncio_future_blocking
+    cdef object _loop
+    cdef object _callback
+    cdef object _context
+    cdef object _message
+    cdef bint _eager
+    cdef bint _fired
+    cdef bint _cancelled
+
+    def __init__(self, loop, bint eager):
+        self._loop = loop
+        self._eager = eager
+
+    def __await__(self):
+        return self
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if not self._fired:
+            self._asyncio_future_blocking = True
+            return self
+        raise StopIteration
+
+    def get_loop(self):
+        return self._loop
+
+    def add_done_callback(self, callback, *, context=None):
+        if self._fired:
+            self._loop.call_soon(callback, self, context=context)
+        else:
+            self._callback = callback
+            self._context = context
+
+    def remove_done_callback(self, callback):
+        if self._callback == callback:
+            self._callback = None
+            return 1
+        return 0
+
+    def result(self):
+        if self._cancelled:
+            if self._message is None:
+                raise asyncio.CancelledError
+            raise asyncio.CancelledError(self._message)
+        return None
+
+    def exception(self):
+        self.result()
+        return None
+
+    def done(self):
+        return self._fired
+
+    def cancelled(self):
+        return self._cancelled
+
+    def cancel(self, msg=None):
+        if self._fired:
+            return False
+        self._message = msg
+        self._cancelled = True
+        self.fire_soon()
+        return True
+
+    def fire_soon(self):
+        cdef object callback = self._callback
+        if self._fired:
+            return
+        self._fired = True
+        if callback is not None:
+            self._callback = None
+            self._loop.call_soon(callback, self, context=self._context)
+
+    def fire(self):
+        cdef object callback
+        if self._fired:
+            return False
+        if not self._eager or self._callback is None or self._busy():
+            self.fire_soon()
+            return False
+        callback = self._callback
+        self._callback = None
+        self._fired = True
+        try:
+            PyContext_Enter(self._context)
+        except RuntimeError:
+            # The context is entered already: the caller runs in it.
+            self._loop.call_soon(callback, self, context=self._context)
+            return False
+        try:
+            callback(self)
+        finally:
+            PyContext_Exit(self._context)
+        return True
+
+    cdef bint _busy(self) except -1:
+        """Whether a task is being run; another one cannot be entered then."""
+        if _current_tasks is not None:
+            return _current_tasks.get(self._loop) is not None
+        return _current_task(self._loop) is not None

@@ -1,0 +1,530 @@
+"""The asyncio client: `connect`, `unix_connect` and `ClientConnection`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl as tls
+from collections.abc import (
+    AsyncIterator,
+
+    Callable,
+    Generator,
+    Sequence,
+)
+from types import TracebackType
+from typing import Any
+
+from ..core.datastructures import HeadersLike
+from ..core.errors import InvalidMessage, InvalidStatus
+from ..core.extensions.base import ClientExtensionFactory
+from ..core.extensions.permessage_deflate import enable_client_permessage_deflate
+from ..core.handshake.client import ClientHandshake
+from ..core.handshake.negotiation import (
+    process_client_extensions,
+    process_client_subprotocol,
+)
+from ..core.http1 import USER_AGENT
+from ..core.keywords import deprecated, either, unknown
+from ..core.options import Options
+from ..core.protocol import Side
+from ..core.reconnect import backoff, process_exception
+from ..core.redirects import follow_redirect, without_headers
+from ..core.typing import LoggerLike, PathLike
+from ..core.uri import WebSocketURI, parse_uri
+from . import _transport
+from ._tls import default_context
+from .connection import Connection, check_logger
+
+__all__ = [
+    "ClientConnection",
+    "WebSocketClientProtocol",
+    "connect",
+    "unix_connect",
+]
+
+# What `connect` passes on to ``loop.create_connection``.
+CONNECTION_KEYWORDS = frozenset(
+    {
+        "all_errors",
+        "family",
+        "flags",
+        "happy_eyeballs_delay",
+        "host",
+        "interleave",
+        "local_addr",
+        "port",
+        "proto",
+        "server_hostname",
+        "sock",
+        "ssl",
+        "ssl_handshake_timeout",
+        "ssl_shutdown_timeout",
+    }
+)
+DEPRECATED_KEYWORDS = frozenset({"klass", "legacy_recv", "loop", "timeout"})
+
+
+class ClientConnection(Connection):
+    """
+    A connection to a server, as `connect` returns it.
+
+    Not made by programs, but programs may subclass it and pass the subclass, or a
+    `functools.partial` of it, as ``create_protocol``.  It is called with keyword
+    arguments only; a subclass takes ``*args, **kwargs`` and passes them on.
+
+    Args:
+        ping_interval: as for `connect`, as are all others of that name.
+        host: where the connection goes to.
+        port: as ``host``.
+        secure: whether it is encrypted.
+    """
+
+    side = Side.CLIENT
+
+    def __init__(
+        self,
+        *,
+        ping_interval: float | None = 20,
+        ping_timeout: float | None = 20,
+        close_timeout: float | None = 10,
+        max_size: int | None | tuple[int | None, int | None] = 2**20,
+        max_queue: int | None | tuple[int | None, int | None] = 2**5,
+        read_limit: int = 2**16,
+        write_limit: int | tuple[int, int | None] = 2**16,
+        origin: str | None = None,
+        extensions: Sequence[ClientExtensionFactory] | None = None,
+        subprotocols: Sequence[str] | None = None,
+        extra_headers: HeadersLike | None = None,
+        logger: LoggerLike | None = None,
+        user_agent_header: str | None = USER_AGENT,
+        host: str | None = None,
+        port: int | None = None,
+        secure: bool | None = None,
+        loop: asyncio.AbstractEventLoop | None = None,
+        legacy_recv: bool = False,
+    ) -> None:
+        options = Options.check(
+            ping_interval=ping_interval,
+            ping_timeout=ping_timeout,
+            close_timeout=close_timeout,
+            max_size=max_size,
+            max_queue=max_queue,
+            read_limit=read_limit,
+            write_limit=write_limit,
+        )
+        super().__init__(options, check_logger(logger, "fullduplex.client"))
+        self.host = host
+        self.port = port
+        self.secure = secure
+        self.origin = origin
+        self._offer = {
+            "origin": origin,
+            "extensions": extensions,
+            "subprotocols": subprotocols,
+            "extra_headers": extra_headers,
+            "user_agent": user_agent_header,
+        }
+        self._handshake: ClientHandshake | None = None
+        self._opened: asyncio.Future[None] | None = None
+
+    #: overridable step of the handshake: ``(headers, available) -> extensions``
+    process_extensions = staticmethod(process_client_extensions)
+    #: overridable step of the handshake: ``(headers, available) -> subprotocol``
+    process_subprotocol = staticmethod(process_client_subprotocol)
+
+    def _prepare(self, uri: WebSocketURI) -> Callable[[], asyncio.BaseProtocol]:
+        """Make the request for `uri`; returns what a transport is made with."""
+        self._handshake = ClientHandshake(
+            uri,
+            process_extensions=self.process_extensions,
+            process_subprotocol=self.process_subprotocol,
+            **self._offer,  # type: ignore[arg-type]
+        )
+        self.request = self._handshake.request
+        self._opened = self._loop.create_future()
+        return lambda: self._driver
+
+    async def _handshaken(self) -> None:
+        """Wait until the connection is open, or raise what prevented it."""
+        assert self._opened is not None
+        await self._opened
+
+    def _connected(self, transport: Any) -> None:
+        super()._connected(transport)
+        assert self._handshake is not None
+        transport.write(self._handshake.request_bytes())
+
+    def _handshake_received(self, data: bytes) -> None:
+        handshake, opened = self._handshake, self._opened
+        assert handshake is not None
+        assert opened is not None
+        if opened.done():
+            return
+        try:
+            if not handshake.data_received(data):
+                return
+            self.response = handshake.response
+            self.subprotocol = handshake.subprotocol
+            self._handshake = None
+            self._open(handshake.extensions, handshake.leftover)
+        except Exception as exc:
+            self.response = handshake.response
+            opened.set_exception(exc)
+        else:
+            opened.set_result(None)
+
+    def _ended(self, exc: BaseException | None) -> None:
+        handshake, opened = self._handshake, self._opened
+        if opened is not None and not opened.done():
+            assert handshake is not None
+            try:
+                if exc is not None:
+                    raise exc
+                handshake.eof_received()
+            except BaseException as error:
+                opened.set_exception(error)
+            else:
+                opened.set_exception(
+                    InvalidMessage("connection ended during the opening handshake")
+                )
+        super()._ended(exc)
+
+
+WebSocketClientProtocol = ClientConnection
+
+
+class connect:
+    """
+    Connect to a WebSocket server.
+
+    Use it in one of three ways::
+
+        ws = await connect(uri)             # then call ws.close()
+
+        async with connect(uri) as ws:      # closed at the end of the block
+            ...
+
+        async for ws in connect(uri):       # reconnects with a growing delay
+            try:
+                ...
+            except fullduplex.ConnectionClosed:
+                continue
+
+    Args:
+        uri: ``ws://`` or ``wss://`` address; a user name and password in it are sent
+            as HTTP Basic credentials.
+        create_protocol: `ClientConnection`, a subclass, or what returns one when
+            called with keyword arguments; also ``create_connection``.
+        ping_interval: seconds between keepalive pings; None sends none.
+        ping_timeout: seconds without any sign of life after a ping until the
+            connection fails with 1011; None waits for ever.
+        close_timeout: seconds that closing may take as a whole; None for no limit.
+        max_size: bytes in a received message, or a pair (message, frame); None for
+            no limit.  A larger one fails the connection with 1009.
+        max_queue: received messages that may wait before reading pauses, or a pair
+            (high mark, low mark); None for no limit.
+        read_limit: bytes; received data that waits is kept below 16 times this.
+        write_limit: bytes on their way above which `send` waits, or a pair (high
+            mark, low mark).
+        compression: ``"deflate"`` offers permessage-deflate (RFC 7692); None does not.
+        origin: value of the ``Origin`` header.
+        extensions: extensions to offer, in the order of preference.
+        subprotocols: subprotocols to offer, in the order of preference.
+        extra_headers: further headers of the request: a mapping, pairs, or
+            `Headers`; also ``additional_headers``.
+        logger: where to log; by default the logger ``fullduplex.client``.
+        user_agent_header: value of ``User-Agent``; None or ``""`` for none.
+        open_timeout: seconds for DNS, TCP, TLS, the handshake and all redirects
+            together; None for no limit.
+        process_exception: tells whether reconnecting makes sense after an exception:
+            returns None to try again, or the exception to raise.
+        reconnect_delays: returns an iterator over the seconds to wait after each
+            failure in a row.
+        **kwds: arguments for ``loop.create_connection``, such as ``ssl``,
+            ``server_hostname``, ``host`` and ``port`` (to connect to another place
+            than the URI says), ``sock``, ``family`` and ``local_addr``.
+
+    Raises:
+        InvalidURI: (from the call) `uri` is no WebSocket address.
+        TypeError: (from the call) an argument has the wrong type or name.
+        ValueError: (from the call) an argument is out of range.
+        OSError: TCP or TLS failed.
+        InvalidHandshake: the server refused, or answered something else.
+        TimeoutError: it took longer than ``open_timeout``.
+
+    After any of these nothing is left open.  Cut: cancelling closes the socket.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        *,
+        create_protocol: Callable[..., ClientConnection] | None = None,
+        ping_interval: float | None = 20,
+        ping_timeout: float | None = 20,
+        close_timeout: float | None = 10,
+        max_size: int | None | tuple[int | None, int | None] = 2**20,
+        max_queue: int | None | tuple[int | None, int | None] = 2**5,
+        read_limit: int = 2**16,
+        write_limit: int | tuple[int, int | None] = 2**16,
+        compression: str | None = "deflate",
+        origin: str | None = None,
+        extensions: Sequence[ClientExtensionFactory] | None = None,
+        subprotocols: Sequence[str] | None = None,
+        extra_headers: HeadersLike | None = None,
+        logger: LoggerLike | None = None,
+        user_agent_header: str | None = USER_AGENT,
+        open_timeout: float | None = 10,
+        additional_headers: HeadersLike | None = None,
+        create_connection: Callable[..., ClientConnection] | None = None,
+        process_exception: Callable[
+            [Exception], Exception | None
+        ] = process_exception,
+        reconnect_delays: Callable[[], Generator[float]] = backoff,
+        proxy: str | bool | None = True,
+        **kwds: Any,
+    ) -> None:
+        close_timeout = deprecated(kwds, "timeout", "close_timeout", close_timeout)
+        create_protocol = deprecated(kwds, "klass", "create_protocol", create_protocol)
+        for name in ("loop", "legacy_recv"):
+            deprecated(kwds, name, "nothing instead", None)
+        unknown("connect", kwds, CONNECTION_KEYWORDS | _own_keywords())
+        if isinstance(proxy, str):
+            raise ValueError("proxy is a URL, but proxies are not supported yet")
+        if compression == "deflate":
+            extensions = enable_client_permessage_deflate(extensions)
+        elif compression is not None:
+            raise ValueError(
+                f"compression is {compression!r}; it must be 'deflate' or None"
+            )
+        if open_timeout is not None and not isinstance(open_timeout, (int, float)):
+            raise TypeError("open_timeout must be a number of seconds or None")
+        limits = {
+            "ping_interval": ping_interval,
+            "ping_timeout": ping_timeout,
+            "close_timeout": close_timeout,
+            "max_size": max_size,
+            "max_queue": max_queue,
+            "read_limit": read_limit,
+            "write_limit": write_limit,
+        }
+        Options.check(**limits)
+        self._uri = parse_uri(uri)
+        self._create = (
+            either(
+                "create_protocol", create_protocol, "create_connection", create_connection
+            )
+            or ClientConnection
+        )
+        self._kwds = kwds
+        self._unix_path: PathLike | None = None
+        self._open_timeout = open_timeout
+        self._process_exception = process_exception
+        self._delays = reconnect_delays
+        self._logger = check_logger(logger, "fullduplex.client")
+        self._options: dict[str, Any] = {
+            **limits,
+            "origin": origin,
+            "extensions": extensions,
+            "subprotocols": subprotocols,
+            "extra_headers": either(
+                "extra_headers", extra_headers, "additional_headers", additional_headers
+            ),
+            "user_agent_header": user_agent_header,
+            "logger": logger,
+        }
+        self._check_tls(self._uri)
+        self._check_offer()
+        self._connection: ClientConnection | None = None
+
+    def _check_tls(self, uri: WebSocketURI) -> None:
+        given = self._kwds.get("ssl")
+        if uri.secure:
+            if given is None and "ssl" in self._kwds:
+                raise ValueError("ssl is None, but the URI begins with wss://")
+            if not isinstance(given, (bool, tls.SSLContext, type(None))):
+                raise TypeError(
+                    f"ssl must be an SSLContext or True, not {type(given).__name__}"
+                )
+            if given is False:
+                raise ValueError("ssl is False, but the URI begins with wss://")
+        elif given is not None:
+            raise ValueError("ssl is given, but the URI begins with ws://; use wss://")
+        elif self._kwds.get("server_hostname") is not None:
+            raise ValueError("server_hostname is given, but the URI begins with ws://")
+        sock = self._kwds.get("sock")
+        if sock is not None and ("host" in self._kwds or "port" in self._kwds):
+            raise ValueError("sock is given, so host and port must not be")
+
+    def _check_offer(self) -> None:
+        """Refuse what no handshake could be made of, before a socket is opened."""
+        options = self._options
+        ClientHandshake(
+            self._uri,
+            origin=options["origin"],
+            extensions=options["extensions"],
+            subprotocols=options["subprotocols"],
+            extra_headers=options["extra_headers"],
+            user_agent=options["user_agent_header"],
+        )
+
+    # Connecting
+
+    async def connect(self) -> ClientConnection:
+        """Connect once; the same as ``await`` on the object."""
+        try:
+            async with asyncio.timeout(self._open_timeout):
+                return await self._follow()
+        except TimeoutError as exc:
+            if isinstance(exc.__cause__, asyncio.CancelledError):
+                raise TimeoutError(
+                    "timed out during the opening handshake; "
+                    f"open_timeout is {self._open_timeout:g} s"
+                ) from exc
+            raise
+
+    async def _follow(self) -> ClientConnection:
+        """Connect, and connect elsewhere as long as the answer is a redirect."""
+        trail = [self._uri]
+        while True:
+            try:
+                return await self._attempt()
+            except InvalidStatus as exc:
+                redirect = follow_redirect(
+                    trail,
+                    exc.response,
+                    has_address=self._kwds.keys() & {"host", "port"} != set(),
+                    has_sock=self._kwds.get("sock") is not None,
+                    is_unix=self._unix_path is not None,
+                )
+                if redirect is None:
+                    raise
+            trail.append(redirect.uri)
+            self._uri = redirect.uri
+            if redirect.drop_headers:
+                self._options["extra_headers"] = without_headers(
+                    self._options["extra_headers"], redirect.drop_headers
+                )
+
+    async def _attempt(self) -> ClientConnection:
+        uri = self._uri
+        loop = asyncio.get_running_loop()
+        connection = self._create(
+            **self._options, host=uri.host, port=uri.port, secure=uri.secure
+        )
+        factory = connection._prepare(uri)
+        kwds = dict(self._kwds)
+        if uri.secure:
+            if kwds.get("ssl") in (None, True):
+                kwds["ssl"] = default_context()
+            # The name that is verified is that of the URI, wherever it leads.
+            kwds.setdefault("server_hostname", uri.host)
+        try:
+            if self._unix_path is not None:
+                await _transport.create_unix_connection(
+                    loop, factory, os.fspath(self._unix_path), **kwds
+                )
+            else:
+                if kwds.get("sock") is None:
+                    kwds.setdefault("host", uri.host)
+                    kwds.setdefault("port", uri.port)
+                await _transport.create_connection(loop, factory, **kwds)
+            await connection._handshaken()
+        except BaseException:
+            if connection.transport is not None:
+                connection.transport.abort()
+            raise
+        return connection
+
+    def __await__(self) -> Generator[Any, None, ClientConnection]:
+        return self.connect().__await__()
+
+    async def __aenter__(self) -> ClientConnection:
+        if self._connection is not None:
+            raise RuntimeError("connect() is in use by another block already")
+        self._connection = await self.connect()
+        return self._connection
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        connection, self._connection = self._connection, None
+        assert connection is not None
+        await connection.__aexit__(exc_type, exc, traceback)
+
+    async def __aiter__(self) -> AsyncIterator[ClientConnection]:
+        delays: Generator[float] | None = None
+        while True:
+            try:
+                connection = await self.connect()
+                delays = None
+                try:
+                    yield connection
+                except GeneratorExit:
+                    # The loop was left, by `break` or by an exception: nobody can
+                    # tell which, and 1001 is true of both.
+                    await connection.close(1001)
+                    raise
+                await connection.close()
+            except Exception as exc:
+                verdict = self._judge(exc)
+                if verdict is not None:
+                    if verdict is exc:
+                        raise
+                    raise verdict from exc
+                if delays is None:
+                    delays = self._delays()
+                delay = next(delays)
+                self._logger.info(
+                    "connecting failed; trying again in %.1f s: %s: %s",
+                    delay,
+                    type(exc).__name__,
+                    exc,
+                )
+                await asyncio.sleep(delay)
+
+    def _judge(self, exc: Exception) -> Exception | None:
+        try:
+            return self._process_exception(exc)
+        except Exception as verdict:
+            return verdict
+
+
+class unix_connect(connect):
+    """
+    Connect to a WebSocket server that listens on a Unix socket.
+
+    Args:
+        path: path of the socket; `str`, `bytes` or path-like.
+        uri: what to ask for; by default ``ws://localhost/``, or
+            ``wss://localhost/`` when ``ssl`` is given.
+        **kwds: as for `connect`.
+
+    Raises:
+        ValueError: neither ``path`` nor ``sock`` is given, or both.
+    """
+
+    def __init__(
+        self, path: PathLike | None = None, uri: str | None = None, **kwds: Any
+    ) -> None:
+        if (path is None) == (kwds.get("sock") is None):
+            raise ValueError("give either path or sock")
+        for name in ("host", "port"):
+            if name in kwds:
+                raise TypeError(f"unix_connect() takes no {name}")
+        if uri is None:
+            uri = "ws://localhost/" if kwds.get("ssl") is None else "wss://localhost/"
+        super().__init__(uri, **kwds)
+        self._unix_path = path
+
+
+def _own_keywords() -> frozenset[str]:
+    """The names of `connect`'s own parameters, to suggest for a typo."""
+    code = connect.__init__.__code__
+    return frozenset(code.co_varnames[2 : 2 + code.co_kwonlyargcount])
+
+

@@ -1,0 +1,495 @@
+"""What client and server connections have in common, on asyncio.
+
+Each method starts an operation of the session and lets the driver carry it out.
+The two calls that a program makes most, `recv` with a message waiting and `send`
+below the water mark, return before an operation is made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable
+from functools import cached_property
+from time import monotonic
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar, overload
+
+from ..core.closing import State
+from ..core.errors import ConnectionClosedOK
+from ..core.extensions.base import Extension
+from ..core.http1 import Request, Response
+from ..core.datastructures import Headers
+from ..core.logs import ConnectionLogger
+from ..core.messages import Fragment
+from ..core.options import Options
+from ..core.protocol import Protocol, Side
+from ..core.sending import Fragments, control_payload, single
+from ..core.session import PAUSED, Session
+from ..core.typing import BytesLike, Data, DataLike, LoggerLike
+from ._drive import Driver
+from ._transport import read_buffer
+
+__all__ = ["Connection"]
+
+T = TypeVar("T")
+
+
+class Connection:
+    """
+    A WebSocket connection; see `ClientConnection` and `ServerConnection`.
+
+    It is an asynchronous iterator over received messages, which ends when the
+    connection is closed with 1000 or 1001 and raises `ConnectionClosedError` when
+    it ends in any other way; and an asynchronous context manager, which closes it
+    with 1000, or with 1011 when the block raises.
+    """
+
+    side: Side
+
+    def __init__(self, options: Options, logger: LoggerLike) -> None:
+        self._options = options
+        self._base_logger = logger
+        self._loop = asyncio.get_running_loop()
+        self._driver = Driver(
+            self._loop,
+            on_connect=self._connected,
+            on_handshake=self._handshake_received,
+            on_end=self._ended,
+        )
+        self._session: Session = None  # type: ignore[assignment]
+        self._messages: deque[str | bytes | Fragment] = deque()
+        #: the opening handshake; None before it was sent or received
+        self.request: Request | None = None
+        #: the answer; None before it was received or sent
+        self.response: Response | None = None
+        #: subprotocol, if one was negotiated
+        self.subprotocol: str | None = None
+
+    # What the driver calls
+
+    def _connected(self, transport: Any) -> None:
+        self.connection_made(transport)
+
+    def _handshake_received(self, data: bytes) -> None:
+        raise NotImplementedError
+
+    def _ended(self, exc: BaseException | None) -> None:
+        self.connection_lost(exc)
+
+    def _open(self, extensions: list[Extension], leftover: bytes) -> None:
+        """Turn from the handshake to messages, within the read callback."""
+        buffer = read_buffer(self._loop)
+        protocol = Protocol(
+            self.side,
+            max_size=self._options.max_size,
+            max_fragment=self._options.max_fragment,
+            logger=self.logger,
+            buffer=buffer,
+            direct_view=buffer is not None,
+        )
+        protocol.use_extensions(extensions)
+        self._messages = protocol.messages
+        self._session = Session(
+            protocol,
+            self._options,
+            new_waiter=self._driver.new_waiter,
+            now=monotonic(),
+        )
+        self._driver.open(self._session, leftover)
+        self.connection_open()
+
+    # Hooks for subclasses
+
+    def connection_made(self, transport: Any) -> None:
+        """Override to learn of the transport, before the handshake."""
+
+    def connection_open(self) -> None:
+        """Override to learn that the handshake is done."""
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Override to learn that TCP has ended."""
+
+    # Attributes
+
+    @cached_property
+    def id(self) -> uuid.UUID:
+        """Identifier of the connection, useful in logs."""
+        return uuid.uuid4()
+
+    @cached_property
+    def logger(self) -> LoggerLike:
+        """Logger whose records have the attribute ``websocket``."""
+        return ConnectionLogger(self._base_logger, self)
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop of the connection."""
+        return self._loop
+
+    @property
+    def transport(self) -> Any:
+        """The asyncio transport; None before TCP is connected."""
+        return self._driver.transport
+
+    @property
+    def protocol(self) -> Protocol:
+        """The frame level of the connection; None before the handshake is done."""
+        return self._session.protocol if self._session is not None else None  # type: ignore[return-value]
+
+    @property
+    def local_address(self) -> Any:
+        """
+        Address of our end: a tuple for IP sockets, a path for Unix sockets.
+
+        None before TCP is connected.
+        """
+        return self._address("sockname")
+
+    @property
+    def remote_address(self) -> Any:
+        """Address of the peer's end; as `local_address`."""
+        return self._address("peername")
+
+    def _address(self, name: str) -> Any:
+        transport = self._driver.transport
+        return None if transport is None else transport.get_extra_info(name)
+
+    @property
+    def state(self) -> State:
+        """State of the connection (RFC 6455, 4 and 7)."""
+        if self._session is not None:
+            return self._session.protocol.state
+        return State.CLOSED if self._driver.ended else State.CONNECTING
+
+    @property
+    def open(self) -> bool:
+        """Whether messages can be exchanged; False while opening and closing."""
+        return self.state is State.OPEN
+
+    @property
+    def closed(self) -> bool:
+        """Whether TCP has ended; False while opening and closing."""
+        return self.state is State.CLOSED
+
+    @property
+    def path(self) -> str:
+        """Path of the request, with the query.  AttributeError before it is known."""
+        return self._known(self.request, "path").path
+
+    @property
+    def request_headers(self) -> Headers:
+        """Headers of the request.  AttributeError before they are known."""
+        return self._known(self.request, "request_headers").headers
+
+    @property
+    def response_headers(self) -> Headers:
+        """Headers of the response.  AttributeError before they are known."""
+        return self._known(self.response, "response_headers").headers
+
+    def _known(self, part: T | None, name: str) -> T:
+        if part is None or self._session is None:
+            raise AttributeError(f"{name} is available once the connection is open")
+        return part
+
+    @property
+    def extensions(self) -> list[Extension]:
+        """Extensions in use, in the order of the response."""
+        return self._session.protocol.extensions if self._session is not None else []
+
+    @property
+    def latency(self) -> float:
+        """Seconds between the last answered ping and its pong; 0 before."""
+        return self._session.latency if self._session is not None else 0.0
+
+    @property
+    def close_code(self) -> int | None:
+        """
+        Close code that was received; 1006 if there was none, 1005 if it was empty.
+
+        None until the connection is closed (RFC 6455, 7.1.5).
+        """
+        return self._session.protocol.close_code if self._session is not None else None
+
+    @property
+    def close_reason(self) -> str | None:
+        """Close reason that was received, maybe empty; None until it is closed."""
+        if self._session is None:
+            return None
+        return self._session.protocol.close_reason
+
+    # Receiving
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close(1000 if exc_type is None else 1011)
+
+    def __aiter__(self) -> AsyncIterator[Data]:
+        return self
+
+    async def __anext__(self) -> Data:
+        messages = self._messages
+        if messages and not self._session.slow:
+            return messages.popleft()  # type: ignore[return-value]
+        try:
+            return await self.recv()
+        except ConnectionClosedOK:
+            raise StopAsyncIteration from None
+
+    @overload
+    async def recv(self, decode: Literal[True]) -> str: ...
+    @overload
+    async def recv(self, decode: Literal[False]) -> bytes: ...
+    @overload
+    async def recv(self, decode: bool | None = None) -> Data: ...
+
+    async def recv(self, decode: bool | None = None) -> Data:
+        """
+        Wait for the next message.
+
+        Cut: safe.  A cancelled call takes nothing; the next call gets the message.
+
+        Args:
+            decode: True returns `str` for binary messages too, which must then be
+                UTF-8, False returns `bytes` for text messages too.
+
+        Returns:
+            `str` for a text message, `bytes` for a binary one (RFC 6455, 5.6).
+
+        Raises:
+            ConnectionClosed: the connection is closed and all messages that had
+                arrived before have been returned.
+            ConcurrencyError: another call is waiting already.
+        """
+        messages = self._messages
+        session = self._session
+        if messages and decode is None:
+            slow = session.slow
+            if not slow:
+                return messages.popleft()  # type: ignore[return-value]
+            if slow == PAUSED:
+                message = messages.popleft()
+                session.taken()
+                if session.attention:
+                    self._driver.step()
+                return message  # type: ignore[return-value]
+        return await self._driver.run(session.recv(decode))
+
+    def recv_streaming(self, decode: bool | None = None) -> FragmentStream:
+        """
+        Receive the next message fragment by fragment.
+
+        Returns:
+            An asynchronous iterator over the payloads of its frames.  When it is
+            abandoned, the rest of the message is discarded.
+
+        Cut: safe; go on with the same iterator.
+
+        Raises:
+            ConnectionClosed: (from the iterator) as `recv`.
+            ConcurrencyError: (from the iterator) as `recv`.
+        """
+        return FragmentStream(self._session, self._driver, decode)
+
+    # Sending
+
+    async def send(
+        self,
+        message: DataLike | Iterable[DataLike] | AsyncIterable[DataLike],
+        text: bool | None = None,
+    ) -> None:
+        """
+        Send a message.
+
+        A `str` goes out as text, a bytes-like object as binary.  An iterable or
+        asynchronous iterable of either goes out as one message in fragments (RFC
+        6455, 5.4); other messages wait until it is complete.
+
+        It waits only while more than `write_limit` bytes are on their way.
+
+        Cut: a message goes out whole or not at all.  One in fragments that is cut
+        cannot be completed, so the connection fails with 1011.
+
+        Args:
+            text: True sends bytes as a text message, which must then be UTF-8;
+                False sends a `str` as a binary one.
+
+        Raises:
+            ConnectionClosed: the connection is closing or closed.
+            TypeError: `message` is of another type; nothing was sent.  For an item
+                after the first one, the connection fails with 1011.
+            UnicodeEncodeError: a `str` has lone surrogates; nothing was sent.
+        """
+        session = self._session
+        if (
+            text is None
+            and session.clear_to_send
+            and session.writer.add_message(message)
+        ):
+            self._driver.wrote()
+            return
+        payload = single(message, text)
+        if payload is None:
+            await self._send_fragments(message, text)
+        else:
+            await self._driver.run(session.send(*payload))
+
+    async def _send_fragments(self, message: Any, text: bool | None) -> None:
+        run = self._driver.run
+        fragments = Fragments(self._session, text)
+        failure: BaseException | None = None
+        try:
+            if isinstance(message, AsyncIterable):
+                async for item in message:
+                    await run(fragments.add(item))
+            else:
+                for item in message:
+                    await run(fragments.add(item))
+            await run(fragments.end())
+        except BaseException as exc:
+            failure = exc
+            raise
+        finally:
+            self._session.now = monotonic()
+            for waiter in fragments.release(failure):
+                waiter.fire()
+            self._driver.step()
+
+    async def ping(self, data: str | BytesLike | None = None) -> Awaitable[float]:
+        """
+        Send a ping (RFC 6455, 5.5.2).
+
+        Args:
+            data: at most 125 bytes; by default 4 random ones.
+
+        Returns:
+            A future whose result is the round-trip time in seconds.  It raises
+            `ConnectionClosed` if the connection ends before the pong.
+
+        Cut: the ping may or may not be sent.
+
+        Raises:
+            ConnectionClosed: the connection is closing or closed.
+            ConcurrencyError: a ping with this data waits for its pong already.
+            ProtocolError: `data` is longer than 125 bytes; nothing was sent.
+        """
+        payload = None if data is None else control_payload("ping", data)
+        pong = _Pong(self._loop.create_future())
+        await self._driver.run(self._session.ping(payload, pong, monotonic()))
+        return pong.future
+
+    async def pong(self, data: str | BytesLike = b"") -> None:
+        """
+        Send an unsolicited pong, a heartbeat in one direction (RFC 6455, 5.5.3).
+
+        Args:
+            data: at most 125 bytes.
+
+        Raises:
+            ConnectionClosed: the connection is closing or closed.
+            ProtocolError: `data` is longer than 125 bytes; nothing was sent.
+        """
+        payload = control_payload("pong", data)
+        await self._driver.run(self._session.pong(payload, monotonic()))
+
+    async def close(self, code: int | None = 1000, reason: str = "") -> None:
+        """
+        Close the connection and wait until TCP has ended (RFC 6455, 7.1).
+
+        It takes `close_timeout` seconds at most.  Closing twice does no harm; the
+        first code counts.
+
+        Cut: only the waiting; the connection closes within `close_timeout` anyway.
+
+        Args:
+            code: 1000 to 1003, 1007 to 1014 or 3000 to 4999; None for an empty
+                close frame.
+            reason: at most 123 bytes in UTF-8.
+
+        Raises:
+            ProtocolError: `code` or `reason` must not be sent; the connection is
+                as it was.
+        """
+        if self._session is None:
+            if self._driver.transport is not None:
+                self._driver.transport.abort()
+            return
+        await self._driver.run(self._session.close(code, reason, monotonic()))
+
+    async def wait_closed(self) -> None:
+        """
+        Wait until the connection is closed, by whichever side.
+
+        Never raises.  Cut: safe.
+        """
+        await self._driver.run(self._session.wait_closed())
+
+
+class FragmentStream:
+    """The payloads of the frames of one message, as they arrive."""
+
+    def __init__(
+        self, session: Session, driver: Driver, decode: bool | None
+    ) -> None:
+        self._session = session
+        self._driver = driver
+        self._decode = decode
+        self._began = False
+        self._done = False
+
+    def __aiter__(self) -> FragmentStream:
+        return self
+
+    async def __anext__(self) -> Data:
+        if self._done:
+            raise StopAsyncIteration
+        fragment = await self._driver.run(
+            self._session.recv_fragment(self._decode, first=not self._began)
+        )
+        self._began = True
+        self._done = fragment.fin
+        return fragment.data
+
+    async def aclose(self) -> None:
+        """Discard the rest of the message."""
+        self._abandon()
+
+    def __del__(self) -> None:
+        self._abandon()
+
+    def _abandon(self) -> None:
+        if self._began and not self._done:
+            self._session.abandon_stream()
+        self._done = True
+
+
+class _Pong:
+    """Tell a future what became of a ping."""
+
+    def __init__(self, future: asyncio.Future[float]) -> None:
+        self.future = future
+
+    def acknowledged(self, rtt: float) -> None:
+        if not self.future.done():
+            self.future.set_result(rtt)
+
+    def lost(self, exc: BaseException) -> None:
+        if not self.future.done():
+            self.future.set_exception(exc)
+            # Nobody has to look at it.
+            self.future.exception()
+
+
+def check_logger(logger: Any, name: str) -> LoggerLike:
+    """Return `logger`, or the library's own of that name."""
+    return logging.getLogger(name) if logger is None else logger  # type: ignore[no-any-return]
+

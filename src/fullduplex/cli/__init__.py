@@ -1,0 +1,53 @@
+"""The command ``fullduplex``: its entry point, and what it says without its extra.
+
+Nothing heavy is imported here, so that ``fullduplex --version`` answers at once
+and also where the extra ``cli`` is not installed.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+import sys
+from typing import NoReturn
+
+__all__ = ["main", "version_line"]
+
+# What the extra "cli" brings.
+_NEEDED = ("click", "prompt_toolkit", "rich")
+
+
+def version_line() -> str:
+    """Return the version, the implementation in use, and the interpreter."""
+    from .. import IMPLEMENTATION, __version__
+
+    interpreter = f"{platform.python_implementation()} {platform.python_version()}"
+    return f"fullduplex {__version__} ({IMPLEMENTATION}, {interpreter})"
+
+
+def main() -> NoReturn:
+    """
+    Run the command line of this process and exit.
+
+    Exit status: 0 the connection was closed normally, 1 it could not be
+    opened or was closed abnormally (one line on standard error says why),
+    2 the command was called wrongly, 130 it was interrupted.
+    """
+    arguments = sys.argv[1:]
+    if arguments == ["--version"]:
+        print(version_line())
+        sys.exit(0)
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        print(
+            f"fullduplex: {', '.join(missing)} not installed; the command needs: "
+            'pip install "fullduplex[cli]"',
+            file=sys.stderr,
+        )
+        sys.exit(1)
+    try:
+        from ._app import run
+
+        run(arguments)
+    except KeyboardInterrupt:
+        sys.exit(130)

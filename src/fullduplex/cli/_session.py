@@ -1,0 +1,127 @@
+"""One connection from opening to exit status.
+
+Where its outgoing messages come from is the matter of ``_interactive`` and
+``_piped``; both leave the connection closed and tell how it ended by a
+``Receiver``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .. import connect
+from ..exceptions import WebSocketException
+from ._failures import describe, one_line, without_credentials
+from ._receiver import AbnormalEnd
+from ._render import keep_printing
+
+if TYPE_CHECKING:
+    from ..asyncio.client import ClientConnection
+
+__all__ = ["Options", "run_session"]
+
+_OPEN_TIMEOUT = 10.0  # seconds
+# Short: somebody waits for the prompt of their shell.
+_CLOSE_TIMEOUT = 3.0  # seconds
+# Above the library's default, which guards programs: this is for looking at
+# what arrives.
+_MAX_SIZE = 64 * 2**20  # bytes
+
+_FAILED = 1
+_INTERRUPTED = 130  # what a shell reports for a command ended by Ctrl-C
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line asked for; times in seconds, ``None``: without end."""
+
+    uri: str
+    headers: list[tuple[str, str]]
+    subprotocols: list[str]
+    origin: str | None
+    insecure: bool
+    ping_interval: float | None
+    compression: str | None
+    wait: float | None
+
+    @property
+    def shown_uri(self) -> str:
+        """The URI as it may be shown: one line, without user name and password."""
+        return one_line(without_credentials(self.uri))
+
+
+class _CannotConnect(Exception):
+    """The connection could not be opened; the text says why."""
+
+
+def run_session(options: Options) -> int:
+    """
+    Hold one session and return the exit status of the process.
+
+    Raises:
+        click.UsageError: the library refused an option, and nothing was sent,
+            or standard input holds what is no text.
+    """
+    keep_printing()
+    try:
+        return asyncio.run(_session(options))
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except _CannotConnect as failure:
+        return _fail(f"cannot connect to {options.shown_uri}: {failure}")
+    except AbnormalEnd as failure:
+        return _fail(f"connection to {options.shown_uri} failed: {failure}")
+
+
+def _fail(reason: str) -> int:
+    print(f"fullduplex: {reason}", file=sys.stderr)
+    return _FAILED
+
+
+async def _session(options: Options) -> int:
+    async with await _open(options) as ws:
+        try:
+            if sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty():
+                from ._interactive import converse
+
+                await converse(ws, options.shown_uri)
+            else:
+                from ._piped import exchange
+
+                await exchange(ws, quiet=options.wait)
+        except asyncio.CancelledError:
+            await ws.close(1001)  # Ctrl-C: going away (RFC 6455, 7.4.1)
+            raise
+    return 0
+
+
+async def _open(options: Options) -> ClientConnection:
+    more: dict[str, Any] = {}
+    if options.insecure:
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        more["ssl"] = context
+    try:
+        return await connect(
+            options.uri,
+            additional_headers=options.headers,
+            subprotocols=options.subprotocols or None,
+            origin=options.origin,
+            compression=options.compression,
+            open_timeout=_OPEN_TIMEOUT,
+            close_timeout=_CLOSE_TIMEOUT,
+            ping_interval=options.ping_interval,
+            max_size=_MAX_SIZE,
+            **more,
+        )
+    except (OSError, WebSocketException, ImportError) as error:
+        raise _CannotConnect(describe(error, open_timeout=_OPEN_TIMEOUT)) from None
+    except (ValueError, TypeError) as error:
+        raise click.UsageError(one_line(without_credentials(str(error)))) from None

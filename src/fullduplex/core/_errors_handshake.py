@@ -1,0 +1,407 @@
+"""What can go wrong before a connection is open; public through ``errors``."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ._errors_base import WebSocketException
+
+if TYPE_CHECKING:
+    from .datastructures import Headers
+    from .http1 import Response
+    from .typing import StatusLike
+
+
+# -- Addresses -----------------------------------------------------------------
+
+
+def _printable_address(address: str) -> str:
+    # Addresses end up in logs: no credentials, no control characters.
+    address = re.sub(r"//[^/?#]*@", "//***@", address)
+    return address if address.isprintable() else repr(address)[1:-1]
+
+
+class InvalidURI(WebSocketException, ValueError):
+    """
+    A WebSocket URI cannot be used.
+
+    Raised when the URI is parsed, before anything is opened; also when a
+    redirect leads to such a URI.  It is a :exc:`ValueError` too, because a URI
+    is an argument like any other.
+
+    Args:
+        uri: the URI; user name and password are left out of the text.
+        msg: what is wrong with it.
+    """
+
+    uri: str
+    msg: str
+
+    def __init__(self, uri: str, msg: str) -> None:
+        super().__init__(uri, msg)
+        self.uri = uri
+        self.msg = msg
+
+    def __str__(self) -> str:
+        return f"{_printable_address(self.uri)} isn't a valid URI: {self.msg}"
+
+
+class InvalidProxy(WebSocketException, ValueError):
+    """
+    The address of a proxy cannot be used; nothing was opened.
+
+    Args:
+        proxy: the address; user name and password are left out of the text.
+        msg: what is wrong with it.
+    """
+
+    proxy: str
+    msg: str
+
+    def __init__(self, proxy: str, msg: str) -> None:
+        super().__init__(proxy, msg)
+        self.proxy = proxy
+        self.msg = msg
+
+    def __str__(self) -> str:
+        return f"{_printable_address(self.proxy)} isn't a valid proxy: {self.msg}"
+
+
+# -- The opening handshake -----------------------------------------------------
+
+
+class InvalidHandshake(WebSocketException):
+    """
+    The opening handshake failed.
+
+    Base of what follows.  No connection was made; a client's socket is closed, a
+    server answers with an HTTP error where that is still possible.
+    """
+
+
+class SecurityError(InvalidHandshake):
+    """
+    A rule that protects this side was broken during the handshake.
+
+    A limit on the size of HTTP messages or on redirects was exceeded, or a
+    redirect would have given up TLS.
+    """
+
+
+class RequestLineTooLong(SecurityError):
+    """The first line of a request is over ``MAX_LINE_LENGTH``; answered with 414."""
+
+
+class StatusLineTooLong(SecurityError):
+    """The first line of a response is over ``MAX_LINE_LENGTH``."""
+
+
+class HeaderLineTooLong(SecurityError):
+    """A header line is over ``MAX_LINE_LENGTH``; a server answers with 431."""
+
+
+class TooManyHeaders(SecurityError):
+    """There are more than ``MAX_NUM_HEADERS`` headers; a server answers with 431."""
+
+
+class InvalidMessage(InvalidHandshake):
+    """
+    The peer did not send a valid HTTP/1.1 message.
+
+    ``__cause__`` tells why: :exc:`EOFError` when it ended too early,
+    :exc:`ValueError` when it is malformed, :exc:`SecurityError` when it is too
+    large.
+    """
+
+
+class InvalidMethod(InvalidHandshake):
+    """
+    The request's method is not GET; answered with 405.
+
+    Args:
+        method: the method received.
+    """
+
+    method: str
+
+    def __init__(self, method: str) -> None:
+        super().__init__(method)
+        self.method = method
+
+    def __str__(self) -> str:
+        return f"invalid HTTP method; expected GET; got {self.method[:64]}"
+
+
+class InvalidProtocol(InvalidHandshake):
+    """
+    The request's version is not HTTP/1.1; answered with 505.
+
+    Args:
+        protocol: the version received, such as ``HTTP/1.0``.
+    """
+
+    protocol: str
+
+    def __init__(self, protocol: str) -> None:
+        super().__init__(protocol)
+        self.protocol = protocol
+
+    def __str__(self) -> str:
+        return f"invalid protocol; expected HTTP/1.1; got {self.protocol[:64]}"
+
+
+class InvalidStatus(InvalidHandshake):
+    """
+    The server refused the handshake: its status is not 101.
+
+    Args:
+        response: the whole response; its body, if it has one, usually says why.
+    """
+
+    response: Response
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(response)
+        self.response = response
+
+    @property
+    def status_code(self) -> int:
+        """The status code of the response."""
+        return self.response.status_code
+
+    @property
+    def headers(self) -> Headers:
+        """The headers of the response."""
+        return self.response.headers
+
+    def __str__(self) -> str:
+        return f"server rejected WebSocket connection: HTTP {self.status_code}"
+
+
+class InvalidStatusCode(InvalidStatus):
+    """
+    The server refused the handshake; this is what ``connect`` raises.
+
+    Both names work in ``except``: websockets 10 raised ``InvalidStatusCode``,
+    later versions raise ``InvalidStatus``.
+
+    Args:
+        response: the response, or only its status code.
+        headers: the headers; only with a status code.
+    """
+
+    def __init__(
+        self, response: Response | int, headers: Headers | None = None
+    ) -> None:
+        if isinstance(response, int):
+            # Imported here because http1 raises what is defined above.
+            from .datastructures import Headers
+            from .http1 import Response
+
+            if headers is None:
+                headers = Headers()
+            response = Response(int(response), "", headers)
+        elif headers is not None:
+            raise TypeError("headers are part of the response; don't give both")
+        super().__init__(response)
+
+
+class InvalidHeader(InvalidHandshake):
+    """
+    A header is missing, repeated or wrong.
+
+    Args:
+        name: the name of the header.
+        value: what is wrong; None if the header is missing, ``""`` if it is empty.
+    """
+
+    name: str
+    value: str | None
+
+    def __init__(self, name: str, value: str | None = None) -> None:
+        super().__init__(name, value)
+        self.name = name
+        self.value = value
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return f"missing {self.name} header"
+        if self.value == "":
+            return f"empty {self.name} header"
+        return f"invalid {self.name} header: {self.value}"
+
+
+class InvalidHeaderFormat(InvalidHeader):
+    """
+    A header does not follow its grammar.
+
+    Args:
+        name: the name of the header.
+        error: what was expected.
+        header: the whole value; the text shows the 64 characters around ``pos``.
+        pos: where parsing stopped, an index into ``header``.
+    """
+
+    def __init__(self, name: str, error: str, header: str, pos: int) -> None:
+        start = max(0, pos - 32) if len(header) > 64 else 0
+        shown = header[start : start + 64]
+        if not shown.isprintable():
+            shown = repr(shown)
+        super().__init__(name, f"{error} at {pos} in {shown}")
+
+
+class InvalidHeaderValue(InvalidHeader):
+    """A header follows its grammar, but its value is not acceptable."""
+
+
+class InvalidOrigin(InvalidHeader):
+    """
+    The request comes from an origin that is not allowed; answered with 403.
+
+    Args:
+        origin: the origin; None if the header is missing.
+    """
+
+    def __init__(self, origin: str | None) -> None:
+        super().__init__("Origin", origin)
+
+
+class InvalidUpgrade(InvalidHeader):
+    """``Connection`` or ``Upgrade`` doesn't ask for WebSocket; answered with 426."""
+
+
+class NegotiationError(InvalidHandshake):
+    """Extensions or subprotocols could not be agreed upon."""
+
+
+class DuplicateParameter(NegotiationError):
+    """
+    A parameter of an extension is given twice.
+
+    Args:
+        name: the name of the parameter.
+    """
+
+    name: str
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        return f"duplicate parameter: {self.name[:64]}"
+
+
+class InvalidParameterName(NegotiationError):
+    """
+    An extension has no parameter of this name.
+
+    Args:
+        name: the name of the parameter.
+    """
+
+    name: str
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        return f"invalid parameter name: {self.name[:64]}"
+
+
+class InvalidParameterValue(NegotiationError):
+    """
+    A parameter of an extension has a wrong value.
+
+    Args:
+        name: the name of the parameter.
+        value: its value; None if it is missing.
+    """
+
+    name: str
+    value: str | None
+
+    def __init__(self, name: str, value: str | None) -> None:
+        super().__init__(name, value)
+        self.name = name
+        self.value = value
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return f"missing value for parameter {self.name}"
+        if self.value == "":
+            return f"empty value for parameter {self.name}"
+        return f"invalid value for parameter {self.name}: {self.value[:64]}"
+
+
+class AbortHandshake(InvalidHandshake):
+    """
+    A server's hook answers with a plain HTTP response instead of a connection.
+
+    Args:
+        status: the status code.
+        headers: the headers.
+        body: the body.
+    """
+
+    status: StatusLike
+    headers: Headers
+    body: bytes
+
+    def __init__(self, status: StatusLike, headers: Headers, body: bytes = b"") -> None:
+        super().__init__(status, headers, body)
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+    def __str__(self) -> str:
+        return (
+            f"HTTP {int(self.status)}, {len(self.headers)} headers, "
+            f"{len(self.body)} bytes"
+        )
+
+
+class RedirectHandshake(InvalidHandshake):
+    """
+    The server redirects the client; handled by ``connect``, never seen outside.
+
+    Args:
+        uri: where to.
+    """
+
+    uri: str
+
+    def __init__(self, uri: str) -> None:
+        super().__init__(uri)
+        self.uri = uri
+
+    def __str__(self) -> str:
+        return f"redirect to {_printable_address(self.uri)}"
+
+
+class ProxyError(InvalidHandshake):
+    """The proxy did not connect us to the server; the socket is closed."""
+
+
+class InvalidProxyMessage(ProxyError):
+    """The proxy's answer is not valid HTTP; ``__cause__`` tells why."""
+
+
+class InvalidProxyStatus(ProxyError):
+    """
+    The proxy's answer is not 2xx.
+
+    Args:
+        response: the answer.
+    """
+
+    response: Response
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(response)
+        self.response = response
+
+    def __str__(self) -> str:
+        return f"proxy rejected connection: HTTP {self.response.status_code}"

@@ -1,0 +1,503 @@
+"""Bytes to frames and back (RFC 6455, 5), in plain Python: the reference.
+
+``_wire_c.pyx`` has the same classes, compiled; ``tests/parity`` holds the two
+together.  Both own the memory that transports read into, parse every complete
+frame of a read, and put whole messages straight into the caller's queue; all
+that is not a whole, uncompressed data message goes to a handler, one frame at
+a time, in order.
+
+What is refused here is what one frame shows: reserved bits, opcodes, masking,
+lengths, the order of fragments, limits, and UTF-8 (8.1) as soon as it is
+detectable, also inside a frame that is still arriving.  The first error stops
+the reader for good and is raised out of ``received``; messages found before it
+are in the queue.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from ._kernels import Utf8Check, apply_mask
+from .errors import PayloadTooBig, ProtocolError
+from .typing import BytesLike
+
+__all__ = ["FrameReader", "FrameWriter", "ReadBuffer", "forget_masks"]
+
+# An incomplete payload of at least this size, or any incomplete text, is
+# received into its own object; a smaller one waits as a tail.
+DIRECT = 4096
+# A payload grows with what has arrived, never with what was announced.
+FIRST_STEP = 4194304
+MASK_BLOCK = 4096
+
+
+class ReadBuffer:
+    """
+    Memory that a transport reads into; one serves all connections of a loop.
+
+    Args:
+        size: bytes; at least 16384.
+    """
+
+    __slots__ = ("memory", "size", "view")
+
+    def __init__(self, size: int = 262144) -> None:
+        if size < 16384:
+            raise ValueError(
+                f"size is {size} bytes; a read buffer has at least 16384"
+            )
+        self.memory = bytearray(size)
+        self.view = memoryview(self.memory)
+        self.size = size
+
+
+class FrameReader:
+    """
+    Parse frames out of a buffer that it owns.
+
+    Args:
+        handler: called with the first byte of a frame (fin, reserved bits,
+            opcode) and its unmasked payload, for each frame that is not a whole
+            message; a true result stops the reader.
+        append: called with each whole message, `str` or `bytes`.
+        masked: whether the peer must mask its frames (5.1).
+        max_size: bytes in a message; None for no limit.
+        max_fragment: bytes in a data frame; None for no limit.
+        buffer: shared memory to read into; by default its own, 64 KiB.
+        direct_view: whether a large payload may be received straight into its
+            object.  False for transports that keep a buffer over loop turns.
+    """
+
+    __slots__ = (
+        "_append",
+        "_buffer",
+        "_compressed",
+        "_direct_view",
+        "_handler",
+        "_masked",
+        "_payload",
+        "_payload_filled",
+        "_payload_head",
+        "_payload_is_text",
+        "_payload_key",
+        "_payload_size",
+        "_tail",
+        "_utf8",
+        "allowed_rsv",
+        "max_fragment",
+        "max_size",
+        "opcode",
+        "stopped",
+        "tally",
+        "used",
+        "whole",
+    )
+
+    def __init__(
+        self,
+        handler: Callable[[int, bytes], object],
+        append: Callable[[str | bytes], object],
+        *,
+        masked: bool,
+        max_size: int | None = None,
+        max_fragment: int | None = None,
+        buffer: ReadBuffer | None = None,
+        direct_view: bool = True,
+    ) -> None:
+        self._handler = handler
+        self._append = append
+        self._masked = masked
+        self._buffer = ReadBuffer(65536) if buffer is None else buffer
+        self._direct_view = direct_view
+        self._tail = b""
+        self._payload: bytearray | None = None
+        self._payload_size = 0
+        self._payload_filled = 0
+        self._payload_head = 0
+        self._payload_is_text = False
+        self._payload_key = b""
+        self._utf8 = Utf8Check()
+        self._compressed = False
+        self.max_size = max_size
+        self.max_fragment = max_fragment
+        #: opcode of the message in progress, 0 between messages
+        self.opcode = 0
+        #: bytes received of the message in progress; the protocol sets it for
+        #: compressed messages, where the inflated size counts
+        self.used = 0
+        #: reserved bits that an extension has claimed, as in the first byte
+        self.allowed_rsv = 0
+        #: whether whole messages go to `append` rather than to the handler
+        self.whole = True
+        #: whether an error or the handler ended reading; all input is dropped
+        self.stopped = False
+        #: bytes given to `append` so far; the owner may reset it
+        self.tally = 0
+
+    @property
+    def between_frames(self) -> bool:
+        """Whether no frame is partly received."""
+        return self._payload is None and not self._tail
+
+    def get_buffer(self, hint: int) -> memoryview:
+        """Return where the next bytes must be written; ask before each read."""
+        if self._payload is not None and self._direct_view:
+            return memoryview(self._payload)[self._payload_filled :]
+        return self._buffer.view[len(self._tail) :]
+
+    def received(self, size: int) -> None:
+        """
+        Parse after `size` bytes were written where `get_buffer` said.
+
+        Raises:
+            ProtocolError: fail the connection with 1002.
+            PayloadTooBig: fail the connection with 1009.
+            UnicodeDecodeError: fail the connection with 1007.
+        """
+        if self.stopped:
+            return
+        memory = self._buffer.memory
+        start = 0
+        if self._payload is not None:
+            if self._direct_view:
+                self._payload_grew(size)
+                return
+            start = self._absorb(self._buffer.view[:size])
+            if start == size or self.stopped:
+                return
+        elif self._tail:
+            tail = self._tail
+            self._tail = b""
+            memory[: len(tail)] = tail
+            size += len(tail)
+        self._parse(memory, start, size)
+
+    def feed(self, data: BytesLike) -> None:
+        """Parse bytes that are elsewhere; raises as `received` does."""
+        source = memoryview(data)
+        done = 0
+        while done < len(source) and not self.stopped:
+            room = self.get_buffer(-1)
+            step = min(len(room), len(source) - done)
+            room[:step] = source[done : done + step]
+            room.release()
+            done += step
+            self.received(step)
+
+    def _refuse(self, error: Exception) -> None:
+        self.stopped = True
+        raise error
+
+    def _check_order(self, head: int) -> None:
+        opcode = head & 0x0F
+        if opcode >= 8:
+            if opcode > 10:
+                self._refuse(ProtocolError(f"invalid opcode: 0x{opcode:X}"))
+            if head & 0x70:
+                self._refuse(ProtocolError("reserved bits must be 0"))
+            if not head & 0x80:
+                self._refuse(ProtocolError("fragmented control frame"))
+            return
+        if opcode > 2:
+            self._refuse(ProtocolError(f"invalid opcode: 0x{opcode:X}"))
+        if head & 0x70 & ~self.allowed_rsv:
+            self._refuse(ProtocolError("reserved bits must be 0"))
+        if opcode == 0:
+            if self.opcode == 0:
+                self._refuse(ProtocolError("unexpected continuation frame"))
+            if head & 0x40:
+                self._refuse(
+                    ProtocolError("reserved bits must be 0 in a continuation frame")
+                )
+        elif self.opcode != 0:
+            self._refuse(ProtocolError("expected a continuation frame"))
+
+    def _check_size(self, head: int, size: int) -> None:
+        if head & 8:
+            if size > 125:
+                self._refuse(
+                    ProtocolError(f"control frame announces {size} bytes; 125 are allowed")
+                )
+            return
+        if self.max_fragment is not None and size > self.max_fragment:
+            self._refuse(PayloadTooBig(size, self.max_fragment))
+        if self.max_size is not None:
+            # Data that does not shrink grows a little when deflated; what it
+            # inflates to is checked against the exact limit.
+            compressed = head & 0x40 if head & 0x0F else self._compressed
+            slack = (self.max_size >> 10) + 64 if compressed else 0
+            used = self.used if not head & 0x0F else 0
+            if size > max(self.max_size - used, 0) + slack:
+                self._refuse(PayloadTooBig(size, self.max_size, used or None))
+
+    def _parse(self, memory: bytearray, pos: int, end: int) -> None:
+        masked = self._masked
+        append = self._append
+        while True:
+            left = end - pos
+            if left < 2:
+                break
+            head = memory[pos]
+            second = memory[pos + 1]
+            simple = (head == 0x81 or head == 0x82) and self.whole and not self.opcode
+            if not simple:
+                self._check_order(head)
+            if (second >> 7) != masked:
+                self._refuse(ProtocolError("incorrect masking"))
+            size = second & 0x7F
+            start = pos + 2
+            if size == 126:
+                if left < 4:
+                    break
+                size = memory[start] << 8 | memory[start + 1]
+                start += 2
+                if size < 126:
+                    self._refuse(
+                        ProtocolError(f"length {size} is not in its shortest form")
+                    )
+            elif size == 127:
+                if left < 10:
+                    break
+                size = int.from_bytes(memory[start : start + 8], "big")
+                start += 8
+                if size >> 63:
+                    self._refuse(
+                        ProtocolError(
+                            "the most significant bit of a 64-bit length must be 0"
+                        )
+                    )
+                if size < 65536:
+                    self._refuse(
+                        ProtocolError(f"length {size} is not in its shortest form")
+                    )
+            self._check_size(head, size)
+            key = b""
+            if masked:
+                if end - start < 4:
+                    break
+                key = bytes(memory[start : start + 4])
+                start += 4
+            stop = start + size
+            if stop > end:
+                if size >= DIRECT or (head & 8 == 0 and self._is_text(head)):
+                    self._begin_payload(head, size, key)
+                    self._absorb(self._buffer.view[start:end])
+                    return
+                break
+            payload = bytes(memory[start:stop])
+            if masked:
+                payload = apply_mask(payload, key)
+            pos = stop
+            if simple:
+                self.tally += size
+                append(self._text(payload) if head == 0x81 else payload)
+            else:
+                if head & 8 == 0 and self._is_text(head):
+                    if head & 0x0F:
+                        self._utf8 = Utf8Check()
+                    self._check_text(payload)
+                self._deliver(head, payload)
+                if self.stopped:
+                    return
+        if left:
+            self._tail = bytes(memory[pos:end])
+
+    def _is_text(self, head: int) -> bool:
+        if head & 0x0F:
+            return head & 0x4F == 1
+        return self.opcode == 1 and not self._compressed
+
+    def _text(self, payload: bytes | bytearray) -> str:
+        try:
+            return payload.decode()
+        except UnicodeDecodeError:
+            self.stopped = True
+            raise
+
+    def _check_text(self, data: BytesLike) -> None:
+        if not self._utf8.feed(data):
+            self._bad_text()
+
+    def _bad_text(self) -> None:
+        self._refuse(
+            UnicodeDecodeError("utf-8", b"", 0, 0, "invalid UTF-8 in a text message")
+        )
+
+    def _deliver(self, head: int, payload: bytes) -> None:
+        opcode = head & 0x0F
+        if opcode < 8:
+            if opcode:
+                self.used = 0
+                self._compressed = bool(head & 0x40)
+            if not self._compressed:
+                self.used += len(payload)
+            self.opcode = 0 if head & 0x80 else (opcode or self.opcode)
+            if head & 0x80 and not self._utf8.complete:
+                self._utf8 = Utf8Check()
+                self._bad_text()
+        if self._handler(head, payload):
+            self.stopped = True
+
+    def _begin_payload(self, head: int, size: int, key: bytes) -> None:
+        self._payload_size = size
+        self._payload = bytearray(min(size, FIRST_STEP))
+        self._payload_filled = 0
+        self._payload_head = head
+        self._payload_is_text = head & 8 == 0 and self._is_text(head)
+        if head & 0x0F:
+            self._utf8 = Utf8Check()
+        self._payload_key = key
+
+    def _absorb(self, data: memoryview) -> int:
+        used = 0
+        while used < len(data) and self._payload is not None:
+            filled = self._payload_filled
+            step = min(len(data) - used, len(self._payload) - filled)
+            self._payload[filled : filled + step] = data[used : used + step]
+            used += step
+            self._payload_grew(step)
+        return used
+
+    def _payload_grew(self, step: int) -> None:
+        payload = self._payload
+        assert payload is not None
+        filled = self._payload_filled
+        if self._masked:
+            turn = filled & 3
+            key = self._payload_key[turn:] + self._payload_key[:turn]
+            with memoryview(payload)[filled : filled + step] as piece:
+                piece[:] = apply_mask(piece, key)
+        if self._payload_is_text:
+            self._check_text(payload[filled : filled + step])
+        self._payload_filled = filled = filled + step
+        if filled < len(payload):
+            return
+        if filled < self._payload_size:
+            room = min(self._payload_size, 2 * filled)
+            self._payload = payload + bytes(room - filled)
+            return
+        self._payload = None
+        head = self._payload_head
+        if self.whole and not self.opcode and head == 0x81:
+            if not self._utf8.complete:
+                self._utf8 = Utf8Check()
+                self._bad_text()
+            self.tally += filled
+            self._append(self._text(payload))
+        elif self.whole and not self.opcode and head == 0x82:
+            self.tally += filled
+            self._append(bytes(payload))
+        else:
+            self._deliver(head, bytes(payload))
+
+
+_masks = b""
+_masks_used = 0
+
+
+def _new_mask() -> bytes:
+    """Take an unpredictable key (RFC 6455, 5.3) from a block of os.urandom."""
+    global _masks, _masks_used
+    if _masks_used == len(_masks):
+        _masks = os.urandom(MASK_BLOCK)
+        _masks_used = 0
+    key = _masks[_masks_used : _masks_used + 4]
+    _masks_used += 4
+    return key
+
+
+def forget_masks() -> None:
+    """Throw the random block away; a forked child must not share it."""
+    global _masks, _masks_used
+    _masks = b""
+    _masks_used = 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=forget_masks)
+
+
+class FrameWriter:
+    """
+    Build frames into one run of bytes for the transport.
+
+    Args:
+        mask: whether frames are masked (5.1: a client must, a server must not).
+    """
+
+    __slots__ = ("_mask", "_out", "pending", "total")
+
+    def __init__(self, *, mask: bool) -> None:
+        self._mask = mask
+        self._out: list[bytes] = []
+        #: bytes built and not taken yet
+        self.pending = 0
+        #: bytes taken so far
+        self.total = 0
+
+    def add_message(self, message: object) -> bool:
+        """
+        Queue `message` as one frame if it is exactly a `str` or `bytes`.
+
+        Returns:
+            Whether it was; False leaves everything as it was.
+
+        Raises:
+            UnicodeEncodeError: lone surrogates; nothing is queued.
+        """
+        if type(message) is str:
+            self.add(0x81, message)
+            return True
+        if type(message) is bytes:
+            self.add(0x82, message)
+            return True
+        return False
+
+    def add(self, head: int, payload: str | BytesLike) -> int:
+        """
+        Queue a frame.
+
+        Args:
+            head: first byte of the frame: fin, reserved bits, opcode.
+            payload: text, sent as UTF-8, or any bytes-like object, copied.
+
+        Returns:
+            Bytes pending.
+        """
+        if isinstance(payload, str):
+            data = payload.encode()
+        elif isinstance(payload, bytes):
+            data = payload
+        else:
+            data = memoryview(payload).tobytes()
+        size = len(data)
+        bit = 0x80 if self._mask else 0
+        if size < 126:
+            start = bytes((head, bit | size))
+        elif size < 65536:
+            start = bytes((head, bit | 126, size >> 8, size & 0xFF))
+        else:
+            start = bytes((head, bit | 127)) + size.to_bytes(8, "big")
+        if self._mask:
+            key = _new_mask()
+            frame = start + key + apply_mask(data, key)
+        else:
+            frame = start + data
+        self._out.append(frame)
+        self.pending += len(frame)
+        return self.pending
+
+    def add_raw(self, data: BytesLike) -> None:
+        """Queue bytes that are frames already, or a handshake."""
+        self._out.append(bytes(data))
+        self.pending += len(self._out[-1])
+
+    def take(self) -> bytes:
+        """Return all pending bytes and forget them."""
+        out = self._out
+        result = out[0] if len(out) == 1 else b"".join(out)
+        out.clear()
+        self.total += self.pending
+        self.pending = 0
+        return result

@@ -1,0 +1,54 @@
+"""The life of a connection, as a table.
+
+    state        true while in it
+    ----------   -----------------------------------------------------------
+    CONNECTING   no frame was sent or parsed
+    OPEN         neither side sent a close frame; data may flow both ways
+    CLOSING      a close frame was sent; we send no data, we still answer pings
+    CLOSED       TCP ended; the close code is final and nothing more is sent
+
+Rule: this table knows no side and no clock.  Who closes TCP first, and how long
+to wait for it, is decided by the caller.
+"""
+
+from __future__ import annotations
+
+import enum
+
+__all__ = ["NEXT", "State", "Step", "after"]
+
+
+class State(enum.IntEnum):
+    """State of a connection (RFC 6455, 4 and 7)."""
+
+    CONNECTING, OPEN, CLOSING, CLOSED = range(4)
+
+
+class Step(enum.Enum):
+    """What moves a connection from one state to another."""
+
+    ACCEPTED = enum.auto()  # the opening handshake ended well
+    CLOSE_SENT = enum.auto()  # a close frame was queued
+    CLOSE_RECEIVED = enum.auto()  # a close frame was parsed
+    TCP_ENDED = enum.auto()  # the transport is gone
+
+
+# A pair that is absent is forbidden.  Peers are judged before a step is taken.
+NEXT = {
+    (State.CONNECTING, Step.ACCEPTED): State.OPEN,
+    (State.CONNECTING, Step.TCP_ENDED): State.CLOSED,
+    (State.OPEN, Step.CLOSE_SENT): State.CLOSING,
+    (State.OPEN, Step.CLOSE_RECEIVED): State.OPEN,  # echoed in the same read, 5.5.1
+    (State.OPEN, Step.TCP_ENDED): State.CLOSED,  # close code 1006, 7.1.5
+    (State.CLOSING, Step.CLOSE_RECEIVED): State.CLOSING,  # both are now known
+    (State.CLOSING, Step.TCP_ENDED): State.CLOSED,
+    (State.CLOSED, Step.TCP_ENDED): State.CLOSED,  # drivers may report it twice
+}
+
+
+def after(state: State, step: Step) -> State:
+    """Return the state that follows `state`; an absent pair is a bug of ours."""
+    try:
+        return NEXT[state, step]
+    except KeyError:
+        raise AssertionError(f"{step.name} cannot happen in {state.name}") from None

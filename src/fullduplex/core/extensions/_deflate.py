@@ -1,0 +1,305 @@
+"""The streams of permessage-deflate on one connection (RFC 7692, 6 and 7.2).
+
+One compressed message is one run of DEFLATE blocks.  The sender flushes after its
+last block, which ends the bytes with ``00 00 ff ff``; these four are not sent, and
+the receiver puts them back (RFC 7692, 7.2.1 and 7.2.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ..errors import PayloadTooBig, ProtocolError
+from ..frames import BINARY, CONT, TEXT, Frame
+from ..typing import BytesLike, ExtensionName
+from ._zlib import (
+    Z_SYNC_FLUSH,
+    Compressor,
+    Decompressor,
+    compressobj,
+    decompressobj,
+    error,
+)
+from .base import Extension
+
+__all__ = ["PerMessageDeflate"]
+
+NAME: Final = ExtensionName("permessage-deflate")
+
+# What a flush ends with: an empty block that is not compressed, less its header.
+TAIL: Final = b"\x00\x00\xff\xff"
+
+# A block that ends the stream makes us start a new one (RFC 7692, 7.2.3.5).  Honest
+# senders use one a message; each costs a copy of what follows it.
+MAX_FINAL_BLOCKS: Final = 64
+
+# What zlib is known to accept; trying takes longer than the rest of a handshake.
+MEM_LEVELS: Final = range(1, 10)
+
+
+def check_window_bits(name: str, value: Any, smallest: int) -> None:
+    """Refuse a size of window that zlib or RFC 7692 doesn't have."""
+    # True and False are integers; neither names a size.
+    if type(value) is not int or not smallest <= value <= 15:
+        raise ValueError(f"{name} is {value!r}, expected {smallest} to 15")
+
+
+def check_compress_settings(settings: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Copy what will be given to :func:`zlib.compressobj`, once it was tried."""
+    settings = dict(settings or {})
+    if "wbits" in settings:
+        raise ValueError(
+            "compress_settings has wbits; give server_max_window_bits or "
+            "client_max_window_bits instead"
+        )
+    if settings.keys() - {"memLevel"} or settings.get("memLevel", 8) not in MEM_LEVELS:
+        try:
+            compressobj(wbits=-15, **settings)
+        except (TypeError, ValueError, OverflowError, error) as exc:
+            raise ValueError(f"compress_settings is {settings!r}: {exc}") from exc
+    return settings
+
+
+class PerMessageDeflate(Extension):
+    """
+    permessage-deflate on one connection.
+
+    "Remote" is about messages that we receive, "local" about messages that we send.
+    Streams of zlib are made when the first message needs them.
+
+    Args:
+        remote_no_context_takeover: the peer starts every message with an empty window.
+        local_no_context_takeover: we do.
+        remote_max_window_bits: size of the peer's window, as a power of two; 8 to 15.
+        local_max_window_bits: size of ours; 9 to 15.
+        compress_settings: further keyword arguments of :func:`zlib.compressobj`.
+
+    Raises:
+        ValueError: a size is out of range, or zlib refuses the settings.
+    """
+
+    __slots__ = (
+        "_compressor",
+        "_decompressor",
+        "_receiving",
+        "_sending",
+        "compress_settings",
+        "local_max_window_bits",
+        "local_no_context_takeover",
+        "remote_max_window_bits",
+        "remote_no_context_takeover",
+    )
+
+    name = NAME
+
+    def __init__(
+        self,
+        remote_no_context_takeover: bool,
+        local_no_context_takeover: bool,
+        remote_max_window_bits: int,
+        local_max_window_bits: int,
+        compress_settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        check_window_bits("remote_max_window_bits", remote_max_window_bits, 8)
+        check_window_bits("local_max_window_bits", local_max_window_bits, 9)
+        self.remote_no_context_takeover = remote_no_context_takeover
+        self.local_no_context_takeover = local_no_context_takeover
+        self.remote_max_window_bits = remote_max_window_bits
+        self.local_max_window_bits = local_max_window_bits
+        self.compress_settings = check_compress_settings(compress_settings)
+        self._decompressor: Decompressor | None = None
+        self._compressor: Compressor | None = None
+        # Is a fragmented message that is compressed under way?
+        self._receiving = False
+        self._sending = False
+
+    def __repr__(self) -> str:
+        return (
+            f"PerMessageDeflate("
+            f"remote_no_context_takeover={self.remote_no_context_takeover}, "
+            f"local_no_context_takeover={self.local_no_context_takeover}, "
+            f"remote_max_window_bits={self.remote_max_window_bits}, "
+            f"local_max_window_bits={self.local_max_window_bits})"
+        )
+
+    # The pair for a connection whose only extension is this one.
+
+    def inflate(self, data: BytesLike, *, fin: bool, max_size: int | None) -> bytes:
+        """
+        Decompress one frame's payload of a compressed message (RFC 7692, 6.2).
+
+        Args:
+            data: payload of the frame, unmasked.
+            fin: is it the last frame of its message?
+            max_size: largest result, in bytes; a result of exactly this size passes.
+                Zero allows only an empty result, ``None`` sets no limit.
+
+        Raises:
+            PayloadTooBig: the result would be larger than ``max_size``; at most one
+                byte more than that was produced.  Fail the connection with 1009.
+            ProtocolError: the payload is not a DEFLATE stream.  Fail with 1002.
+                After either, this side of the extension can't be used any more.
+        """
+        decompressor = self._decompressor
+        if decompressor is None:
+            decompressor = decompressobj(-self.remote_max_window_bits)
+            self._decompressor = decompressor
+        if fin:
+            data = b"".join((data, TAIL))
+            if self.remote_no_context_takeover:
+                self._decompressor = None
+        # For zlib 0 means no limit; one byte above ours tells "full" from "too big".
+        max_length = 0 if max_size is None else max_size + 1
+        try:
+            output = decompressor.decompress(data, max_length)
+        except OverflowError:  # the limit is above the largest object there can be
+            max_size = None
+            output = self._decompress(decompressor, data, 0)
+        except error as exc:
+            raise bad_stream(exc) from exc
+        # Below max_length, zlib has used up all input or met the end of a stream.
+        if len(output) == max_length and max_size is not None:
+            raise PayloadTooBig(None, max_size)
+        if decompressor.eof:
+            return self._inflate_after_end(decompressor, output, fin, max_size)
+        return output
+
+    def deflate(self, data: BytesLike, *, fin: bool) -> bytes:
+        """
+        Compress one frame's payload (RFC 7692, 7.2.1).
+
+        Args:
+            data: payload of the frame.
+            fin: is it the last frame of its message?  Earlier ones are flushed too,
+                so that the peer can read them when they arrive.
+
+        Returns:
+            What to send in a frame, with RSV1 set if it is the message's first.
+        """
+        if not data:
+            # One block header, completed by TAIL (7.2.3.6).  zlib would not
+            # produce anything for a second flush in a row.
+            if not fin:
+                return b""
+            if self.local_no_context_takeover:
+                self._compressor = None
+            return b"\x00"
+        compressor = self._compressor
+        if compressor is None:
+            compressor = compressobj(
+                wbits=-self.local_max_window_bits, **self.compress_settings
+            )
+            self._compressor = compressor
+        try:
+            output = compressor.compress(data)
+        except BufferError:  # a view whose bytes don't lie side by side
+            output = compressor.compress(bytes(data))
+        if not fin:
+            return output + compressor.flush(Z_SYNC_FLUSH)
+        if self.local_no_context_takeover:
+            self._compressor = None
+        return output + compressor.flush(Z_SYNC_FLUSH)[:-4]
+
+    # The interface of extensions.
+
+    def decode(self, frame: Frame, *, max_size: int | None = None) -> Frame:
+        """
+        Decompress a frame, if its message is compressed.
+
+        Raises:
+            PayloadTooBig: the payload would be larger than ``max_size``.
+            ProtocolError: RSV1 is set on a frame that continues a message (RFC 7692,
+                6.1), or the payload is not a DEFLATE stream.
+        """
+        opcode = frame.opcode
+        if opcode == CONT:
+            if frame.rsv1:
+                raise ProtocolError(
+                    "RSV1 is set on a continuation frame; "
+                    "permessage-deflate allows it on the first frame of a message"
+                )
+            if not self._receiving:
+                return frame
+        elif opcode in (TEXT, BINARY):
+            if not frame.rsv1:
+                # Reset also after a message whose end never came: the protocol
+                # refuses that one, and must not see the next one garbled.
+                self._receiving = False
+                return frame
+        else:
+            return frame  # control frames are never compressed (RFC 7692, 5)
+        self._receiving = not frame.fin
+        data = self.inflate(frame.data, fin=frame.fin, max_size=max_size)
+        return Frame(opcode, data, frame.fin, False, frame.rsv2, frame.rsv3)
+
+    def encode(self, frame: Frame) -> Frame:
+        """Compress a frame of a data message."""
+        opcode = frame.opcode
+        if opcode == CONT:
+            if not self._sending:
+                return frame
+            rsv1 = False
+        elif opcode in (TEXT, BINARY):
+            rsv1 = True
+        else:
+            return frame
+        self._sending = not frame.fin
+        data = self.deflate(frame.data, fin=frame.fin)
+        return Frame(opcode, data, frame.fin, rsv1, frame.rsv2, frame.rsv3)
+
+    # Rare cases.
+
+    def _inflate_after_end(
+        self,
+        decompressor: Decompressor,
+        output: bytes,
+        fin: bool,
+        max_size: int | None,
+    ) -> bytes:
+        """
+        Go on behind a block that ended its stream.
+
+        RFC 7692, 7.2.3.5 allows such blocks.  What follows is a stream of its own:
+        its sender had to start anew as well.
+        """
+        outputs = [output]
+        left = None if max_size is None else max_size - len(output)
+        for _ in range(MAX_FINAL_BLOCKS):
+            data = decompressor.unused_data
+            if fin and data == TAIL:
+                # The sender left out the block header which the RFC asks for.
+                data = b""
+            if not data:
+                self._decompressor = None
+                return b"".join(outputs)
+            decompressor = decompressobj(-self.remote_max_window_bits)
+            max_length = 0 if left is None else left + 1
+            output = self._decompress(decompressor, data, max_length)
+            if left is not None:
+                left -= len(output)
+                if left < 0:
+                    assert max_size is not None
+                    raise PayloadTooBig(None, max_size)
+            outputs.append(output)
+            if not decompressor.eof:
+                done = fin and self.remote_no_context_takeover
+                self._decompressor = None if done else decompressor
+                return b"".join(outputs)
+        raise ProtocolError(
+            f"compressed frame has more than {MAX_FINAL_BLOCKS} final DEFLATE blocks"
+        )
+
+    @staticmethod
+    def _decompress(
+        decompressor: Decompressor, data: BytesLike, max_length: int
+    ) -> bytes:
+        try:
+            return decompressor.decompress(data, max_length)
+        except error as exc:
+            raise bad_stream(exc) from exc
+
+
+def bad_stream(exc: Exception) -> ProtocolError:
+    """Tell that a payload can't be decompressed."""
+    return ProtocolError(f"compressed frame is not a DEFLATE stream: {exc}")

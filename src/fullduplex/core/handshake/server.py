@@ -1,0 +1,422 @@
+"""The server's side of the opening handshake (RFC 6455, 4.2): bytes in and out.
+
+    handshake = ServerHandshake()
+    while (request := handshake.data_received(receive())) is None:
+        pass
+    response = handshake.accept(request)
+    send(handshake.response_bytes(response))
+    # if handshake.exception is None: the connection is open
+
+What a request is answered with:
+
+    status   when
+    ------   ---------------------------------------------------------------------
+    101      everything is right
+    400      Host, Sec-WebSocket-Key, or a list is missing, repeated or malformed;
+             no subprotocol in common
+    403      the origin is not allowed
+    405      the method is not GET
+    414      the request line is too long
+    426      the request doesn't ask for WebSocket, or for a version other than 13
+    431      a header line is too long, or there are too many
+    500      code of the application failed; the response doesn't tell how
+    505      HTTP/1.0
+
+Bytes that are no HTTP request get no response.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from http import HTTPStatus
+from typing import Final
+
+from ..datastructures import Headers
+from ..errors import (
+    HeaderLineTooLong,
+    InvalidHandshake,
+    InvalidHeader,
+    InvalidHeaderValue,
+    InvalidMethod,
+    InvalidOrigin,
+    InvalidProtocol,
+    InvalidUpgrade,
+    RequestLineTooLong,
+    TooManyHeaders,
+)
+from ..extensions.base import Extension, ServerExtensionFactory
+from ..headers import validate_subprotocols
+from ..http1 import SERVER, Request, RequestParser, Response
+from .keys import accept_key, check_key
+from .negotiation import (
+    OriginRule,
+    SelectSubprotocol,
+    check_upgrade,
+    process_origin,
+    process_server_extensions,
+    process_server_subprotocol,
+    single,
+)
+
+__all__ = ["ServerHandshake"]
+
+ServerOrigin = Callable[[Headers, Sequence[OriginRule] | None], str | None]
+ServerExtensions = Callable[
+    [Headers, Sequence[ServerExtensionFactory] | None],
+    tuple[str | None, list[Extension]],
+]
+ServerSubprotocol = Callable[[Headers, Sequence[str] | None], str | None]
+
+# RFC 9110, 7.2 with the characters of RFC 3986, 3.2.2, and those which careless
+# clients send in names.  Nothing that a log or a router could take for more.
+HOST: Final = re.compile(r"(?:\[[0-9A-Za-z:.%_~-]+\]|[^\s\[\]/?#@:,\\\"<>]*)(?::\d*)?")
+
+NOT_A_BROWSER: Final = (
+    "This address speaks WebSocket and can't be opened in a browser directly; "
+    "it takes a WebSocket client."
+)
+
+
+class ServerHandshake:
+    """
+    One opening handshake, as a server.
+
+    Args:
+        origins: origins that are allowed: strings must be equal, patterns must match
+            all of it, ``None`` admits requests without an origin.  No list admits
+            everything.
+        extensions: extensions that are supported.
+        subprotocols: subprotocols that are supported, in the order of preference.
+            A client that offers none of them is refused.
+        select_subprotocol: picks one of those that the client offers instead, or
+            ``None``; it may raise :exc:`NegotiationError` to refuse.
+        server_header: value of ``Server``; ``None`` or ``""`` for no such header.
+        process_origin: replaces
+            :func:`~fullduplex.core.handshake.negotiation.process_origin`.
+        process_extensions: replaces
+            :func:`~fullduplex.core.handshake.negotiation.process_server_extensions`.
+        process_subprotocol: replaces the choice of a subprotocol, together with
+            ``select_subprotocol``.
+
+    Raises:
+        TypeError: ``origins``, ``extensions`` or ``subprotocols`` is no list of
+            such things.
+        ValueError: a subprotocol is not a token.
+        InvalidHeaderValue: ``server_header`` can't be sent.
+    """
+
+    request: Request | None
+    """The request, once it is complete."""
+
+    response: Response | None
+    """The response that was serialized last."""
+
+    exception: Exception | None
+    """Why the request was refused; ``None`` if it was accepted or nobody asked."""
+
+    origin: str | None
+    """Where the request comes from, if it may."""
+
+    extensions: list[Extension]
+    """Extensions in use, in the order in which to encode frames."""
+
+    subprotocol: str | None
+    """Subprotocol in use."""
+
+    def __init__(
+        self,
+        *,
+        origins: Collection[OriginRule] | None = None,
+        extensions: Sequence[ServerExtensionFactory] | None = None,
+        subprotocols: Sequence[str] | None = None,
+        select_subprotocol: SelectSubprotocol | None = None,
+        server_header: str | None = SERVER,
+        process_origin: ServerOrigin = process_origin,
+        process_extensions: ServerExtensions = process_server_extensions,
+        process_subprotocol: ServerSubprotocol | None = None,
+    ) -> None:
+        check_origins(origins)
+        check_extensions(extensions)
+        if subprotocols is not None:
+            validate_subprotocols(subprotocols)
+        if server_header:
+            Headers()["Server"] = server_header
+        self._origins = None if origins is None else list(origins)
+        self._available_extensions = extensions
+        self._available_subprotocols = subprotocols
+        self._select_subprotocol = select_subprotocol
+        self._server_header = server_header
+        self._process_origin = process_origin
+        self._process_extensions = process_extensions
+        self._process_subprotocol = process_subprotocol
+        self._parser = RequestParser()
+        self.request = None
+        self.response = None
+        self.exception = None
+        self.origin = None
+        self.extensions = []
+        self.subprotocol = None
+
+    @property
+    def leftover(self) -> bytes:
+        """
+        What arrived behind the request: the first bytes of frames.
+
+        A client has to wait for the response (RFC 6455, 4.1), so this is rarely
+        more than nothing.  Nothing limits it: stop reading while deciding.
+        """
+        return b"" if self.request is None else self._parser.leftover
+
+    def data_received(self, data: bytes) -> Request | None:
+        """
+        Take bytes from the client.
+
+        Args:
+            data: any portion of what the client sends, also behind the request.
+
+        Returns:
+            The request once it is complete, ``None`` until then.
+
+        Raises:
+            ValueError: this is no request that could start a WebSocket connection.
+            SecurityError: it exceeds a limit.
+                After either, send :meth:`error_response`, if there is one, and close.
+        """
+        self.request = self._parser.feed(data)
+        return self.request
+
+    def eof_received(self) -> None:
+        """
+        Tell that the client sends no more.
+
+        Raises:
+            EOFError: the request is not complete; the text tells what is missing.
+        """
+        self.request = self._parser.feed_eof()
+
+    def error_response(
+        self, exc: Exception, *, now_date: str | None = None
+    ) -> Response | None:
+        """
+        Tell what to send after :meth:`data_received` raised.
+
+        Args:
+            exc: what it raised.
+            now_date: value of the ``Date`` header.
+
+        Returns:
+            A response, or ``None`` to close without one: where no HTTP was spoken,
+            nobody would understand it.
+        """
+        self.exception = exc
+        if isinstance(exc, RequestLineTooLong):
+            status = HTTPStatus.REQUEST_URI_TOO_LONG
+        elif isinstance(exc, (HeaderLineTooLong, TooManyHeaders)):
+            status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+        else:
+            return None
+        return self.reject(status, explain(exc), now_date=now_date)
+
+    def accept(self, request: Request, *, now_date: str | None = None) -> Response:
+        """
+        Judge a request.
+
+        Args:
+            request: the request; hooks may have changed it.
+            now_date: value of the ``Date`` header.
+
+        Returns:
+            The response, with status 101 or, if :attr:`exception` is set, another.
+            It may be changed until it is given to :meth:`response_bytes`.
+        """
+        self.exception = None
+        self.origin = None
+        self.extensions = []
+        self.subprotocol = None
+        try:
+            return self._accept(request, now_date)
+        except Exception as exc:
+            self.exception = exc
+            # What was agreed on so far is void.
+            self.extensions = []
+            self.subprotocol = None
+            return self._refusal(exc, now_date)
+
+    def reject(
+        self, status: int, text: str, *, now_date: str | None = None
+    ) -> Response:
+        """
+        Make a response that refuses the request, or answers it as plain HTTP.
+
+        Args:
+            status: status code, 200 to 599.
+            text: body.
+            now_date: value of the ``Date`` header.
+
+        Raises:
+            ValueError: the status code is out of range.
+        """
+        if not 200 <= status <= 599:
+            raise ValueError(f"status is {int(status)}, expected 200 to 599")
+        try:
+            reason = HTTPStatus(status).phrase
+        except ValueError:
+            reason = ""  # RFC 9112, 4 allows it
+        body = text.encode(errors="backslashreplace")
+        headers = Headers()
+        if now_date is not None:
+            headers["Date"] = now_date
+        headers["Connection"] = "close"
+        headers["Content-Length"] = str(len(body))
+        headers["Content-Type"] = "text/plain; charset=utf-8"
+        if self._server_header:
+            headers["Server"] = self._server_header
+        return Response(int(status), reason, headers, body)
+
+    def response_bytes(self, response: Response) -> bytes:
+        """
+        Serialize a response.
+
+        ``Server`` is added where it is missing.  Where hooks added a second ``Date``
+        or ``Server``, the last one stays.
+
+        Raises:
+            ValueError: the response can't be sent.
+        """
+        headers = response.headers
+        if self._server_header and "Server" not in headers:
+            headers["Server"] = self._server_header
+        for name in ("Date", "Server"):
+            values = headers.get_all(name)
+            if len(values) > 1:
+                del headers[name]
+                headers[name] = values[-1]
+        self.response = response
+        return response.serialize()
+
+    # Steps.
+
+    def _accept(self, request: Request, now_date: str | None) -> Response:
+        # What tells a browser or a health check apart comes first, so that these get
+        # an answer which makes sense to them, whatever else they leave out.
+        if request.method != "GET":
+            raise InvalidMethod(request.method)
+        if request.protocol != "HTTP/1.1":
+            raise InvalidProtocol(request.protocol)
+        headers = request.headers
+        check_upgrade(headers)
+        check_host(headers)
+        key = single(headers, "Sec-WebSocket-Key")
+        try:
+            check_key(key)
+        except ValueError as exc:
+            raise InvalidHeaderValue("Sec-WebSocket-Key", repr(key[:64])) from exc
+        version = single(headers, "Sec-WebSocket-Version")
+        if version != "13":
+            raise InvalidHeaderValue(
+                "Sec-WebSocket-Version", f"{version[:64]!r}, expected '13'"
+            )
+        self.origin = self._process_origin(headers, self._origins)
+        chosen, extensions = self._process_extensions(
+            headers, self._available_extensions
+        )
+        if self._process_subprotocol is None:
+            subprotocol: str | None = process_server_subprotocol(
+                headers, self._available_subprotocols, self._select_subprotocol
+            )
+        else:
+            subprotocol = self._process_subprotocol(
+                headers, self._available_subprotocols
+            )
+
+        answer = Headers()
+        if now_date is not None:
+            answer["Date"] = now_date
+        answer["Upgrade"] = "websocket"
+        answer["Connection"] = "Upgrade"
+        answer["Sec-WebSocket-Accept"] = accept_key(key)
+        if chosen is not None:
+            answer["Sec-WebSocket-Extensions"] = chosen
+        if subprotocol is not None:
+            answer["Sec-WebSocket-Protocol"] = subprotocol
+        if self._server_header:
+            answer["Server"] = self._server_header
+        self.extensions = extensions
+        self.subprotocol = subprotocol
+        return Response(101, HTTPStatus.SWITCHING_PROTOCOLS.phrase, answer)
+
+    def _refusal(self, exc: Exception, now_date: str | None) -> Response:
+        more: Mapping[str, str] = {}
+        text = explain(exc)
+        if isinstance(exc, InvalidMethod):
+            status = HTTPStatus.METHOD_NOT_ALLOWED
+            more = {"Allow": "GET"}
+        elif isinstance(exc, InvalidProtocol):
+            status = HTTPStatus.HTTP_VERSION_NOT_SUPPORTED
+        elif isinstance(exc, InvalidOrigin):
+            status = HTTPStatus.FORBIDDEN
+        elif isinstance(exc, InvalidUpgrade) or (
+            # RFC 6455, 4.4: tell which versions are spoken.
+            isinstance(exc, InvalidHeader) and exc.name == "Sec-WebSocket-Version"
+        ):
+            status = HTTPStatus.UPGRADE_REQUIRED
+            text += NOT_A_BROWSER + "\n"
+            more = {"Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+        elif isinstance(exc, InvalidHandshake):
+            status = HTTPStatus.BAD_REQUEST
+        else:
+            status = HTTPStatus.INTERNAL_SERVER_ERROR
+            text = "Cannot open a WebSocket connection: the server failed.\n"
+        response = self.reject(status, text, now_date=now_date)
+        response.headers.update(more)
+        return response
+
+
+def explain(exc: Exception) -> str:
+    """Say what is wrong with a request, with the causes."""
+    causes = []
+    cause: BaseException | None = exc
+    while cause is not None:
+        causes.append(str(cause)[:512])
+        cause = cause.__cause__
+    return f"Cannot open a WebSocket connection: {'; '.join(causes)}.\n"
+
+
+def check_host(headers: Headers) -> None:
+    """
+    Check ``Host`` (RFC 9112, 3.2).
+
+    Raises:
+        InvalidHeader: it is missing, repeated or malformed.
+    """
+    host = single(headers, "Host")
+    if not HOST.fullmatch(host):
+        raise InvalidHeaderValue("Host", repr(host[:64]))
+
+
+def check_origins(origins: Collection[OriginRule] | None) -> None:
+    """Refuse what is no list of origins."""
+    if origins is None:
+        return
+    if isinstance(origins, str) or not isinstance(origins, Collection):
+        raise TypeError(f"origins is {origins!r}, expected a list")
+    for origin in origins:
+        if origin is not None and not isinstance(origin, (str, re.Pattern)):
+            raise TypeError(
+                f"origins has {origin!r}, expected str, compiled pattern or None"
+            )
+        if isinstance(origin, re.Pattern) and not isinstance(origin.pattern, str):
+            raise TypeError(f"origins has {origin!r}, expected a pattern of str")
+
+
+def check_extensions(extensions: Sequence[ServerExtensionFactory] | None) -> None:
+    """Refuse what is no list of factories."""
+    for factory in () if extensions is None else extensions:
+        # Factories written for another library's base class work as well.
+        if not hasattr(factory, "name") or not hasattr(
+            factory, "process_request_params"
+        ):
+            raise TypeError(
+                f"extensions has {factory!r}, expected server extension factories"
+            )

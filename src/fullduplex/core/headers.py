@@ -1,0 +1,343 @@
+"""The grammar of the headers that take part in a handshake.
+
+Lists follow RFC 9110, 5.6.1: items are separated by commas, optional white space
+is allowed around them, and empty items are skipped.  Values come from
+:class:`~fullduplex.core.datastructures.Headers`, so they are stripped already.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Sequence
+from typing import TypeVar, cast
+
+from .errors import InvalidHeaderFormat, InvalidHeaderValue
+from .typing import (
+    ConnectionOption,
+    ExtensionHeader,
+    ExtensionName,
+    ExtensionParameter,
+    Subprotocol,
+    UpgradeProtocol,
+)
+
+__all__ = [
+    "build_authorization_basic",
+    "build_extension",
+    "build_extension_list",
+    "build_host",
+    "build_subprotocol",
+    "build_subprotocol_list",
+    "build_www_authenticate_basic",
+    "parse_authorization_basic",
+    "parse_connection",
+    "parse_extension",
+    "parse_extension_list",
+    "parse_subprotocol",
+    "parse_subprotocol_list",
+    "parse_upgrade",
+    "validate_subprotocols",
+]
+
+T = TypeVar("T")
+
+_space = re.compile(r"[\t ]*")
+_token = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
+_protocol = re.compile(rf"{_token.pattern}(?:/{_token.pattern})?")
+_quoted_string = re.compile(
+    r'"((?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*)"'
+)
+_quoted_pair = re.compile(r"\\(.)")
+_token68 = re.compile(r"[-._~+/0-9A-Za-z]+=*")  # RFC 9110, 11.2
+
+
+# -- Building blocks -----------------------------------------------------------
+
+# A parse function takes (header, position, header name) and returns what it
+# found there and the position after it.
+_Parse = Callable[[str, int, str], tuple[T, int]]
+
+
+def _skip_space(header: str, pos: int) -> int:
+    match = _space.match(header, pos)
+    assert match  # an empty match always succeeds
+    return match.end()
+
+
+def _parse_token(header: str, pos: int, name: str) -> tuple[str, int]:
+    match = _token.match(header, pos)
+    if match is None:
+        raise InvalidHeaderFormat(name, "expected token", header, pos)
+    return match[0], match.end()
+
+
+def _parse_list(parse_item: _Parse[T], header: str, name: str) -> list[T]:
+    items: list[T] = []
+    pos = 0
+    while True:
+        pos = _skip_space(header, pos)
+        if pos == len(header):
+            break
+        if header[pos] != ",":
+            item, pos = parse_item(header, pos, name)
+            items.append(item)
+            pos = _skip_space(header, pos)
+            if pos == len(header):
+                break
+            if header[pos] != ",":
+                raise InvalidHeaderFormat(name, "expected comma", header, pos)
+        pos += 1
+    if not items:
+        raise InvalidHeaderFormat(name, "expected an item", header, pos)
+    return items
+
+
+# -- Host, Connection, Upgrade -------------------------------------------------
+
+
+def build_host(
+    host: str, port: int, secure: bool, always_include_port: bool = False
+) -> str:
+    """
+    Build a ``Host`` header (RFC 9110, 7.2).
+
+    Args:
+        host: a name or an address; IPv6 addresses get their brackets here and
+            lose their zone, which means nothing to the peer (RFC 6874, 1).
+        port: left out if it is the default port.
+        secure: whether the connection uses TLS.
+        always_include_port: keep the default port, as ``CONNECT`` wants it.
+    """
+    if ":" in host:
+        host = f"[{host.partition('%')[0]}]"
+    if always_include_port or port != (443 if secure else 80):
+        return f"{host}:{port}"
+    return host
+
+
+def parse_connection(header: str) -> list[ConnectionOption]:
+    """
+    Parse a ``Connection`` header (RFC 9110, 7.6.1).
+
+    Raises:
+        InvalidHeaderFormat: it is no list of tokens.
+    """
+    return cast(list[ConnectionOption], _parse_list(_parse_token, header, "Connection"))
+
+
+def parse_upgrade(header: str) -> list[UpgradeProtocol]:
+    """
+    Parse an ``Upgrade`` header (RFC 9110, 7.8).
+
+    Raises:
+        InvalidHeaderFormat: it is no list of protocols.
+    """
+    return _parse_list(_parse_upgrade_item, header, "Upgrade")
+
+
+def _parse_upgrade_item(
+    header: str, pos: int, name: str
+) -> tuple[UpgradeProtocol, int]:
+    match = _protocol.match(header, pos)
+    if match is None:
+        raise InvalidHeaderFormat(name, "expected protocol", header, pos)
+    return UpgradeProtocol(match[0]), match.end()
+
+
+# -- Sec-WebSocket-Extensions --------------------------------------------------
+
+
+def parse_extension(header: str) -> list[ExtensionHeader]:
+    """
+    Parse a ``Sec-WebSocket-Extensions`` header (RFC 6455, 9.1).
+
+    Returns:
+        For each extension its name and its parameters; a parameter is a name and
+        a value, None if it has no ``=``.
+
+    Raises:
+        InvalidHeaderFormat: the header is malformed, or a quoted value is not a
+            token when unquoted.
+    """
+    return _parse_list(_parse_extension_item, header, "Sec-WebSocket-Extensions")
+
+
+def _parse_extension_item(
+    header: str, pos: int, name: str
+) -> tuple[ExtensionHeader, int]:
+    extension, pos = _parse_token(header, pos, name)
+    parameters: list[ExtensionParameter] = []
+    while True:
+        after = _skip_space(header, pos)
+        if not header.startswith(";", after):
+            return (ExtensionName(extension), parameters), pos
+        pos = _skip_space(header, after + 1)
+        parameter, pos = _parse_parameter(header, pos, name)
+        parameters.append(parameter)
+
+
+def _parse_parameter(
+    header: str, pos: int, name: str
+) -> tuple[ExtensionParameter, int]:
+    parameter, pos = _parse_token(header, pos, name)
+    after = _skip_space(header, pos)
+    if not header.startswith("=", after):
+        return (parameter, None), pos
+    pos = _skip_space(header, after + 1)
+    if not header.startswith('"', pos):
+        value, pos = _parse_token(header, pos, name)
+        return (parameter, value), pos
+    match = _quoted_string.match(header, pos)
+    if match is None:
+        raise InvalidHeaderFormat(name, "expected quoted string", header, pos)
+    value = _quoted_pair.sub(r"\1", match[1])
+    if not _token.fullmatch(value):
+        raise InvalidHeaderFormat(name, "expected token in quotes", header, pos)
+    return (parameter, value), match.end()
+
+
+def build_extension(extensions: Sequence[ExtensionHeader]) -> str:
+    """
+    Build a ``Sec-WebSocket-Extensions`` header; the inverse of parsing it.
+
+    Raises:
+        ValueError: a name or a value is not a token.
+    """
+    return ", ".join(
+        "; ".join([_check_token(name), *map(_build_parameter, parameters)])
+        for name, parameters in extensions
+    )
+
+
+def _build_parameter(parameter: ExtensionParameter) -> str:
+    name, value = parameter
+    if value is None:
+        return _check_token(name)
+    return f"{_check_token(name)}={_check_token(value)}"
+
+
+def _check_token(text: str) -> str:
+    if not _token.fullmatch(text):
+        raise ValueError(f"{text[:64]!r} is not a token")
+    return text
+
+
+# -- Sec-WebSocket-Protocol ----------------------------------------------------
+
+
+def parse_subprotocol(header: str) -> list[Subprotocol]:
+    """
+    Parse a ``Sec-WebSocket-Protocol`` header (RFC 6455, 11.3.4).
+
+    Raises:
+        InvalidHeaderFormat: it is no list of tokens.
+    """
+    return cast(
+        list[Subprotocol],
+        _parse_list(_parse_token, header, "Sec-WebSocket-Protocol"),
+    )
+
+
+def build_subprotocol(subprotocols: Sequence[str]) -> str:
+    """
+    Build a ``Sec-WebSocket-Protocol`` header.
+
+    Raises:
+        ValueError: an item is not a token.
+    """
+    return ", ".join(map(_check_token, subprotocols))
+
+
+def validate_subprotocols(subprotocols: Sequence[str]) -> None:
+    """
+    Check an argument called ``subprotocols``.
+
+    Raises:
+        TypeError: it is a str, or no sequence, so that its order means nothing.
+        ValueError: an item is not a token.
+    """
+    if isinstance(subprotocols, str) or not isinstance(subprotocols, Sequence):
+        raise TypeError(
+            f"subprotocols must be a list of str, not {type(subprotocols).__name__}"
+        )
+    for subprotocol in subprotocols:
+        if not isinstance(subprotocol, str) or not _token.fullmatch(subprotocol):
+            raise ValueError(f"subprotocols has {subprotocol!r}, which is not a token")
+
+
+# The names in websockets 10.
+parse_extension_list = parse_extension
+build_extension_list = build_extension
+parse_subprotocol_list = parse_subprotocol
+build_subprotocol_list = build_subprotocol
+
+
+# -- Basic authentication ------------------------------------------------------
+
+
+def build_www_authenticate_basic(realm: str) -> str:
+    """
+    Build a ``WWW-Authenticate`` header for Basic authentication (RFC 7617, 2).
+
+    Args:
+        realm: what is protected.
+
+    Raises:
+        ValueError: the realm holds a character that cannot be sent.
+    """
+    if re.search(r"[^\t\x20-\x7e\x80-\xff]", realm):
+        raise ValueError(f"realm {realm[:64]!r} cannot be sent")
+    escaped = re.sub(r'(["\\])', r"\\\1", realm)
+    return f'Basic realm="{escaped}", charset="UTF-8"'
+
+
+def parse_authorization_basic(header: str) -> tuple[str, str]:
+    """
+    Parse an ``Authorization`` header for Basic authentication (RFC 7617, 2).
+
+    Returns:
+        The user name and the password.  Bytes that are not UTF-8 become lone
+        surrogates, as with :func:`os.fsdecode`.
+
+    Raises:
+        InvalidHeaderFormat: the header is malformed.
+        InvalidHeaderValue: the scheme is another, or the credentials are not
+            Base64, or have no colon.
+    """
+    name = "Authorization"
+    scheme, pos = _parse_token(header, 0, name)
+    if scheme.lower() != "basic":
+        raise InvalidHeaderValue(name, f"unsupported scheme: {scheme[:64]}")
+    start = _skip_space(header, pos)
+    match = _token68.match(header, start)
+    if start == pos or match is None:
+        raise InvalidHeaderFormat(name, "expected Base64", header, start)
+    if match.end() != len(header):
+        raise InvalidHeaderFormat(name, "expected end", header, match.end())
+    # Values stay out of the messages: these are credentials.
+    try:
+        credentials = base64.b64decode(match[0], validate=True)
+    except binascii.Error as exc:
+        raise InvalidHeaderValue(name, "credentials are not Base64") from exc
+    username, colon, password = credentials.partition(b":")
+    if not colon:
+        raise InvalidHeaderValue(name, "credentials have no colon")
+    return (
+        username.decode("utf-8", "surrogateescape"),
+        password.decode("utf-8", "surrogateescape"),
+    )
+
+
+def build_authorization_basic(username: str, password: str) -> str:
+    """
+    Build an ``Authorization`` header for Basic authentication (RFC 7617, 2).
+
+    Raises:
+        ValueError: the user name has a colon, which would end it.
+    """
+    if ":" in username:
+        raise ValueError("a user name for Basic authentication cannot have a colon")
+    credentials = f"{username}:{password}".encode("utf-8", "surrogateescape")
+    return "Basic " + base64.b64encode(credentials).decode()

@@ -1,0 +1,429 @@
+"""HTTP/1.1 messages, as far as an opening handshake needs them (RFC 9112).
+
+Parsers take bytes in any portions and hold no more than the limits below allow.
+Each is a generator over one buffer: it yields when the buffer has too little,
+and looks at every byte a bounded number of times, also when they come one by one.
+
+What is refused, because intermediaries and servers disagree about it: lines that
+end without CR, folded lines, space before a colon, and numbers that are not plain
+digits.  Field values are bytes; they become str, and bytes again, as ISO-8859-1.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from ..version import version
+from .datastructures import Headers
+from .environ import setting
+from .errors import (
+    HeaderLineTooLong,
+    RequestLineTooLong,
+    SecurityError,
+    StatusLineTooLong,
+    TooManyHeaders,
+)
+
+__all__ = [
+    "MAX_BODY_SIZE",
+    "MAX_LINE_LENGTH",
+    "MAX_NUM_HEADERS",
+    "Request",
+    "RequestParser",
+    "Response",
+    "ResponseParser",
+    "SERVER",
+    "USER_AGENT",
+]
+
+_product = f"Python/{sys.version_info[0]}.{sys.version_info[1]} fullduplex/{version}"
+
+USER_AGENT: str = setting("USER_AGENT", _product, str)
+"""What clients say about themselves."""
+
+SERVER: str = setting("SERVER", _product, str)
+"""What servers say about themselves."""
+
+MAX_NUM_HEADERS: int = setting("MAX_NUM_HEADERS", 128, int)
+"""How many header lines a message may have."""
+
+MAX_LINE_LENGTH: int = setting("MAX_LINE_LENGTH", 8192, int)
+"""How many bytes a line may have, with CR and LF."""
+
+MAX_BODY_SIZE: int = setting("MAX_BODY_SIZE", 2**20, int)
+"""How many bytes the body of a response may have."""
+
+MAX_INTERIM_RESPONSES = 16
+
+_token = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
+_field_value = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110, 5.5
+_target = re.compile(rb"[\x21-\x7e]+")  # RFC 9112, 3.2
+_status_code = re.compile(rb"[1-5][0-9]{2}")  # RFC 9110, 15
+_digits = re.compile(rb"[0-9]{1,19}")
+_chunk_size = re.compile(rb"([0-9A-Fa-f]{1,16})[\t ]*(?:;.*)?")  # RFC 9112, 7.1
+
+
+@dataclass
+class Request:
+    """
+    A request without a body.
+
+    Args:
+        path: the request target: path and query as they travel, not decoded.
+        headers: the headers.
+        method: the method.
+        protocol: the version.
+    """
+
+    path: str
+    headers: Headers
+    method: str = "GET"
+    protocol: str = "HTTP/1.1"
+
+    def serialize(self) -> bytes:
+        """
+        Encode the request.
+
+        Raises:
+            ValueError: the path, the method or the version holds a character that
+                would break the request line, such as a space or a line feed.
+        """
+        for name, value, allowed in (
+            ("method", self.method, _token),
+            ("path", self.path, _target),
+            ("protocol", self.protocol, _target),
+        ):
+            if not value.isascii() or not allowed.fullmatch(value.encode()):
+                raise ValueError(f"{name} {value[:64]!r} cannot be sent")
+        line = f"{self.method} {self.path} {self.protocol}\r\n"
+        return line.encode() + self.headers.serialize()
+
+
+@dataclass
+class Response:
+    """
+    A response.
+
+    Args:
+        status_code: the status code.
+        reason_phrase: the text after it; may be empty.
+        headers: the headers.
+        body: the body, without transfer coding; empty if there is none.
+    """
+
+    status_code: int
+    reason_phrase: str
+    headers: Headers
+    body: bytes = b""
+
+    def serialize(self) -> bytes:
+        """
+        Encode the response.  ``Content-Length`` is up to the caller.
+
+        Raises:
+            ValueError: the status code is not in 100 to 599, or the reason phrase
+                holds a character that would break the status line.
+        """
+        status_code = int(self.status_code)
+        if not 100 <= status_code < 600:
+            raise ValueError(f"status code is {status_code}; allowed are 100 to 599")
+        try:
+            reason = self.reason_phrase.encode("iso-8859-1")
+        except UnicodeEncodeError:
+            reason = b"\n"
+        if not _field_value.fullmatch(reason):
+            raise ValueError(
+                f"reason phrase {self.reason_phrase[:64]!r} cannot be sent"
+            )
+        head = b"HTTP/1.1 %d %b\r\n" % (status_code, reason)
+        return head + self.headers.serialize() + (self.body or b"")
+
+
+Message = TypeVar("Message", Request, Response)
+
+
+class _Parser(Generic[Message]):
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._scanned = 0  # bytes of the buffer known to hold no line feed
+        self._eof = False
+        self._expected = ""  # what we wait for, for the message of EOFError
+        self._message: Message | None = None
+        self._error: Exception | None = None
+        self._steps: Generator[None, None, Message] = self._parse()
+
+    @property
+    def leftover(self) -> bytes:
+        """The bytes after the message; only meaningful once it is complete."""
+        return bytes(self._buffer)
+
+    def feed(self, data: bytes) -> Message | None:
+        """
+        Take bytes as they arrive.
+
+        Args:
+            data: any portion, also empty.
+
+        Returns:
+            The message once it is complete, None until then.  Bytes fed later
+            are added to :attr:`leftover`, and the message is returned again.
+
+        Raises:
+            ValueError: the message is malformed.
+            SecurityError: a limit is exceeded.
+
+        After an error the parser is of no use; it raises the same error again.
+        """
+        if self._error is None:
+            self._buffer += data
+        return self._advance()
+
+    def _advance(self) -> Message | None:
+        if self._error is not None:
+            raise self._error
+        if self._message is None:
+            try:
+                next(self._steps)
+            except StopIteration as stop:
+                self._message = stop.value
+            except Exception as exc:
+                self._error = exc
+                self._buffer.clear()
+                raise
+        return self._message
+
+    def _at_eof(self) -> Message:
+        self._eof = True
+        message = self._advance()
+        if message is None:
+            raise EOFError(f"connection closed while reading {self._expected}")
+        return message
+
+    def _parse(self) -> Generator[None, None, Message]:
+        raise NotImplementedError
+
+    def _read_line(
+        self, expected: str, too_long: type[SecurityError]
+    ) -> Generator[None, None, bytes]:
+        """Read a line; the limit holds even before its end was seen."""
+        self._expected = expected
+        buffer = self._buffer
+        while True:
+            end = buffer.find(b"\n", self._scanned, MAX_LINE_LENGTH)
+            if end >= 0:
+                break
+            self._scanned = len(buffer)
+            if len(buffer) >= MAX_LINE_LENGTH:
+                raise too_long(
+                    f"{expected} has more than {MAX_LINE_LENGTH} bytes "
+                    f"(MAX_LINE_LENGTH)"
+                )
+            yield
+        line = bytes(buffer[: end + 1])
+        del buffer[: end + 1]
+        self._scanned = 0
+        if not line.endswith(b"\r\n"):
+            raise ValueError(f"{expected} ends without CR")
+        return line[:-2]
+
+    def _read_exact(self, size: int, expected: str) -> Generator[None, None, bytes]:
+        self._expected = expected
+        while len(self._buffer) < size:
+            yield
+        data = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return data
+
+    def _read_headers(self) -> Generator[None, None, Headers]:
+        headers = Headers()
+        for _ in range(MAX_NUM_HEADERS + 1):
+            line = yield from self._read_line("header line", HeaderLineTooLong)
+            if not line:
+                return headers
+            name, colon, value = line.partition(b":")
+            # A folded line fails here too: its name would start with a space.
+            if not colon or not _token.fullmatch(name):
+                raise ValueError(f"invalid header line: {line[:64]!r}")
+            value = value.strip(b" \t")
+            if not _field_value.fullmatch(value):
+                raise ValueError(
+                    f"invalid value of header {name[:64].decode()}: {value[:64]!r}"
+                )
+            headers._append(name.decode(), value.decode("iso-8859-1"))
+        raise TooManyHeaders(
+            f"there are more than {MAX_NUM_HEADERS} headers (MAX_NUM_HEADERS)"
+        )
+
+
+class RequestParser(_Parser[Request]):
+    """
+    Parse a request that has no body.
+
+    Versions 1.0 and 1.1 and all methods are let through: what a server answers
+    to them is not decided here.
+    """
+
+    def feed_eof(self) -> Request:
+        """
+        Tell that no more bytes will come.
+
+        Returns:
+            The request, if it was complete.
+
+        Raises:
+            EOFError: it was not; the text says what was missing.
+        """
+        return self._at_eof()
+
+    def _parse(self) -> Generator[None, None, Request]:
+        line = yield from self._read_line("request line", RequestLineTooLong)
+        parts = line.split(b" ")
+        if (
+            len(parts) != 3
+            or not _token.fullmatch(parts[0])
+            or not _target.fullmatch(parts[1])
+        ):
+            raise ValueError(f"invalid request line: {line[:64]!r}")
+        method, path, protocol = parts
+        if protocol not in (b"HTTP/1.1", b"HTTP/1.0"):
+            raise ValueError(f"unsupported HTTP version: {protocol[:64]!r}")
+        headers = yield from self._read_headers()
+        # What would follow is either this body or frames; nobody can tell.
+        if "Transfer-Encoding" in headers:
+            raise ValueError("request has a body: Transfer-Encoding is set")
+        if _content_length(headers):
+            raise ValueError("request has a body: Content-Length is not 0")
+        return Request(path.decode(), headers, method.decode(), protocol.decode())
+
+
+class ResponseParser(_Parser[Response]):
+    """
+    Parse a response, with its body.
+
+    Interim responses, which are those below 200 other than 101, are skipped.
+
+    Args:
+        method: the method of the request.  Responses to ``HEAD`` have no body.
+            Those to ``CONNECT`` have none if they are 2xx, and may be HTTP/1.0.
+    """
+
+    def __init__(self, method: str = "GET") -> None:
+        super().__init__()
+        self._method = method
+
+    def feed_eof(self) -> Response:
+        """
+        Tell that no more bytes will come, which ends a body of unknown size.
+
+        Returns:
+            The response.
+
+        Raises:
+            EOFError: it is not complete; the text says what was missing.
+            SecurityError: the body is over ``MAX_BODY_SIZE``.
+        """
+        return self._at_eof()
+
+    def _parse(self) -> Generator[None, None, Response]:
+        for _ in range(MAX_INTERIM_RESPONSES + 1):
+            status_code, reason = yield from self._read_status_line()
+            headers = yield from self._read_headers()
+            if status_code >= 200 or status_code == 101:
+                body = yield from self._read_body(status_code, headers)
+                return Response(status_code, reason, headers, body)
+        raise SecurityError(
+            f"there are more than {MAX_INTERIM_RESPONSES} interim responses"
+        )
+
+    def _read_status_line(self) -> Generator[None, None, tuple[int, str]]:
+        line = yield from self._read_line("status line", StatusLineTooLong)
+        # The space after the status code is required, RFC 9112, 4.
+        parts = line.split(b" ", 2)
+        if len(parts) != 3:
+            raise ValueError(f"invalid status line: {line[:64]!r}")
+        protocol, status_code, reason = parts
+        if protocol != b"HTTP/1.1" and not (
+            protocol == b"HTTP/1.0" and self._method == "CONNECT"
+        ):
+            raise ValueError(f"unsupported HTTP version: {protocol[:64]!r}")
+        if not _status_code.fullmatch(status_code):
+            raise ValueError(
+                f"status code is {status_code[:64]!r}; allowed are 100 to 599"
+            )
+        if not _field_value.fullmatch(reason):
+            raise ValueError(f"invalid reason phrase: {reason[:64]!r}")
+        return int(status_code), reason.decode("iso-8859-1")
+
+    def _read_body(
+        self, status_code: int, headers: Headers
+    ) -> Generator[None, None, bytes]:
+        # RFC 9112, 6.3, in its order.
+        if (
+            self._method == "HEAD"
+            or status_code in (101, 204, 304)
+            or (self._method == "CONNECT" and 200 <= status_code < 300)
+        ):
+            return b""
+        codings = headers.get_all("Transfer-Encoding")
+        if codings:
+            if [coding.lower() for coding in codings] != ["chunked"]:
+                raise ValueError(
+                    f"unsupported transfer coding: {', '.join(codings)[:64]!r}"
+                )
+            return (yield from self._read_chunks())
+        length = _content_length(headers)
+        if length is None:
+            return (yield from self._read_to_eof())
+        _check_body_size(length)
+        return (yield from self._read_exact(length, f"body of {length} bytes"))
+
+    def _read_chunks(self) -> Generator[None, None, bytes]:
+        body = bytearray()
+        while True:
+            line = yield from self._read_line("chunk size", HeaderLineTooLong)
+            match = _chunk_size.fullmatch(line)
+            if not match:
+                raise ValueError(f"invalid chunk size: {line[:64]!r}")
+            size = int(match[1], 16)
+            if size == 0:
+                break
+            _check_body_size(len(body) + size)
+            chunk = yield from self._read_exact(size + 2, f"chunk of {size} bytes")
+            if not chunk.endswith(b"\r\n"):
+                raise ValueError("chunk is longer than its size")
+            body += chunk[:-2]
+        yield from self._read_headers()  # trailers, which nobody needs
+        return bytes(body)
+
+    def _read_to_eof(self) -> Generator[None, None, bytes]:
+        self._expected = "body"
+        while not self._eof:
+            _check_body_size(len(self._buffer))
+            yield
+        _check_body_size(len(self._buffer))
+        body = bytes(self._buffer)
+        self._buffer.clear()
+        return body
+
+
+def _content_length(headers: Headers) -> int | None:
+    # Proxies are known to repeat it; RFC 9110, 8.6 allows equal values.
+    values = set(headers.get_all("Content-Length"))
+    if not values:
+        return None
+    value = values.pop()
+    if values or not _digits.fullmatch(value.encode("iso-8859-1")):
+        raise ValueError(f"invalid Content-Length: {value[:64]!r}")
+    return int(value)
+
+
+def _check_body_size(size: int) -> None:
+    if size > MAX_BODY_SIZE:
+        raise SecurityError(
+            f"body has {size:,} bytes or more; allowed are {MAX_BODY_SIZE:,} "
+            f"(MAX_BODY_SIZE)"
+        )

@@ -1,0 +1,131 @@
+"""Is the peer alive?  Progress says so, not only a pong.
+
+Any byte that arrives proves that the peer lives.  While our own side does not
+read, its silence proves nothing, so the deadline waits.  While our output moves,
+the peer is slow, not dead, so the deadline starts again.
+"""
+
+from __future__ import annotations
+
+import enum
+
+__all__ = ["Due", "Keepalive"]
+
+# While output is waiting, look this many times in a ping_timeout whether it moves.
+LOOKS = 4
+
+
+class Due(enum.Enum):
+    """What a timer found."""
+
+    NOTHING = enum.auto()
+    PING = enum.auto()
+    DEAD = enum.auto()
+
+
+class Keepalive:
+    """
+    Decide when to ping and when to give up.
+
+    Args:
+        interval: seconds between pings; None sends none.
+        timeout: seconds without progress after a ping; None waits for ever.
+        now: seconds; the first ping is due `interval` later.
+    """
+
+    PING, DEAD = Due.PING, Due.DEAD
+
+    def __init__(
+        self, interval: float | None, timeout: float | None, now: float
+    ) -> None:
+        self._interval = interval
+        self._timeout = timeout
+        self._next_ping = None if interval is None else now + interval
+        self._pinged_at: float | None = None
+        #: when the last byte arrived, and whether that was after the last ping
+        self.received_at = now
+        self.heard = False
+        self._moved_at = now
+        self._looked_at = now
+        self._flushed = 0
+        self._left = 0
+        self._reading = True
+        self._resumed_at = now
+
+    def stop(self) -> None:
+        """End keepalive; closing has its own deadline."""
+        self._next_ping = self._pinged_at = None
+
+    def reading(self, reading: bool, now: float) -> None:
+        """Note that our side reads, or has paused."""
+        self._reading = reading
+        if reading:
+            self._resumed_at = now
+
+    def output(self, flushed: int, left: int, now: float) -> None:
+        """Note how many bytes went out in all, and how many wait."""
+        self._looked_at = now
+        self._left = left
+        if flushed > self._flushed:
+            self._flushed = flushed
+            self._moved_at = now
+
+    def overdue(self, now: float) -> bool:
+        """Whether the next ping waits only for an answer to the last one."""
+        return (
+            self._pinged_at is not None
+            and self._interval is not None
+            and now >= self._pinged_at + self._interval
+        )
+
+    def deadline(self, now: float) -> float | None:
+        """When to call `expired`; None for never."""
+        if self._pinged_at is None:
+            return self._next_ping
+        assert self._interval is not None
+        next_ping = self._pinged_at + self._interval
+        if self.heard:
+            return next_ping
+        if not self._reading:
+            return None
+        give_up = self._give_up_at()
+        if give_up is None:
+            return next_ping if next_ping > now else None
+        if self._left and self._timeout:
+            give_up = min(give_up, self._looked_at + self._timeout / LOOKS)
+        return min(give_up, next_ping) if next_ping > now else give_up
+
+    def expired(self, now: float) -> Due:
+        """Tell what is due at `now`."""
+        if self._pinged_at is not None:
+            assert self._interval is not None
+            if self.heard:
+                self._next_ping = self._pinged_at + self._interval
+                self._pinged_at = None
+            elif not self._reading:
+                return Due.NOTHING
+            else:
+                give_up = self._give_up_at()
+                if give_up is not None and now >= give_up:
+                    return Due.DEAD
+                return Due.NOTHING
+        if self._next_ping is not None and now >= self._next_ping:
+            self._pinged_at = now
+            self._next_ping = None
+            self.heard = False
+            return Due.PING
+        return Due.NOTHING
+
+    def diagnosis(self, now: float) -> str:
+        """Say why the peer counts as dead."""
+        return (
+            f"no pong within {self._timeout:g} s (ping_timeout); "
+            f"the peer last sent data {now - self.received_at:.1f} s ago"
+        )
+
+    def _give_up_at(self) -> float | None:
+        if self._timeout is None:
+            return None
+        assert self._pinged_at is not None
+        base = max(self._pinged_at, self._moved_at, self._resumed_at)
+        return base + self._timeout

@@ -1,0 +1,48 @@
+"""Keyword arguments: both spellings of what was renamed, and help with typos."""
+
+from __future__ import annotations
+
+import difflib
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+__all__ = ["deprecated", "either", "unknown"]
+
+
+def either(old: str, old_value: Any, new: str, new_value: Any) -> Any:
+    """
+    Return the value of a parameter that has two names.
+
+    Raises:
+        TypeError: both were given.
+    """
+    if old_value is None:
+        return new_value
+    if new_value is not None:
+        raise TypeError(f"{old} and {new} are one parameter; give one of them")
+    return old_value
+
+
+def deprecated(kwds: dict[str, Any], old: str, new: str, value: Any) -> Any:
+    """Take `old` out of `kwds`, with a warning; otherwise return `value`."""
+    if old not in kwds:
+        return value
+    warnings.warn(f"{old} is deprecated; use {new}", DeprecationWarning, stacklevel=4)
+    return kwds.pop(old)
+
+
+def unknown(function: str, kwds: Iterable[str], known: Iterable[str]) -> None:
+    """
+    Refuse keywords that nobody knows.
+
+    Raises:
+        TypeError: naming the unknown keyword and the nearest known one.
+    """
+    names = sorted(known)
+    for name in kwds:
+        if name in names:
+            continue
+        near = difflib.get_close_matches(name, names, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise TypeError(f"{function}() got an unexpected keyword {name!r}{hint}")

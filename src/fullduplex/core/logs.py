@@ -1,0 +1,38 @@
+"""Records of a connection say which connection they are about."""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from collections.abc import MutableMapping
+from typing import TYPE_CHECKING, Any
+
+from .typing import LoggerLike
+
+if TYPE_CHECKING:
+    _Adapter = logging.LoggerAdapter[Any]
+else:
+    _Adapter = logging.LoggerAdapter
+
+__all__ = ["ConnectionLogger"]
+
+
+class ConnectionLogger(_Adapter):
+    """
+    Add the attribute ``websocket``, a weak proxy of the connection, to records.
+
+    Args:
+        logger: a logger, or an adapter, which then finds the connection in
+            ``kwargs["extra"]["websocket"]``.
+        connection: what the records are about.
+    """
+
+    def __init__(self, logger: LoggerLike, connection: object) -> None:
+        super().__init__(logger, {"websocket": weakref.proxy(connection)})
+
+    def process(
+        self, msg: Any, kwargs: MutableMapping[str, Any]
+    ) -> tuple[Any, MutableMapping[str, Any]]:
+        """Add the connection to what the caller gave as ``extra``."""
+        kwargs["extra"] = {**(kwargs.get("extra") or {}), **(self.extra or {})}
+        return msg, kwargs

@@ -1,0 +1,142 @@
+"""Every limit and timeout of a connection, checked once, before a socket opens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Options"]
+
+# Received bytes that may wait unread, as a multiple of `read_limit`: large enough
+# that control frames behind ordinary messages are still read and answered.
+UNREAD_FACTOR = 16
+
+
+def _seconds(name: str, value: object, *, zero: bool) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(
+            f"{name} must be a number of seconds or None, not {type(value).__name__}"
+        )
+    if value != value or value < 0 or (value == 0 and not zero):
+        least = "0 or more" if zero else "more than 0"
+        raise ValueError(f"{name} is {value!r}; it must be {least} seconds, or None")
+    return value
+
+
+def _count(name: str, value: object, unit: str, least: int = 0) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an int ({unit}), not {type(value).__name__}")
+    if value < least:
+        raise ValueError(f"{name} is {value}; it must be at least {least} {unit}")
+    return value
+
+
+def _optional(name: str, value: object, unit: str) -> int | None:
+    return None if value is None else _count(name, value, unit)
+
+
+def _pair(name: str, value: object) -> tuple[Any, Any]:
+    if not isinstance(value, tuple) or len(value) != 2:
+        raise ValueError(f"{name} is {value!r}; it must be an int, None or a pair")
+    return value
+
+
+def _marks(name: str, value: object, unit: str) -> tuple[int | None, int]:
+    """Return high and low water marks; the low one defaults to a quarter."""
+    if isinstance(value, tuple):
+        high, low = _pair(name, value)
+        high = _optional(name, high, unit)
+        low = _optional(name, low, unit)
+        if high is None:
+            high = None if low is None else 4 * low
+        if low is None:
+            low = 0 if high is None else high // 4
+    else:
+        high = _optional(name, value, unit)
+        low = 0 if high is None else high // 4
+    if high is not None and low > high:
+        raise ValueError(f"{name} is {value!r}; the low mark is above the high mark")
+    return high, low
+
+
+@dataclass(frozen=True)
+class Options:
+    """
+    Limits and timeouts of one connection.
+
+    Attributes:
+        ping_interval: seconds between keepalive pings; None sends none.
+        ping_timeout: seconds without any progress after a ping until the peer
+            counts as dead; None waits for ever.
+        close_timeout: seconds for closing as a whole, from the close frame to the
+            end of TCP; None for no limit.
+        max_size: bytes in a received message; None for no limit.
+        max_fragment: bytes in a received frame; None for no limit.
+        queue_high: received messages and fragments waiting unread above which
+            reading pauses; None for no limit.
+        queue_low: number of them at which reading resumes.
+        unread_high: bytes of them above which reading pauses; None for no limit.
+        write_high: bytes waiting to be sent above which `send` waits.
+        write_low: bytes at which it goes on.
+    """
+
+    ping_interval: float | None = 20
+    ping_timeout: float | None = 20
+    close_timeout: float | None = 10
+    max_size: int | None = 2**20
+    max_fragment: int | None = None
+    queue_high: int | None = 32
+    queue_low: int = 8
+    unread_high: int | None = UNREAD_FACTOR * 2**16
+    write_high: int = 2**16
+    write_low: int = 2**14
+
+    @classmethod
+    def check(
+        cls,
+        *,
+        ping_interval: object = 20,
+        ping_timeout: object = 20,
+        close_timeout: object = 10,
+        max_size: object = 2**20,
+        max_queue: object = 2**5,
+        read_limit: object = 2**16,
+        write_limit: object = 2**16,
+    ) -> Options:
+        """
+        Build options from the parameters of `connect` and `serve`.
+
+        Args:
+            max_size: bytes, None, or a pair (message, fragment) of these.
+            max_queue: messages, None, or a pair (high mark, low mark).
+            read_limit: bytes; received data that waits unread is bounded by 16
+                times this, whatever `max_queue` allows.
+            write_limit: bytes, or a pair (high mark, low mark).
+
+        Raises:
+            TypeError: a parameter has the wrong type.
+            ValueError: a parameter is out of range.
+        """
+        if isinstance(max_size, tuple):
+            message, fragment = _pair("max_size", max_size)
+        else:
+            message, fragment = max_size, None
+        queue_high, queue_low = _marks("max_queue", max_queue, "messages")
+        write_high, write_low = _marks("write_limit", write_limit, "bytes")
+        if write_high is None:
+            raise TypeError("write_limit must be an int (bytes) or a pair of ints")
+        unread = UNREAD_FACTOR * _count("read_limit", read_limit, "bytes", 1)
+        return cls(
+            ping_interval=_seconds("ping_interval", ping_interval, zero=True),
+            ping_timeout=_seconds("ping_timeout", ping_timeout, zero=True),
+            close_timeout=_seconds("close_timeout", close_timeout, zero=True),
+            max_size=_optional("max_size", message, "bytes"),
+            max_fragment=_optional("max_size", fragment, "bytes"),
+            queue_high=queue_high,
+            queue_low=queue_low,
+            unread_high=None if queue_high is None else unread,
+            write_high=write_high,
+            write_low=write_low,
+        )

@@ -1,0 +1,440 @@
+"""The rules of RFC 6455 above single frames, for both sides, without I/O.
+
+Messages come out, control frames are answered, the closing handshake is kept,
+and the first thing that is wrong ends the connection with the right code.
+
+Two things are put off until `settle`: the echo of the peer's close frame and the
+close frame that fails the connection.  What arrived intact before them is
+delivered first, and what the application replies at once still goes out.
+"""
+
+from __future__ import annotations
+
+import enum
+import logging
+import sys
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from .closing import State, Step, after
+from .errors import (
+    ConnectionClosed,
+    ConnectionClosedError,
+    ConnectionClosedOK,
+    PayloadTooBig,
+    ProtocolError,
+    TooManyFragments,
+)
+from .extensions.base import Extension
+from .extensions.permessage_deflate import PerMessageDeflate
+from .frames import OK_CLOSE_CODES, Close, CloseCode, Frame, Opcode
+from .messages import Fragment, FragmentMeter, TextDecoder
+from .typing import BytesLike, LoggerLike
+from .wire import FrameReader, FrameWriter, ReadBuffer
+
+__all__ = ["Protocol", "Side"]
+
+TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
+FIN, RSV1 = 0x80, 0x40
+# Above this many bytes waiting to be sent, only the latest ping is answered,
+# which RFC 6455, 5.5.3, allows: a flood of pings must not fill our memory.
+PONG_BACKLOG = 65536
+MAX_REASON = 123
+
+
+class Side(enum.IntEnum):
+    """Which end of the connection this is."""
+
+    SERVER, CLIENT = range(2)
+
+
+class Protocol:
+    """
+    One end of an open connection.
+
+    Args:
+        side: masks what it sends if it is the client (RFC 6455, 5.1).
+        max_size: bytes in a received message; None for no limit.
+        max_fragment: bytes in a received frame; None for no limit.
+        logger: where frames are logged at DEBUG; sampled once.
+        buffer: memory to read into; see `FrameReader`.
+        direct_view: see `FrameReader`.
+    """
+
+    def __init__(
+        self,
+        side: Side,
+        *,
+        max_size: int | None = 2**20,
+        max_fragment: int | None = None,
+        logger: LoggerLike | None = None,
+        buffer: ReadBuffer | None = None,
+        direct_view: bool = True,
+    ) -> None:
+        self.side = side
+        self.state = State.OPEN
+        self.logger = logging.getLogger("fullduplex") if logger is None else logger
+        self.debug = self.logger.isEnabledFor(logging.DEBUG)
+        #: whole messages and `Fragment`s, in order of arrival
+        self.messages: deque[str | bytes | Fragment] = deque()
+        self.reader = FrameReader(
+            self.frame_received,
+            self.messages.append,
+            masked=side is Side.SERVER,
+            max_size=max_size,
+            max_fragment=max_fragment,
+            buffer=buffer,
+            direct_view=direct_view,
+        )
+        # With DEBUG each frame passes `frame_received`, which logs it.
+        self.reader.whole = not self.debug
+        self.writer = FrameWriter(mask=side is Side.CLIENT)
+        self.extensions: list[Extension] = []
+        self._deflate: PerMessageDeflate | None = None
+        self._decoder: TextDecoder | None = None
+        self._meter: FragmentMeter | None = None
+        self._started = 0
+        #: whether `Fragment`s may be in the queue
+        self.fragments = False
+        #: the close frames, and which came first once both are known
+        self.close_rcvd: Close | None = None
+        self.close_sent: Close | None = None
+        self.close_rcvd_then_sent: bool | None = None
+        #: why the connection failed, if it did
+        self.fault: BaseException | None = None
+        self._fault_close: Close | None = None
+        self._truncated = False
+        #: whether `settle` has something to do
+        self.unsettled = False
+        self._owed_pong: bytes | None = None
+        #: whether pongs are put off because output does not move
+        self.pongs_wait = False
+        #: called with the payload of each pong
+        self.on_pong: Callable[[bytes], None] = lambda payload: None
+
+    # Opening
+
+    def use_extensions(self, extensions: Sequence[Extension]) -> None:
+        """Set what the handshake has negotiated, in the order of the header."""
+        self.extensions = list(extensions)
+        if not extensions:
+            return
+        if len(extensions) == 1 and type(extensions[0]) is PerMessageDeflate:
+            self._deflate = extensions[0]
+            self.reader.allowed_rsv = RSV1
+        else:
+            self.reader.allowed_rsv = 0x70
+            self.reader.whole = False
+
+    @property
+    def plain(self) -> bool:
+        """Whether messages are sent as they are: no extension, no logging."""
+        return not self.extensions and not self.debug
+
+    # Input
+
+    def receive(self, size: int) -> None:
+        """Parse `size` bytes that were written into ``reader.get_buffer()``."""
+        try:
+            self.reader.received(size)
+        except Exception as exc:
+            self._refuse(exc)
+
+    def feed(self, data: BytesLike) -> None:
+        """Parse bytes that are elsewhere."""
+        try:
+            self.reader.feed(data)
+        except Exception as exc:
+            self._refuse(exc)
+
+    def _refuse(self, exc: Exception) -> None:
+        if isinstance(exc, ProtocolError):
+            self.fail(exc, CloseCode.PROTOCOL_ERROR, str(exc))
+        elif isinstance(exc, UnicodeDecodeError):
+            self.fail(exc, CloseCode.INVALID_DATA, exc.reason)
+        elif isinstance(exc, PayloadTooBig):
+            self.fail(exc, CloseCode.MESSAGE_TOO_BIG, str(exc))
+        elif isinstance(exc, TooManyFragments):
+            self.fail(exc, CloseCode.MESSAGE_TOO_BIG, "too many fragments")
+        else:
+            self.logger.error("unexpected internal error", exc_info=exc)
+            self.fail(exc, CloseCode.INTERNAL_ERROR, "")
+
+    def frame_received(self, head: int, payload: bytes) -> bool:
+        """
+        Take a frame that is not simply a whole message.
+
+        Args:
+            head: its first byte: fin, reserved bits, opcode.
+            payload: unmasked.
+
+        Returns:
+            True once nothing more may be read.
+        """
+        opcode = head & 0x0F
+        if self.debug:
+            self.logger.debug("< %s", _frame(head, payload))
+        if opcode < 8:
+            self._data_received(head, payload)
+        elif opcode == PING:
+            self._ping_received(payload)
+        elif opcode == PONG:
+            self.on_pong(payload)
+        else:
+            self._close_received(payload)
+            return True
+        return False
+
+    def _data_received(self, head: int, payload: bytes) -> None:
+        fin = head & FIN != 0
+        opcode = head & 0x0F
+        if opcode:
+            self._started = head
+            if not fin:
+                self._decoder = TextDecoder() if opcode == TEXT else None
+                self._meter = FragmentMeter()
+        deflate = self._deflate
+        if deflate is not None:
+            if self._started & RSV1:
+                payload = self._inflate(deflate, payload, fin, opcode != 0)
+        elif self.extensions:
+            payload = self._decode(head, payload, fin)
+        data: str | bytes = payload
+        if opcode and fin:
+            if opcode == TEXT:
+                data = payload.decode()
+            self.messages.append(data)
+        else:
+            if self._meter is not None:
+                self._meter.count(len(payload))
+            if self._decoder is not None:
+                data = self._decoder.decode(payload, fin)
+            self.fragments = True
+            self.messages.append(Fragment(data, fin))
+            if fin:
+                self._decoder = self._meter = None
+        self.reader.tally += len(payload)
+
+    def _inflate(
+        self, deflate: PerMessageDeflate, payload: bytes, fin: bool, first: bool
+    ) -> bytes:
+        reader = self.reader
+        limit = reader.max_size
+        if limit is not None and not first:
+            limit = max(limit - reader.used, 0)
+        if reader.max_fragment is not None:
+            limit = min(reader.max_fragment, sys.maxsize if limit is None else limit)
+        payload = deflate.inflate(payload, fin=fin, max_size=limit)
+        reader.used += len(payload)
+        return payload
+
+    def _decode(self, head: int, payload: bytes, fin: bool) -> bytes:
+        """Let extensions other than a single permessage-deflate decode."""
+        limit = self.reader.max_size
+        if limit is not None and head & 0x0F == 0:
+            limit = max(limit - self.reader.used, 0)
+        frame = _frame(head, payload)
+        for extension in reversed(self.extensions):
+            frame = extension.decode(frame, max_size=limit)
+        if frame.rsv1 or frame.rsv2 or frame.rsv3:
+            raise ProtocolError("reserved bits must be 0")
+        data = bytes(frame.data)
+        if self._started & RSV1:
+            self.reader.used += len(data)
+        return data
+
+    def _ping_received(self, payload: bytes) -> None:
+        if self.state is State.CLOSED or self.close_rcvd is not None:
+            return
+        if self.pongs_wait or self.writer.pending > PONG_BACKLOG:
+            self._owed_pong = payload
+        else:
+            self._send(FIN | PONG, payload)
+
+    def pay_pongs(self) -> None:
+        """Answer the latest ping that was put off, once output moves again."""
+        if self._owed_pong is None or self.pongs_wait:
+            return
+        payload, self._owed_pong = self._owed_pong, None
+        if self.state is not State.CLOSED:
+            self._send(FIN | PONG, payload)
+
+    def _close_received(self, payload: bytes) -> None:
+        close = Close.parse(payload)
+        self.state = after(self.state, Step.CLOSE_RECEIVED)
+        self.close_rcvd = close
+        # RFC 6455, 5.4: control frames may stand between fragments.  A message
+        # that is cut off so is lost, and that must not look like a good end.
+        self._truncated = self.reader.opcode != 0
+        if self.close_sent is not None:
+            self.close_rcvd_then_sent = False
+        self.unsettled = True
+
+    def settle(self) -> None:
+        """Send the close frame that was put off, if there is one."""
+        self.unsettled = False
+        if self.state is not State.OPEN:
+            return
+        if self._fault_close is not None:
+            self._send_close_frame(self._fault_close)
+        elif self.close_rcvd is not None:
+            # 5.5.1: the echo has the code of the frame that it answers.
+            self._send_close_frame(self.close_rcvd)
+
+    def eof_received(self) -> None:
+        """Note that the peer will send nothing more."""
+        if self.close_rcvd is None and self.fault is None:
+            self.fault = EOFError("the peer closed TCP without a close frame")
+
+    def transport_lost(self, exc: BaseException | None) -> None:
+        """Note that TCP has ended; the state is CLOSED for good."""
+        if exc is not None and self.close_rcvd is None and self.fault is None:
+            self.fault = exc
+        self.eof_received()
+        self.state = after(self.state, Step.TCP_ENDED)
+        if self.debug:
+            self.logger.debug("= connection is CLOSED")
+        self.unsettled = False
+        self.reader.stopped = True
+        self.writer.take()
+
+    # Output
+
+    def send_message(self, message: str | BytesLike, text: bool) -> None:
+        """Queue a message in one frame, compressed if that was negotiated."""
+        self.send_data(TEXT if text else BINARY, message, fin=True)
+
+    def send_data(self, opcode: int, data: str | BytesLike, *, fin: bool) -> None:
+        """
+        Queue a data frame.  Compressing and framing are one step: what fails
+        before it leaves no trace, and nothing can cut it.
+
+        Args:
+            opcode: 1 or 2 for the first frame of a message, 0 for others.
+        """
+        head = opcode | (FIN if fin else 0)
+        if not self.extensions:
+            self._send(head, data)
+            return
+        payload = data.encode() if isinstance(data, str) else data
+        if self._deflate is not None:
+            payload = self._deflate.deflate(payload, fin=fin)
+            self._send(head | RSV1 if opcode else head, payload)
+            return
+        frame = Frame(Opcode(opcode), bytes(payload), fin)
+        for extension in self.extensions:
+            frame = extension.encode(frame)
+        head |= frame.rsv1 << 6 | frame.rsv2 << 5 | frame.rsv3 << 4
+        self._send(head, frame.data)
+
+    def send_ping(self, payload: bytes) -> None:
+        """Queue a ping; `payload` has at most 125 bytes, checked by the caller."""
+        self._send(FIN | PING, payload)
+
+    def send_pong(self, payload: bytes) -> None:
+        """Queue an unsolicited pong (RFC 6455, 5.5.3)."""
+        self._send(FIN | PONG, payload)
+
+    def send_close(self, code: int | None, reason: str) -> None:
+        """
+        Queue a close frame; the state becomes CLOSING.
+
+        Args:
+            code: None sends an empty close frame.
+
+        Raises:
+            ProtocolError: the code or the reason must not travel (7.4); nothing
+                was sent and the state is what it was.
+        """
+        if code is None:
+            if reason:
+                raise ProtocolError("a close frame cannot have a reason without a code")
+            close = Close(CloseCode.NO_STATUS_RCVD, "")
+        else:
+            close = Close(code, reason)
+            close.check()
+        self._send_close_frame(close)
+
+    def fail(self, exc: BaseException, code: int, reason: str) -> None:
+        """
+        Give up on the connection (RFC 6455, 7.1.7); `settle` tells the peer.
+
+        Args:
+            exc: what went wrong; becomes the cause of `ConnectionClosedError`.
+            reason: for the peer; cut at 123 bytes.
+        """
+        self.reader.stopped = True
+        if self.fault is not None or self.close_rcvd is not None:
+            return
+        self.fault = exc
+        if self.debug:
+            self.logger.debug("! failing the connection with %d", code, exc_info=exc)
+        self._fault_close = Close(code, _shorten(reason))
+        self.unsettled = True
+
+    def _send_close_frame(self, close: Close) -> None:
+        self.state = after(self.state, Step.CLOSE_SENT)
+        empty = close.code == CloseCode.NO_STATUS_RCVD
+        self._send(FIN | CLOSE, b"" if empty else close.serialize())
+        self.close_sent = close
+        if self.close_rcvd is not None:
+            self.close_rcvd_then_sent = True
+        if self.debug:
+            self.logger.debug("= connection is CLOSING")
+
+    def _send(self, head: int, payload: str | BytesLike) -> None:
+        if self.debug:
+            data = payload.encode() if isinstance(payload, str) else bytes(payload)
+            self.logger.debug("> %s", _frame(head, data))
+        self.writer.add(head, payload)
+
+    # Results
+
+    @property
+    def close_code(self) -> int | None:
+        """Code received, 1006 if there was none (7.1.5); None before CLOSED."""
+        if self.state is not State.CLOSED:
+            return None
+        if self.close_rcvd is None:
+            return CloseCode.ABNORMAL_CLOSURE
+        return self.close_rcvd.code
+
+    @property
+    def close_reason(self) -> str | None:
+        """Reason received, "" if there was none (7.1.6); None before CLOSED."""
+        if self.state is not State.CLOSED:
+            return None
+        return "" if self.close_rcvd is None else self.close_rcvd.reason
+
+    def close_exc(self) -> ConnectionClosed:
+        """Build the exception that says how the connection ended."""
+        good = (
+            self.close_rcvd is not None
+            and self.close_sent is not None
+            and self.close_rcvd.code in OK_CLOSE_CODES
+            and self.close_sent.code in OK_CLOSE_CODES
+            and not self._truncated
+        )
+        kind = ConnectionClosedOK if good else ConnectionClosedError
+        exc = kind(self.close_rcvd, self.close_sent, self.close_rcvd_then_sent)
+        if self.fault is not None:
+            exc.__cause__ = self.fault
+        elif self._truncated:
+            exc.__cause__ = ProtocolError("close frame inside a fragmented message")
+        return exc
+
+
+def _frame(head: int, payload: bytes) -> Frame:
+    return Frame(
+        Opcode(head & 0x0F),
+        payload,
+        fin=head & FIN != 0,
+        rsv1=head & RSV1 != 0,
+        rsv2=head & 0x20 != 0,
+        rsv3=head & 0x10 != 0,
+    )
+
+
+def _shorten(reason: str) -> str:
+    """Cut a reason to what fits into a close frame, at a whole character."""
+    return reason.encode()[:MAX_REASON].decode(errors="ignore")

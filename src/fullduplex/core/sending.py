@@ -1,0 +1,120 @@
+"""What may be sent: one value as one message, or many as the fragments of one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Iterable, Mapping
+from typing import Any
+
+from .errors import ConnectionClosed
+from .session import Operation, Session, Waiter
+from .typing import BytesLike
+
+__all__ = ["Fragments", "control_payload", "single"]
+
+
+def single(message: Any, text: bool | None) -> tuple[str | BytesLike, bool] | None:
+    """
+    Tell how a value is sent as one message.
+
+    Args:
+        message: what the application gave to `send`.
+        text: True sends bytes as text, False a `str` as binary, None goes by type.
+
+    Returns:
+        The payload and whether it is text; None if `message` is an iterable whose
+        items are fragments.
+
+    Raises:
+        TypeError: it is none of these, or a mapping, whose keys would be sent.
+    """
+    if isinstance(message, str):
+        return message, text is not False
+    if isinstance(message, (bytes, bytearray, memoryview)):
+        return message, text is True
+    if isinstance(message, Mapping):
+        raise TypeError(
+            "message is a mapping; send its keys(), or a str or bytes made from it"
+        )
+    if isinstance(message, (Iterable, AsyncIterable)):
+        return None
+    raise TypeError(
+        "message must be str, bytes-like, or an iterable of one of these, "
+        f"not {type(message).__name__}"
+    )
+
+
+def control_payload(name: str, data: Any) -> bytes:
+    """
+    Copy the data of a ping or pong; `str` becomes UTF-8.
+
+    Raises:
+        TypeError: it is neither `str` nor bytes-like.
+    """
+    if isinstance(data, str):
+        return data.encode()
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        return bytes(data)
+    raise TypeError(
+        f"{name} data must be str or bytes-like, not {type(data).__name__}"
+    )
+
+
+class Fragments:
+    """
+    Send a message fragment by fragment (RFC 6455, 5.4).
+
+    Args:
+        text: as for `single`; the same for all fragments.
+    """
+
+    def __init__(self, session: Session, text: bool | None) -> None:
+        self._session = session
+        self._text = text
+        self._kind: type | None = None
+
+    def add(self, item: Any) -> Operation[None]:
+        """
+        Send the next fragment.
+
+        Raises:
+            TypeError: `item` is not `str` or bytes-like, or not of the kind of
+                the items before it.
+        """
+        if not isinstance(item, (str, bytes, bytearray, memoryview)):
+            raise TypeError(
+                "fragments must be str or bytes-like, "
+                f"not {type(item).__name__}"
+            )
+        kind = str if isinstance(item, str) else bytes
+        if self._kind is None:
+            is_text = self._text if self._text is not None else kind is str
+            opcode = 1 if is_text else 2
+            yield from self._session.begin_fragments()
+            self._kind = kind
+        elif kind is not self._kind:
+            raise TypeError(
+                f"fragment is {type(item).__name__}, but the message began with "
+                f"{'str' if self._kind is str else 'bytes'}"
+            )
+        else:
+            opcode = 0
+        yield from self._session.send_fragment(opcode, item, fin=False)
+
+    def end(self) -> Operation[None]:
+        """Complete the message; nothing at all was sent if it had no fragment."""
+        if self._kind is not None:
+            yield from self._session.send_fragment(0, b"", fin=True)
+
+    def release(self, exc: BaseException | None) -> list[Waiter]:
+        """
+        Let other senders in; returns what to fire.
+
+        Args:
+            exc: why the message stays incomplete, if it does.
+        """
+        if self._kind is None:
+            return []
+        self._kind = None
+        if isinstance(exc, ConnectionClosed):
+            exc = None
+        return self._session.end_fragments(exc)

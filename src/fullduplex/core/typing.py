@@ -1,0 +1,64 @@
+"""Names for the types that appear in public signatures."""
+
+from __future__ import annotations
+
+import http
+import logging
+import os
+from collections.abc import Sequence
+from typing import Any, NewType, TypeAlias
+
+__all__ = [
+    "BytesLike",
+    "ConnectionOption",
+    "Data",
+    "DataLike",
+    "ExtensionHeader",
+    "ExtensionName",
+    "ExtensionParameter",
+    "LoggerLike",
+    "Origin",
+    "PathLike",
+    "StatusLike",
+    "Subprotocol",
+    "UpgradeProtocol",
+]
+
+Data: TypeAlias = str | bytes
+"""A received message: :class:`str` for a text message, :class:`bytes` for binary."""
+
+BytesLike: TypeAlias = bytes | bytearray | memoryview
+"""What may be sent as binary; a :class:`memoryview` need not be contiguous."""
+
+DataLike: TypeAlias = str | bytes | bytearray | memoryview
+"""What may be sent as one message."""
+
+LoggerLike: TypeAlias = logging.Logger | logging.LoggerAdapter[Any]
+"""What is accepted as ``logger``."""
+
+PathLike: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+"""The path of a Unix socket."""
+
+StatusLike: TypeAlias = http.HTTPStatus | int
+"""An HTTP status code, as a number or as a member of :class:`http.HTTPStatus`."""
+
+Origin = NewType("Origin", str)
+"""The value of an ``Origin`` header (RFC 6454, 7)."""
+
+Subprotocol = NewType("Subprotocol", str)
+"""One item of a ``Sec-WebSocket-Protocol`` header (RFC 6455, 11.3.4)."""
+
+ExtensionName = NewType("ExtensionName", str)
+"""The name of an extension (RFC 6455, 9.1)."""
+
+ExtensionParameter: TypeAlias = tuple[str, str | None]
+"""A parameter of an extension; the value is None when it has no ``=``."""
+
+ExtensionHeader: TypeAlias = tuple[ExtensionName, Sequence[ExtensionParameter]]
+"""One item of a ``Sec-WebSocket-Extensions`` header: a name and its parameters."""
+
+ConnectionOption = NewType("ConnectionOption", str)
+"""One item of a ``Connection`` header (RFC 9110, 7.6.1)."""
+
+UpgradeProtocol = NewType("UpgradeProtocol", str)
+"""One item of an ``Upgrade`` header (RFC 9110, 7.8)."""

@@ -1,0 +1,1 @@
+"""Our client and server against published implementations of other projects."""
