@@ -24,7 +24,7 @@ pytest.importorskip("click")
 pytest.importorskip("rich")
 pytest.importorskip("prompt_toolkit")
 
-DEADLINE = 30  # seconds; a run takes well under one
+DEADLINE = 15  # seconds; a run takes well under one
 
 _ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[=>78]")
 

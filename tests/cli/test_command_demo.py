@@ -62,6 +62,7 @@ def test_demo_interrupted_exits_130_without_traceback(
         assert process.stdout is not None
         assert process.stderr is not None
         assert process.stdout.readline().startswith("fullduplex ")
+        assert "ws://127.0.0.1:" in process.stdout.readline()
         process.send_signal(signal.SIGINT)
 
         assert process.wait(30) == 130

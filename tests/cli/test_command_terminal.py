@@ -22,7 +22,7 @@ def test_line_is_sent_and_echo_shown_then_ctrl_d_exits_0(
 ) -> None:
     session = terminal(server.uri())
     session.expect(f"Connected to {server.uri()}")
-    session.expect("> ")
+    session.expect(">")
     session.type("hello\r")
     session.expect("< hello")
     session.type(CTRL_D)
@@ -35,7 +35,7 @@ def test_line_is_sent_and_echo_shown_then_ctrl_d_exits_0(
 
 def test_ctrl_c_at_the_prompt_closes_normally(server: Any, terminal: Any) -> None:
     session = terminal(server.uri())
-    session.expect("> ")
+    session.expect(">")
     session.type(CTRL_C)
 
     assert session.finish() == (0, "")
@@ -44,7 +44,7 @@ def test_ctrl_c_at_the_prompt_closes_normally(server: Any, terminal: Any) -> Non
 
 def test_line_can_be_edited_before_it_is_sent(server: Any, terminal: Any) -> None:
     session = terminal(server.uri())
-    session.expect("> ")
+    session.expect(">")
     session.type("bc" + CTRL_A + "a\r")
     session.expect("< abc")
     session.type(CTRL_D)
@@ -56,14 +56,14 @@ def test_history_is_kept_for_the_next_session(
     server: Any, terminal: Any, environment: dict[str, str]
 ) -> None:
     session = terminal(server.uri())
-    session.expect("> ")
+    session.expect(">")
     session.type("remember me\r")
     session.expect("< remember me")
     session.type(CTRL_D)
     session.finish()
 
     session = terminal(server.uri())
-    session.expect("> ")
+    session.expect(">")
     session.type(UP + "\r")
     session.expect("< remember me")
     session.type(CTRL_D)
@@ -78,7 +78,7 @@ def test_history_that_cannot_be_written_is_no_error(
 ) -> None:
     (tmp_path / "file").write_text("")  # where a directory is wanted
     session = terminal(server.uri(), XDG_STATE_HOME=str(tmp_path / "file"))
-    session.expect("> ")
+    session.expect(">")
     session.type("hello\r")
     session.expect("< hello")
     session.type(CTRL_D)
@@ -90,7 +90,7 @@ def test_message_that_arrives_while_typing_leaves_the_line_alone(
     server: Any, terminal: Any
 ) -> None:
     session = terminal(server.uri("/on-request"))
-    session.expect("> ")
+    session.expect(">")
     session.type("go\r" + "cl")
     session.expect("< message from the server")
     session.expect("> cl")
@@ -109,7 +109,7 @@ def test_server_that_goes_away_ends_the_prompt(server: Any, terminal: Any) -> No
 
 def test_abnormal_end_gives_one_line_and_exit_1(server: Any, terminal: Any) -> None:
     session = terminal(server.uri("/close-4001-after-one"))
-    session.expect("> ")
+    session.expect(">")
     session.type("hello\r")
     status, errors = session.finish()
 
@@ -121,7 +121,7 @@ def test_abnormal_end_gives_one_line_and_exit_1(server: Any, terminal: Any) -> N
 
 def test_binary_is_marked_and_shown_as_hex(server: Any, terminal: Any) -> None:
     session = terminal(server.uri("/binary"))
-    session.expect("> ")
+    session.expect(">")
     session.type("go\r")
     session.expect("< (binary) 001bff")
     session.type(CTRL_D)
@@ -133,7 +133,7 @@ def test_control_characters_do_not_reach_the_terminal(
     server: Any, terminal: Any
 ) -> None:
     session = terminal(server.uri("/evil"))
-    session.expect("> ")
+    session.expect(">")
     session.type("go\r")
     session.expect(r"< \x1b]0;title\x07 \x9b31m \u202etxt\nnext")
     session.type(CTRL_D)
@@ -146,7 +146,7 @@ def test_control_characters_do_not_reach_the_terminal(
 
 def test_json_is_coloured(server: Any, terminal: Any) -> None:
     session = terminal(server.uri("/json"))
-    session.expect("> ")
+    session.expect(">")
     session.type("go\r")
     session.expect('< {"name": "\\u202evalue", "list": [1, true, null]}')
     session.type(CTRL_D)
@@ -161,7 +161,7 @@ def test_json_has_no_colour_when_the_user_wants_none(
     server: Any, terminal: Any
 ) -> None:
     session = terminal(server.uri("/json"), NO_COLOR="1")
-    session.expect("> ")
+    session.expect(">")
     session.type("go\r")
     session.expect('"list"')
     session.type(CTRL_D)
@@ -172,7 +172,7 @@ def test_json_has_no_colour_when_the_user_wants_none(
 
 def test_long_message_is_cut_with_its_size(server: Any, terminal: Any) -> None:
     session = terminal(server.uri("/long"))
-    session.expect("> ")
+    session.expect(">")
     session.type("go\r")
     session.expect("(20,000 bytes in all)")
     session.type(CTRL_D)
@@ -184,7 +184,7 @@ def test_long_message_is_cut_with_its_size(server: Any, terminal: Any) -> None:
 def test_subprotocol_is_shown(server: Any, terminal: Any) -> None:
     session = terminal(server.uri(kind="chat"), "--subprotocol", "chat")
     session.expect("subprotocol chat")
-    session.expect("> ")
+    session.expect(">")
     session.type(CTRL_D)
 
     assert session.finish() == (0, "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -355,7 +356,7 @@ def test_cuts_make_no_difference(cuts: list[int]) -> None:
     handshake = make()
     edges = [0, *sorted(cuts), len(data)]
     opened = False
-    for start, stop in zip(edges, edges[1:], strict=False):
+    for start, stop in itertools.pairwise(edges):
         opened = handshake.data_received(data[start:stop])
         assert opened == (stop >= len(ANSWER) + 2)
     assert opened

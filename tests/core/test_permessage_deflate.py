@@ -693,6 +693,11 @@ def test_messages_that_are_not_compressed_pass_unchanged() -> None:
         assert extension.decode(frame) is frame
 
 
+def test_encode_leaves_the_rest_of_a_plain_message_alone() -> None:
+    frame = Frame(CONT, b"b")
+    assert make().encode(frame) is frame
+
+
 def test_a_plain_message_after_a_compressed_one_is_left_alone() -> None:
     extension = make()
     extension.decode(Frame(TEXT, deflated(b"a"), rsv1=True))

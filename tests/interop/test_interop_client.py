@@ -255,13 +255,17 @@ async def test_answer_that_ignores_what_we_require_is_refused(parameter: str) ->
 async def test_our_close_arrives(server: Server, closed: Closed) -> None:
     async with connected(server) as (connection, running):
         await connection.close(closed.code, closed.reason)
-        assert connection.close_code == closed.code
+        answer = closed.code if "same_code" in server.features else 1000
+        assert connection.close_code == answer
         assert await running.closed() == closed
         with pytest.raises(ConnectionClosed) as caught:
             await connection.recv()
-        assert caught.value.sent.code == closed.code
-        assert caught.value.rcvd.code == closed.code
-        assert caught.value.rcvd_then_sent is False
+        end = caught.value
+        assert end.sent is not None
+        assert end.sent.code == closed.code
+        assert end.rcvd is not None
+        assert end.rcvd.code == answer
+        assert end.rcvd_then_sent is False
 
 
 @servers()

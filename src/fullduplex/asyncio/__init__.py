@@ -1,0 +1,1 @@
+"""The asyncio face: `connect`, `unix_connect`, `serve`, `unix_serve`."""

@@ -7,8 +7,9 @@ write, what to resume, and which call of the transport carries an output out.
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -58,7 +59,8 @@ class Driver(asyncio.BufferedProtocol):
         self._on_connect = on_connect
         self._on_handshake = on_handshake
         self._on_end = on_end
-        self._eager = eager(loop)
+        #: makes what an operation of the session waits for
+        self.new_waiter = functools.partial(Waiter, loop, eager(loop))
         self._spare: bytearray | None = None
         self._corked = False
         self._burst: asyncio.Handle | None = None
@@ -93,21 +95,18 @@ class Driver(asyncio.BufferedProtocol):
             return
         self._corked = True
         try:
-            self._deliver(session, session.data_received(nbytes, monotonic()))
+            waiter: Any = session.data_received(nbytes, monotonic())
+            if waiter is not None and not waiter.fire():
+                # The reader's step is in the loop's queue; stand behind it.
+                self.loop.call_soon(self._delivered)
+            elif session.messages or session.attention:
+                session.delivered()
         finally:
             self._corked = False
             if session.writer.pending:
                 self._flush()
             if session.attention:
                 self._sync()
-
-    def _deliver(self, session: Session, waiter: Any) -> None:
-        """Let the reader have its turn before the session settles."""
-        if waiter is None or waiter.fire():
-            session.delivered()
-        else:
-            # The reader's step is in the loop's queue; stand behind it.
-            self.loop.call_soon(self._delivered)
 
     def _delivered(self) -> None:
         session = self.session
@@ -130,8 +129,7 @@ class Driver(asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         """Note that the transport's buffer is at its low mark."""
         if self.session is not None:
-            for waiter in self.session.resume_writing():
-                waiter.fire_soon()
+            self._fire_soon(self.session.resume_writing())
             self.step()
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -142,15 +140,14 @@ class Driver(asyncio.BufferedProtocol):
                 handle.cancel()
         self._timer = self._burst = None
         if self.session is not None:
-            for waiter in self.session.transport_lost(exc, monotonic()):
-                waiter.fire_soon()
+            self._fire_soon(self.session.transport_lost(exc, monotonic()))
         self._on_end(exc)
 
-    # The face calls
+    def _fire_soon(self, waiters: Iterable[Any]) -> None:
+        for waiter in waiters:
+            waiter.fire_soon()
 
-    def new_waiter(self) -> Any:
-        """Make what an operation of the session waits for."""
-        return Waiter(self.loop, self._eager)
+    # The face calls
 
     def open(self, session: Session, leftover: bytes) -> None:
         """
@@ -166,11 +163,12 @@ class Driver(asyncio.BufferedProtocol):
             high=options.write_high, low=options.write_low
         )
         # The transport asks the compiled reader itself from here on.
-        self.get_buffer = session.reader.get_buffer  # type: ignore[method-assign]
+        self.get_buffer = session.reader.get_buffer  # type: ignore[method-assign,assignment]
         # Some transports remember the methods of their protocol.
         self.transport.set_protocol(self)
         if leftover:
-            self._deliver(session, session.feed(leftover, monotonic()))
+            session.feed(leftover, monotonic())
+            session.delivered()
         self.step()
 
     async def run(self, operation: Operation[T]) -> T:

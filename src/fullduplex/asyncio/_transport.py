@@ -26,8 +26,7 @@ __all__ = [
 WANTED = os.environ.get("FULLDUPLEX_TRANSPORT", "auto")
 if WANTED not in ("auto", "aiofastnet", "loop"):
     raise ImportError(
-        f"FULLDUPLEX_TRANSPORT is {WANTED!r}; "
-        "it must be 'auto', 'aiofastnet' or 'loop'"
+        f"FULLDUPLEX_TRANSPORT is {WANTED!r}; it must be 'auto', 'aiofastnet' or 'loop'"
     )
 
 aiofastnet: Any = None

@@ -7,7 +7,6 @@ import os
 import ssl as tls
 from collections.abc import (
     AsyncIterator,
-
     Callable,
     Generator,
     Sequence,
@@ -88,8 +87,8 @@ class ClientConnection(Connection):
         ping_interval: float | None = 20,
         ping_timeout: float | None = 20,
         close_timeout: float | None = 10,
-        max_size: int | None | tuple[int | None, int | None] = 2**20,
-        max_queue: int | None | tuple[int | None, int | None] = 2**5,
+        max_size: int | tuple[int | None, int | None] | None = 2**20,
+        max_queue: int | tuple[int | None, int | None] | None = 2**5,
         read_limit: int = 2**16,
         write_limit: int | tuple[int, int | None] = 2**16,
         origin: str | None = None,
@@ -264,8 +263,8 @@ class connect:
         ping_interval: float | None = 20,
         ping_timeout: float | None = 20,
         close_timeout: float | None = 10,
-        max_size: int | None | tuple[int | None, int | None] = 2**20,
-        max_queue: int | None | tuple[int | None, int | None] = 2**5,
+        max_size: int | tuple[int | None, int | None] | None = 2**20,
+        max_queue: int | tuple[int | None, int | None] | None = 2**5,
         read_limit: int = 2**16,
         write_limit: int | tuple[int, int | None] = 2**16,
         compression: str | None = "deflate",
@@ -278,9 +277,7 @@ class connect:
         open_timeout: float | None = 10,
         additional_headers: HeadersLike | None = None,
         create_connection: Callable[..., ClientConnection] | None = None,
-        process_exception: Callable[
-            [Exception], Exception | None
-        ] = process_exception,
+        process_exception: Callable[[Exception], Exception | None] = process_exception,
         reconnect_delays: Callable[[], Generator[float]] = backoff,
         proxy: str | bool | None = True,
         **kwds: Any,
@@ -313,7 +310,10 @@ class connect:
         self._uri = parse_uri(uri)
         self._create = (
             either(
-                "create_protocol", create_protocol, "create_connection", create_connection
+                "create_protocol",
+                create_protocol,
+                "create_connection",
+                create_connection,
             )
             or ClientConnection
         )
@@ -526,5 +526,3 @@ def _own_keywords() -> frozenset[str]:
     """The names of `connect`'s own parameters, to suggest for a typo."""
     code = connect.__init__.__code__
     return frozenset(code.co_varnames[2 : 2 + code.co_kwonlyargcount])
-
-

@@ -18,10 +18,10 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, overload
 
 from ..core.closing import State
+from ..core.datastructures import Headers
 from ..core.errors import ConnectionClosedOK
 from ..core.extensions.base import Extension
 from ..core.http1 import Request, Response
-from ..core.datastructures import Headers
 from ..core.logs import ConnectionLogger
 from ..core.messages import Fragment
 from ..core.options import Options
@@ -137,7 +137,7 @@ class Connection:
     @property
     def protocol(self) -> Protocol:
         """The frame level of the connection; None before the handshake is done."""
-        return self._session.protocol if self._session is not None else None  # type: ignore[return-value]
+        return self._session.protocol if self._session is not None else None
 
     @property
     def local_address(self) -> Any:
@@ -272,16 +272,21 @@ class Connection:
         """
         messages = self._messages
         session = self._session
-        if messages and decode is None:
-            slow = session.slow
-            if not slow:
+        if decode is None and not session.slow:
+            while not messages:
+                waiter: Any = session.await_message()
+                try:
+                    await waiter
+                finally:
+                    session.awaited()
+            if not session.slow:
                 return messages.popleft()  # type: ignore[return-value]
-            if slow == PAUSED:
-                message = messages.popleft()
-                session.taken()
-                if session.attention:
-                    self._driver.step()
-                return message  # type: ignore[return-value]
+        elif messages and decode is None and session.slow == PAUSED:
+            message = messages.popleft()
+            session.taken()
+            if session.attention:
+                self._driver.step()
+            return message  # type: ignore[return-value]
         return await self._driver.run(session.recv(decode))
 
     def recv_streaming(self, decode: bool | None = None) -> FragmentStream:
@@ -437,9 +442,7 @@ class Connection:
 class FragmentStream:
     """The payloads of the frames of one message, as they arrive."""
 
-    def __init__(
-        self, session: Session, driver: Driver, decode: bool | None
-    ) -> None:
+    def __init__(self, session: Session, driver: Driver, decode: bool | None) -> None:
         self._session = session
         self._driver = driver
         self._decode = decode
@@ -491,5 +494,4 @@ class _Pong:
 
 def check_logger(logger: Any, name: str) -> LoggerLike:
     """Return `logger`, or the library's own of that name."""
-    return logging.getLogger(name) if logger is None else logger  # type: ignore[no-any-return]
-
+    return logging.getLogger(name) if logger is None else logger

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NoReturn
 
 import click
@@ -22,9 +23,16 @@ __all__ = ["run"]
 
 def run(arguments: Sequence[str]) -> NoReturn:
     """Run one command line, given without the program's name, and exit."""
+    command, name = client, "fullduplex"
     if arguments[:1] == ["demo"]:
-        demo.main(list(arguments[1:]), prog_name="fullduplex demo")
-    client.main(list(arguments), prog_name="fullduplex")
+        command, name, arguments = demo, "fullduplex demo", arguments[1:]
+    try:
+        # click only parses: around what it runs, it has its own idea of Ctrl-C.
+        parsed = command.main(list(arguments), prog_name=name, standalone_mode=False)
+        sys.exit(parsed() if callable(parsed) else parsed)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
 
 
 def _show_version(
@@ -158,7 +166,7 @@ def client(
     ping_interval: float,
     no_compression: bool,
     wait: float,
-) -> None:
+) -> Callable[[], int]:
     """Open the WebSocket connection URI and talk to its server.
 
     In a terminal, each line you type is sent as a text message, and messages
@@ -183,7 +191,7 @@ def client(
         compression=None if no_compression else "deflate",
         wait=wait if wait < math.inf else None,
     )
-    sys.exit(run_session(options))
+    return partial(run_session, options)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -195,7 +203,7 @@ def client(
     show_default=True,
     help="How many messages are sent and echoed.",
 )
-def demo(messages: int) -> None:
+def demo(messages: int) -> Callable[[], int]:
     """Send messages to an echo server in this process and time the replies.
 
     Needs no network: the server listens on a free port of 127.0.0.1.  Every
@@ -203,4 +211,4 @@ def demo(messages: int) -> None:
     """
     from ._demo import run_demo
 
-    sys.exit(run_demo(messages))
+    return partial(run_demo, messages)

@@ -81,18 +81,18 @@ def run_demo(count: int) -> int:
     print(version_line(), flush=True)
     results = _Results()
     try:
-        uri = asyncio.run(_exchange(count, results))
+        asyncio.run(_exchange(count, results))
     except KeyboardInterrupt:
         print(f"stopped after {results.verified:,} messages", file=sys.stderr)
         return _INTERRUPTED
     except (_WrongEcho, OSError, WebSocketException) as error:
         print(f"fullduplex: demo failed: {one_line(str(error))}", file=sys.stderr)
         return _FAILED
-    print(_report(results, uri))
+    print(_report(results))
     return 0
 
 
-async def _exchange(count: int, results: _Results) -> str:
+async def _exchange(count: int, results: _Results) -> None:
     progress = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -107,10 +107,10 @@ async def _exchange(count: int, results: _Results) -> str:
     async with serve(_echo, "127.0.0.1", 0, compression=None) as server:
         port = server.sockets[0].getsockname()[1]
         uri = f"ws://127.0.0.1:{port}/"
+        print(f"echo server and client in this process, at {uri}", flush=True)
         async with connect(uri, compression=None, proxy=None) as ws:
             with progress:
                 await _run_phases(ws, count, results, progress)
-    return uri
 
 
 async def _run_phases(
@@ -172,15 +172,15 @@ async def _stream(
         results.streamed_size += size_of(message)
 
 
-def _report(results: _Results, uri: str) -> str:
+def _report(results: _Results) -> str:
     times = sorted(results.round_trips)
     lines = [
         "",
-        f"{results.verified:,} messages echoed by {uri}, {results.verified:,} verified"
-        " equal to what was sent",
+        f"{results.verified:,} messages echoed, {results.verified:,} verified equal"
+        " to what was sent",
         f"  {results.texts:,} text, {results.verified - results.texts:,} binary,"
-        f" 0 to {results.largest:,} bytes, {_mebibytes(results.size)} each way;"
-        " client and server share this process",
+        f" up to {results.largest:,} bytes, {_mebibytes(results.size)} each way,"
+        " no compression",
         "",
         f"Round trip, one message at a time ({len(times):,} messages)",
         "  "

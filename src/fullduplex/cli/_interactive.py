@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.input import create_input
 from prompt_toolkit.patch_stdout import patch_stdout
 
 from ..exceptions import ConnectionClosed
@@ -36,43 +38,67 @@ async def converse(ws: ClientConnection, shown_uri: str) -> None:
         AbnormalEnd: the connection was not closed normally.
     """
     printer = MessagePrinter(marks=True)
+    keyboard = create_input()
+    # While it draws above the prompt, prompt_toolkit gives the terminal's own
+    # line editing back, for programs that ask a question.  What is typed in
+    # that moment would be echoed twice, and a Ctrl-D lost.
+    keyboard.cooked_mode = nullcontext  # type: ignore[method-assign,assignment]
     # A KeyboardInterrupt would leave the event loop by way of the task.
     session: PromptSession[str] = PromptSession(
-        history=_history(), interrupt_exception=EOFError
+        history=_history(), input=keyboard, interrupt_exception=EOFError
     )
     subprotocol = f", subprotocol {ws.subprotocol}" if ws.subprotocol else ""
     printer.note(f"Connected to {shown_uri}{subprotocol}. Ctrl-D ends the session.")
     with patch_stdout(raw=True):  # raw: colours are ours, messages are escaped
         receiver = Receiver(ws, printer)
+        lines: asyncio.Queue[str | None] = asyncio.Queue()
+        # A task of its own: while the server is slow to read, the prompt and
+        # its keys still work.
+        sending = asyncio.create_task(_send_lines(ws, lines, printer))
         try:
-            await _send_typed(ws, session, receiver, printer)
+            with keyboard.raw_mode():  # also between one prompt and the next
+                await _read_lines(session, lines, receiver)
+            await sending
             ending = await receiver.end()
         finally:
+            sending.cancel()
             receiver.task.cancel()
     printer.note(f"Connection closed: {ending}.")
 
 
-async def _send_typed(
-    ws: ClientConnection,
-    session: PromptSession[str],
-    receiver: Receiver,
-    printer: MessagePrinter,
+async def _read_lines(
+    session: PromptSession[str], lines: asyncio.Queue[str | None], receiver: Receiver
 ) -> None:
-    while True:
-        typing = asyncio.ensure_future(session.prompt_async("> "))
+    """Queue what is typed; ``None`` after the last line."""
+    try:
+        while True:
+            typing = asyncio.ensure_future(session.prompt_async("> "))
+            try:
+                await asyncio.wait(
+                    {typing, receiver.task}, return_when="FIRST_COMPLETED"
+                )
+            finally:
+                if not typing.done():
+                    # Awaited, so that the prompt is taken away before all else.
+                    typing.cancel()
+                    await asyncio.wait({typing})
+            if typing.cancelled():
+                return
+            lines.put_nowait(typing.result())
+    except EOFError:
+        return
+    finally:
+        lines.put_nowait(None)
+
+
+async def _send_lines(
+    ws: ClientConnection, lines: asyncio.Queue[str | None], printer: MessagePrinter
+) -> None:
+    while (line := await lines.get()) is not None:
         try:
-            await asyncio.wait({typing, receiver.task}, return_when="FIRST_COMPLETED")
-        finally:
-            if not typing.done():
-                # Awaited, so that the terminal is set back before anything else.
-                typing.cancel()
-                await asyncio.wait({typing})
-        if typing.cancelled():
-            return
-        try:
-            await ws.send(typing.result())
-        except (EOFError, ConnectionClosed):
-            return
+            await ws.send(line)
+        except ConnectionClosed:
+            return  # how it ended is the receiver's to tell
         except UnicodeEncodeError:
             printer.note("Not sent: the line holds what is no Unicode text.")
 

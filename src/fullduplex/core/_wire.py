@@ -44,9 +44,7 @@ class ReadBuffer:
 
     def __init__(self, size: int = 262144) -> None:
         if size < 16384:
-            raise ValueError(
-                f"size is {size} bytes; a read buffer has at least 16384"
-            )
+            raise ValueError(f"size is {size} bytes; a read buffer has at least 16384")
         self.memory = bytearray(size)
         self.view = memoryview(self.memory)
         self.size = size
@@ -217,7 +215,9 @@ class FrameReader:
         if head & 8:
             if size > 125:
                 self._refuse(
-                    ProtocolError(f"control frame announces {size} bytes; 125 are allowed")
+                    ProtocolError(
+                        f"control frame announces {size} bytes; 125 are allowed"
+                    )
                 )
             return
         if self.max_fragment is not None and size > self.max_fragment:

@@ -89,6 +89,8 @@ cdef class FrameReader:
     cdef object _max_fragment
     cdef uint64_t _size_limit
     cdef uint64_t _fragment_limit
+    # What any whole message may have: the smaller of both limits.
+    cdef uint64_t _whole_limit
 
     def __cinit__(self):
         self._tail = NULL
@@ -116,6 +118,7 @@ cdef class FrameReader:
     def max_size(self, value):
         self._max_size = value
         self._size_limit = <uint64_t>-1 if value is None else value
+        self._whole_limit = min(self._size_limit, self._fragment_limit)
 
     @property
     def max_fragment(self):
@@ -125,6 +128,7 @@ cdef class FrameReader:
     def max_fragment(self, value):
         self._max_fragment = value
         self._fragment_limit = <uint64_t>-1 if value is None else value
+        self._whole_limit = min(self._size_limit, self._fragment_limit)
 
     @property
     def between_frames(self):
@@ -240,13 +244,15 @@ cdef class FrameReader:
         cdef int head, second, size7
         cdef uint64_t size
         cdef uint8_t *key = NULL
+        cdef bint simple
         while True:
             left = have - pos
             if left < 2:
                 break
             head = p[pos]
             second = p[pos + 1]
-            if not (self.whole and self.opcode == 0 and (head == 0x81 or head == 0x82)):
+            simple = (head == 0x81 or head == 0x82) and self.whole and self.opcode == 0
+            if not simple:
                 self._check_order(head)
             if (second >> 7) != self._masked:
                 self._refuse(ProtocolError("incorrect masking"))
@@ -275,7 +281,8 @@ cdef class FrameReader:
                     self._refuse(ProtocolError("the most significant bit of a 64-bit length must be 0"))
                 if size < 65536:
                     self._refuse(ProtocolError(f"length {size} is not in its shortest form"))
-            self._check_size(head, size)
+            if not simple or size > self._whole_limit:
+                self._check_size(head, size)
             if self._masked:
                 if left < start + 4:
                     break
@@ -290,10 +297,17 @@ cdef class FrameReader:
             if self._masked:
                 fdx_mask(p + pos + start, p + pos + start, size, key, 0)
             pos += start
-            self._frame(head, p + pos, <Py_ssize_t>size)
+            if not simple:
+                self._frame(head, p + pos, <Py_ssize_t>size)
+                if self.stopped:
+                    return 0
+            elif head == 0x81:
+                self._append(self._text(<char*>p + pos, <Py_ssize_t>size))
+                self.tally += <Py_ssize_t>size
+            else:
+                self._append(PyBytes_FromStringAndSize(<char*>p + pos, <Py_ssize_t>size))
+                self.tally += <Py_ssize_t>size
             pos += <Py_ssize_t>size
-            if self.stopped:
-                return 0
         if left:
             self._tail = <uint8_t*>PyMem_Malloc(left)
             if self._tail == NULL:
@@ -308,17 +322,10 @@ cdef class FrameReader:
         return self.opcode == 1 and not self._compressed
 
     cdef int _frame(self, int head, uint8_t *p, Py_ssize_t size) except -1:
-        """Deliver a frame whose unmasked payload lies in the buffer."""
-        if self.whole and head == 0x81:
-            self._append(self._text(<char*>p, size))
-            self.tally += size
-        elif self.whole and head == 0x82:
-            self._append(PyBytes_FromStringAndSize(<char*>p, size))
-            self.tally += size
-        else:
-            if not head & 8 and self._is_text(head):
-                self._check_text(head, p, size)
-            self._deliver(head, PyBytes_FromStringAndSize(<char*>p, size))
+        """Deliver a frame that is no whole message; its payload is in the buffer."""
+        if not head & 8 and self._is_text(head):
+            self._check_text(head, p, size)
+        self._deliver(head, PyBytes_FromStringAndSize(<char*>p, size))
         return 0
 
     cdef object _text(self, char *p, Py_ssize_t size):

@@ -41,9 +41,9 @@ class Keepalive:
         self._interval = interval
         self._timeout = timeout
         self._next_ping = None if interval is None else now + interval
-        self._pinged_at: float | None = None
-        #: when the last byte arrived, and whether that was after the last ping
-        self.received_at = now
+        #: when the ping was queued that waits for a sign of life
+        self.pinged_at: float | None = None
+        #: whether a byte has arrived since the last ping
         self.heard = False
         self._moved_at = now
         self._looked_at = now
@@ -54,7 +54,7 @@ class Keepalive:
 
     def stop(self) -> None:
         """End keepalive; closing has its own deadline."""
-        self._next_ping = self._pinged_at = None
+        self._next_ping = self.pinged_at = None
 
     def reading(self, reading: bool, now: float) -> None:
         """Note that our side reads, or has paused."""
@@ -73,17 +73,17 @@ class Keepalive:
     def overdue(self, now: float) -> bool:
         """Whether the next ping waits only for an answer to the last one."""
         return (
-            self._pinged_at is not None
+            self.pinged_at is not None
             and self._interval is not None
-            and now >= self._pinged_at + self._interval
+            and now >= self.pinged_at + self._interval
         )
 
     def deadline(self, now: float) -> float | None:
         """When to call `expired`; None for never."""
-        if self._pinged_at is None:
+        if self.pinged_at is None:
             return self._next_ping
         assert self._interval is not None
-        next_ping = self._pinged_at + self._interval
+        next_ping = self.pinged_at + self._interval
         if self.heard:
             return next_ping
         if not self._reading:
@@ -97,11 +97,11 @@ class Keepalive:
 
     def expired(self, now: float) -> Due:
         """Tell what is due at `now`."""
-        if self._pinged_at is not None:
+        if self.pinged_at is not None:
             assert self._interval is not None
             if self.heard:
-                self._next_ping = self._pinged_at + self._interval
-                self._pinged_at = None
+                self._next_ping = self.pinged_at + self._interval
+                self.pinged_at = None
             elif not self._reading:
                 return Due.NOTHING
             else:
@@ -110,22 +110,22 @@ class Keepalive:
                     return Due.DEAD
                 return Due.NOTHING
         if self._next_ping is not None and now >= self._next_ping:
-            self._pinged_at = now
+            self.pinged_at = now
             self._next_ping = None
             self.heard = False
             return Due.PING
         return Due.NOTHING
 
-    def diagnosis(self, now: float) -> str:
-        """Say why the peer counts as dead."""
+    def diagnosis(self, received_at: float, now: float) -> str:
+        """Say why the peer counts as dead; `received_at` is of its last byte."""
         return (
             f"no pong within {self._timeout:g} s (ping_timeout); "
-            f"the peer last sent data {now - self.received_at:.1f} s ago"
+            f"the peer last sent data {now - received_at:.1f} s ago"
         )
 
     def _give_up_at(self) -> float | None:
         if self._timeout is None:
             return None
-        assert self._pinged_at is not None
-        base = max(self._pinged_at, self._moved_at, self._resumed_at)
+        assert self.pinged_at is not None
+        base = max(self.pinged_at, self._moved_at, self._resumed_at)
         return base + self._timeout

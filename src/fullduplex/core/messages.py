@@ -70,10 +70,7 @@ class FragmentMeter:
         """
         self._frames += 1
         self._size += size
-        if (
-            self._frames > MAX_FRAGMENTS
-            and self._size < SMALLEST_MEAN * self._frames
-        ):
+        if self._frames > MAX_FRAGMENTS and self._size < SMALLEST_MEAN * self._frames:
             raise TooManyFragments(MAX_FRAGMENTS)
 
 

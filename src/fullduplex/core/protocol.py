@@ -94,6 +94,8 @@ class Protocol:
         self._decoder: TextDecoder | None = None
         self._meter: FragmentMeter | None = None
         self._started = 0
+        #: whether anything but whole messages came in; the owner resets it
+        self.eventful = False
         #: whether `Fragment`s may be in the queue
         self.fragments = False
         #: the close frames, and which came first once both are known
@@ -133,21 +135,8 @@ class Protocol:
 
     # Input
 
-    def receive(self, size: int) -> None:
-        """Parse `size` bytes that were written into ``reader.get_buffer()``."""
-        try:
-            self.reader.received(size)
-        except Exception as exc:
-            self._refuse(exc)
-
-    def feed(self, data: BytesLike) -> None:
-        """Parse bytes that are elsewhere."""
-        try:
-            self.reader.feed(data)
-        except Exception as exc:
-            self._refuse(exc)
-
-    def _refuse(self, exc: Exception) -> None:
+    def refuse(self, exc: Exception) -> None:
+        """Fail the connection for what the reader raised, with the right code."""
         if isinstance(exc, ProtocolError):
             self.fail(exc, CloseCode.PROTOCOL_ERROR, str(exc))
         elif isinstance(exc, UnicodeDecodeError):
@@ -172,6 +161,7 @@ class Protocol:
             True once nothing more may be read.
         """
         opcode = head & 0x0F
+        self.eventful = True
         if self.debug:
             self.logger.debug("< %s", _frame(head, payload))
         if opcode < 8:
@@ -364,6 +354,7 @@ class Protocol:
             reason: for the peer; cut at 123 bytes.
         """
         self.reader.stopped = True
+        self.eventful = True
         if self.fault is not None or self.close_rcvd is not None:
             return
         self.fault = exc

@@ -54,9 +54,7 @@ def control_payload(name: str, data: Any) -> bytes:
         return data.encode()
     if isinstance(data, (bytes, bytearray, memoryview)):
         return bytes(data)
-    raise TypeError(
-        f"{name} data must be str or bytes-like, not {type(data).__name__}"
-    )
+    raise TypeError(f"{name} data must be str or bytes-like, not {type(data).__name__}")
 
 
 class Fragments:
@@ -82,8 +80,7 @@ class Fragments:
         """
         if not isinstance(item, (str, bytes, bytearray, memoryview)):
             raise TypeError(
-                "fragments must be str or bytes-like, "
-                f"not {type(item).__name__}"
+                f"fragments must be str or bytes-like, not {type(item).__name__}"
             )
         kind = str if isinstance(item, str) else bytes
         if self._kind is None:

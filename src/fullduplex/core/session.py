@@ -81,7 +81,7 @@ class Session:
         self.messages = protocol.messages
         self.reader = protocol.reader
         self.writer = protocol.writer
-        self.now = now
+        self.now = self._received_at = now
         self._new_waiter = new_waiter
         self._random = random
         #: whether the driver should look at the outputs
@@ -97,9 +97,7 @@ class Session:
         #: seconds, of the last ping that was answered; 0 before
         self.latency = 0.0
         self._close_by: float | None = None
-        self._keepalive = Keepalive(
-            options.ping_interval, options.ping_timeout, now
-        )
+        self._keepalive = Keepalive(options.ping_interval, options.ping_timeout, now)
         self._pings: dict[bytes, tuple[PingSink | None, float]] = {}
         self._recv_waiter: Waiter | None = None
         self._assembly = Assembly()
@@ -120,21 +118,35 @@ class Session:
             The waiter of `recv`, if there is now something for it.  The driver
             fires it, and calls `delivered` when the reader has had its turn.
         """
-        self.now = now
-        self.protocol.receive(size)
-        return self._after_input()
+        self.now = self._received_at = now
+        protocol = self.protocol
+        try:
+            self.reader.received(size)
+        except Exception as exc:
+            protocol.refuse(exc)
+        if protocol.eventful or self._keepalive.pinged_at is not None:
+            self._after_events()
+        waiter = self._recv_waiter
+        if waiter is not None and self.messages:
+            self._recv_waiter = None
+            return waiter
+        return None
 
     def feed(self, data: BytesLike, now: float) -> Waiter | None:
         """Parse bytes that are elsewhere; otherwise as `data_received`."""
-        self.now = now
-        self.protocol.feed(data)
-        return self._after_input()
+        self.now = self._received_at = now
+        try:
+            self.reader.feed(data)
+        except Exception as exc:
+            self.protocol.refuse(exc)
+        return self.data_received(0, now)
 
-    def _after_input(self) -> Waiter | None:
+    def _after_events(self) -> None:
+        """Look at what came in besides whole messages."""
         protocol = self.protocol
+        protocol.eventful = False
         keepalive = self._keepalive
         keepalive.heard = True
-        keepalive.received_at = self.now
         if keepalive.overdue(self.now):
             self.attention = True
         protocol.pay_pongs()
@@ -144,10 +156,6 @@ class Session:
         if protocol.fragments:
             protocol.fragments = False
             self._take_fragments()
-        if not self.messages:
-            return None
-        waiter, self._recv_waiter = self._recv_waiter, None
-        return waiter
 
     def delivered(self) -> None:
         """Settle what was put off until the reader had its turn; check marks."""
@@ -284,7 +292,7 @@ class Session:
             self.protocol.send_ping(payload)
         elif due is Keepalive.DEAD:
             self.protocol.fail(
-                TimeoutError(self._keepalive.diagnosis(now)),
+                TimeoutError(self._keepalive.diagnosis(self._received_at, now)),
                 CloseCode.INTERNAL_ERROR,
                 "keepalive ping timeout",
             )
@@ -301,10 +309,13 @@ class Session:
             return
         if self._close_by is None and self.options.close_timeout is not None:
             self._close_by = self.now + self.options.close_timeout
-        if protocol.side is Side.SERVER and protocol.close_sent is not None:
+        if (
+            protocol.side is Side.SERVER
+            and protocol.close_sent is not None
+            and (protocol.close_rcvd is not None or protocol.fault is not None)
+        ):
             # RFC 6455, 7.1.1: the server closes TCP first.
-            if protocol.close_rcvd is not None or protocol.fault is not None:
-                self.must_half_close = True
+            self.must_half_close = True
 
     # Receiving
 
@@ -332,7 +343,7 @@ class Session:
                 if converted is not None:
                     return converted
         finally:
-            self._end_receiving()
+            self.awaited()
 
     def recv_fragment(
         self, decode: bool | None = None, *, first: bool
@@ -364,7 +375,7 @@ class Session:
                         self._reckon_fragments()
                     return Fragment(converted, item.fin)
         finally:
-            self._end_receiving()
+            self.awaited()
 
     def abandon_stream(self) -> None:
         """Discard the rest of a message that is streamed; frees the receiver."""
@@ -383,8 +394,11 @@ class Session:
         self._reckon_fragments()
 
     def _reckon_fragments(self) -> None:
-        if self._assembly or self._streaming or self._discarding or any(
-            isinstance(item, Fragment) for item in self.messages
+        if (
+            self._assembly
+            or self._streaming
+            or self._discarding
+            or any(isinstance(item, Fragment) for item in self.messages)
         ):
             self.slow |= FRAGMENTS
         else:
@@ -393,12 +407,30 @@ class Session:
     def _begin_receiving(self, *, streaming: bool = False) -> None:
         if self.slow & RECEIVING or self._streaming != streaming:
             raise ConcurrencyError(
-                "recv() is already waiting in another task; "
-                "a connection has one reader"
+                "recv() is already waiting in another task; a connection has one reader"
             )
         self.slow |= RECEIVING
 
-    def _end_receiving(self) -> None:
+    def await_message(self) -> Waiter:
+        """
+        Return the waiter that is fired when there is something to receive.
+
+        For drivers that wait without making an operation.  They check `messages`
+        again afterwards, and call `awaited` in any case.
+
+        Raises:
+            ConcurrencyError: another receiver is waiting or streaming.
+            ConnectionClosed: TCP has ended.
+        """
+        self._begin_receiving()
+        if self.protocol.state is State.CLOSED:
+            self.slow &= ~RECEIVING
+            raise self.protocol.close_exc()
+        self._recv_waiter = waiter = self._new_waiter()
+        return waiter
+
+    def awaited(self) -> None:
+        """Note that the receiver no longer waits."""
         self.slow &= ~RECEIVING
         self._recv_waiter = None
 
@@ -586,9 +618,7 @@ class Session:
 
     # Closing
 
-    def close(
-        self, code: int | None, reason: str, now: float
-    ) -> Operation[None]:
+    def close(self, code: int | None, reason: str, now: float) -> Operation[None]:
         """
         Close the connection and wait until TCP has ended.
 

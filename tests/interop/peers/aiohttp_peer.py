@@ -14,7 +14,6 @@ class AiohttpServer:
     name = "aiohttp"
     features = frozenset(
         {
-            "private_codes",
             "deflate",
             "offer:server_no_context_takeover",
             "offer:server_max_window_bits",
@@ -110,7 +109,7 @@ class AiohttpConnection:
 
 class AiohttpClient:
     name = "aiohttp"
-    features = frozenset({"private_codes", "deflate"})
+    features = frozenset({"deflate"})
 
     @asynccontextmanager
     async def connect(

@@ -66,9 +66,9 @@ class Server(Protocol):
     """A library whose server our client talks to."""
 
     name: str
-    # fragments: it can send them; private_codes: it can close with 3000 to 4999;
-    # deflate: it compresses; offer:X: it grants X when a client offers it;
-    # ask:X: it can be configured to ask for X.
+    # fragments: it can send them; same_code: it answers a close frame with the code
+    # it received, else with 1000; deflate: it compresses; offer:X: it grants X when a
+    # client offers it; ask:X: it can be configured to ask for X.
     features: frozenset[str]
 
     def serve(

@@ -80,7 +80,7 @@ async def run(script: str, options: dict[str, Any]) -> AsyncIterator[Process]:
 class NodeServer:
     name = "ws"
     features = frozenset(
-        {"fragments", "private_codes", "deflate"}
+        {"fragments", "same_code", "deflate"}
         | {f"offer:{parameter}" for parameter in PARAMETERS}
         | {f"ask:{parameter}" for parameter in PARAMETERS}
     )
@@ -154,7 +154,7 @@ class NodeConnection:
 
 class NodeClient:
     name = "ws"
-    features = frozenset({"private_codes", "deflate"})
+    features = frozenset({"same_code", "deflate"})
 
     @asynccontextmanager
     async def connect(

@@ -76,7 +76,7 @@ class EchoListener(WSListener):
 
 class PicowsServer:
     name = "picows"
-    features = frozenset({"fragments", "private_codes"})
+    features = frozenset({"fragments", "same_code"})
 
     @asynccontextmanager
     async def serve(
@@ -100,7 +100,7 @@ class PicowsServer:
 
 class PicowsCompatibleServer:
     name = "picows.websockets"
-    features = frozenset({"fragments", "private_codes", "deflate"})
+    features = frozenset({"fragments", "same_code", "deflate"})
 
     @asynccontextmanager
     async def serve(
@@ -109,7 +109,7 @@ class PicowsCompatibleServer:
         running = Running(0, tls is not None)
 
         async def handler(connection: Any) -> None:
-            await obey(connection, running)
+            await obey(connection, running, compatible.ConnectionClosed)
 
         async with compatible.serve(
             handler,
@@ -173,7 +173,7 @@ class PicowsConnection:
 
 class PicowsClient:
     name = "picows"
-    features = frozenset({"private_codes"})
+    features = frozenset({"same_code"})
 
     @asynccontextmanager
     async def connect(
@@ -196,7 +196,7 @@ class PicowsClient:
 
 class PicowsCompatibleClient:
     name = "picows.websockets"
-    features = frozenset({"private_codes", "deflate"})
+    features = frozenset({"same_code", "deflate"})
 
     @asynccontextmanager
     async def connect(

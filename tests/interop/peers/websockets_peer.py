@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 
 from .base import FRAGMENTS, PING, PONG, TLS, Closed, Deflate, Running, parse_close
@@ -20,26 +21,34 @@ PARAMETERS = (
 )
 
 
-async def obey(connection: Any, running: Running) -> None:
+async def obey(
+    connection: Any, running: Running, connection_closed: type[Exception]
+) -> None:
     """Handle a connection of ``websockets`` or of a library with the same API."""
-    async for message in connection:
-        if message == "!fragments":
-            await connection.send(FRAGMENTS)
-        elif message == "!ping":
-            await (await connection.ping(PING))
-            await connection.send(PONG)
-        elif isinstance(message, str) and message.startswith("!close "):
-            await connection.close(*parse_close(message))
-        else:
-            await connection.send(message)
+    with suppress(connection_closed):
+        async for message in connection:
+            if message == "!fragments":
+                await connection.send(FRAGMENTS)
+            elif message == "!ping":
+                await (await connection.ping(PING))
+                await connection.send(PONG)
+            elif isinstance(message, str) and message.startswith("!close "):
+                await connection.close(*parse_close(message))
+            else:
+                await connection.send(message)
     await connection.wait_closed()
-    running.ends.put_nowait(Closed(connection.close_code, connection.close_reason))
+    running.ends.put_nowait(how_it_closed(connection))
+
+
+def how_it_closed(connection: Any) -> Closed:
+    # picows.websockets has None where there is no reason.
+    return Closed(connection.close_code, connection.close_reason or "")
 
 
 class WebsocketsServer:
     name = "websockets"
     features = frozenset(
-        {"fragments", "private_codes", "deflate"}
+        {"fragments", "same_code", "deflate"}
         | {f"offer:{parameter}" for parameter in PARAMETERS}
         | {f"ask:{parameter}" for parameter in PARAMETERS}
     )
@@ -51,7 +60,7 @@ class WebsocketsServer:
         running = Running(0, tls is not None)
 
         async def handler(connection: ServerConnection) -> None:
-            await obey(connection, running)
+            await obey(connection, running, ConnectionClosed)
 
         settings: Any = deflate
         async with serve(
@@ -74,7 +83,7 @@ class WebsocketsServer:
 class CompatibleConnection:
     """A client connection of ``websockets`` or of a library with the same API."""
 
-    def __init__(self, connection: ClientConnection | Any) -> None:
+    def __init__(self, connection: Any) -> None:
         self.connection = connection
 
     @property
@@ -94,12 +103,12 @@ class CompatibleConnection:
 
     async def closed(self) -> Closed:
         await self.connection.wait_closed()
-        return Closed(self.connection.close_code, self.connection.close_reason)
+        return how_it_closed(self.connection)
 
 
 class WebsocketsClient:
     name = "websockets"
-    features = frozenset({"private_codes", "deflate"})
+    features = frozenset({"same_code", "deflate"})
 
     @asynccontextmanager
     async def connect(

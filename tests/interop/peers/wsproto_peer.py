@@ -93,7 +93,7 @@ class WsprotoServer:
     features = frozenset(
         {
             "fragments",
-            "private_codes",
+            "same_code",
             "deflate",
             "offer:server_no_context_takeover",
             "offer:client_no_context_takeover",

@@ -1,0 +1,15 @@
+# One word for each thing to do.  PYTHON=python3.13 picks another interpreter.
+export PYTHON ?= python3
+BIN := .venv/bin
+
+demo:        ; @tools/environment && $(BIN)/fullduplex demo
+test:        ; @tools/environment test && $(BIN)/pytest $(ARGS)
+pure:        ; @tools/environment test && FULLDUPLEX_IMPL=pure $(BIN)/pytest $(ARGS)
+lint:        ; @tools/environment test lint && $(BIN)/ruff check && $(BIN)/ruff format --check
+types:       ; @tools/environment test lint && $(BIN)/mypy && $(BIN)/pyright --pythonpath $(BIN)/python
+conformance: ; @tools/environment test && $(BIN)/python -m conformance $(ARGS)
+bench:       ; @tools/environment bench && $(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(ARGS)
+fuzz:        ; @tools/environment test && HYPOTHESIS_PROFILE=fuzz $(BIN)/pytest tests/properties tests/parity tests/core $(ARGS)
+docs:        ; @$(PYTHON) -m pydoc -b
+
+.PHONY: demo test pure lint types conformance bench fuzz docs

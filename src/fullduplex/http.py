@@ -1,0 +1,12 @@
+"""``Headers`` where the seed page and websockets 10 have it."""
+
+from __future__ import annotations
+
+import sys
+
+from .core.datastructures import Headers, MultipleValuesError
+from .core.http1 import USER_AGENT
+
+__all__ = ["PYTHON_VERSION", "USER_AGENT", "Headers", "MultipleValuesError"]
+
+PYTHON_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"

@@ -1,0 +1,1 @@
+"""The compiled and the pure bodies, held together."""

@@ -1,0 +1,1 @@
+"""Properties of sessions, whatever the order of events."""
