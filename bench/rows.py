@@ -198,6 +198,7 @@ ROWS = [
         operations=300,
         warmup=20,
         measures="memory",
+        targets=(),
     ),
     Row(
         "import-package",

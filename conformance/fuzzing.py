@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from .environment import ROOT
@@ -109,7 +109,7 @@ def _wait_until_it_listens(
     raise Broken(f"the fuzzing server did not start, see {log}")
 
 
-def _prepare(outdir: Path, config: dict[str, object]) -> Path:
+def _prepare(outdir: Path, config: Mapping[str, object]) -> Path:
     """Write the configuration, drop old results, return the path of the log."""
     outdir.mkdir(parents=True, exist_ok=True)
     for old in (*outdir.glob("*.json"), *outdir.glob("*.html")):

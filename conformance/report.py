@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 SECTIONS = {
     "1": "framing",
@@ -35,6 +36,8 @@ OTHER = "other"  # wrong close code, failed by client: rare, listed case by case
 
 # Cases in which the testsuite only looks at what the peer does.
 ACCEPTED = ("OK", "INFORMATIONAL")
+
+DETAIL_LENGTH = 100  # characters of a list of events
 
 
 @dataclass(frozen=True)
@@ -66,15 +69,22 @@ def read(outdir: Path, agent: str) -> list[Result]:
         outcome = (entry["behavior"], entry["behaviorClose"])
         detail = ""
         if outcome != ("OK", "OK"):
-            full = json.loads((outdir / entry["reportfile"]).read_text())
-            reasons = (full["result"], full["resultClose"])
-            detail = "; ".join(
-                reason
-                for reason, value in zip(reasons, outcome, strict=True)
-                if value != "OK"
-            )
+            detail = _explain(json.loads((outdir / entry["reportfile"]).read_text()))
         results.append(Result(case, *outcome, detail))
     return sorted(results, key=lambda r: [int(part) for part in r.case.split(".")])
+
+
+def _explain(report: dict[str, Any]) -> str:
+    """Say in a line what the testsuite expected and what it got."""
+    parts = []
+    if report["behavior"] not in ACCEPTED:
+        expected = json.dumps(report["expected"].get("OK", ""))[:DETAIL_LENGTH]
+        received = json.dumps(report["received"])[:DETAIL_LENGTH]
+        parts += [f"expected {expected}, got {received}", report["result"]]
+    if report["behaviorClose"] not in ACCEPTED:
+        parts += [report["resultClose"], f"got {report['remoteCloseCode']}"]
+    # The testsuite gives the same sentence for both when both went wrong.
+    return "; ".join(dict.fromkeys(parts))
 
 
 def passed(results: list[Result], expected: int) -> bool:
@@ -102,7 +112,7 @@ def summary(agent: str, results: list[Result], expected: int) -> str:
     for result in exceptions:
         mark = " " if result.accepted else "!"
         outcome = f"{result.behavior} / {result.close}"
-        lines.append(f"{mark} {result.case:9}{outcome:32} {result.detail}")
+        lines.append(f"{mark} {result.case:9}{outcome:32} {result.detail}".rstrip())
     return "\n".join(lines)
 
 

@@ -53,6 +53,7 @@ class Client:
         self.url = url
         self.agent = agent
         self.errors: list[str] = []
+        self.done = 0
 
     async def run(self) -> None:
         count = await self.ask("/getCaseCount")
@@ -110,6 +111,9 @@ class Client:
             pass  # how it ended is for the testsuite to judge
         except Exception as exc:  # a mistake of ours must not end the whole run
             self.report(case, exc)
+        self.done += 1
+        if self.done % 100 == 0:
+            print(f"{self.agent}: {self.done} cases run", file=sys.stderr, flush=True)
 
     def report(self, case: str, exc: Exception) -> None:
         error = f"{self.agent}: case {case}: {type(exc).__name__}: {exc}"

@@ -55,7 +55,9 @@ class Connection:
 
 async def open(target: Target) -> Connection:
     if not _sessions:
-        _sessions.append(aiohttp.ClientSession())
+        # Its connector has a limit of 100 connections, and others have none.
+        connector = aiohttp.TCPConnector(limit=0)
+        _sessions.append(aiohttp.ClientSession(connector=connector))
     ws = await _sessions[0].ws_connect(
         target.uri,
         max_msg_size=0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import os
 import queue
 import re
@@ -196,6 +197,7 @@ class Terminal:
         )
         os.close(slave)
         self.raw = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._seen = 0
 
     @property
@@ -233,7 +235,7 @@ class Terminal:
             data = os.read(self._master, 65_536)
         except OSError:  # how Linux reports that no process has it open
             return False
-        self.raw += data.decode(errors="replace")
+        self.raw += self._decoder.decode(data)
         return bool(data)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 import sys
 from pathlib import Path
@@ -167,7 +168,7 @@ def test_json_has_no_colour_when_the_user_wants_none(
     session.type(CTRL_D)
     session.finish()
 
-    assert "\x1b[3" not in session.raw
+    assert not re.search(r"\x1b\[(\d+;)*[39][0-8][;m]", session.raw)
 
 
 def test_long_message_is_cut_with_its_size(server: Any, terminal: Any) -> None:

@@ -104,7 +104,7 @@ class Driver(asyncio.BufferedProtocol):
         finally:
             self._corked = False
             if session.writer.pending:
-                self._flush()
+                self.transport.write(session.writer.take())
             if session.attention:
                 self._sync()
 

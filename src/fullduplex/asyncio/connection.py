@@ -275,6 +275,8 @@ class Connection:
         if decode is None and not session.slow:
             while not messages:
                 waiter: Any = session.await_message()
+                if session.attention:
+                    self._driver.step()
                 try:
                     await waiter
                 finally:

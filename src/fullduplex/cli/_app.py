@@ -7,6 +7,7 @@ place can only mean the demonstration.
 from __future__ import annotations
 
 import math
+import re
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -20,6 +21,8 @@ from ._session import Options, run_session
 
 __all__ = ["run"]
 
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
+
 
 def run(arguments: Sequence[str]) -> NoReturn:
     """Run one command line, given without the program's name, and exit."""
@@ -28,8 +31,11 @@ def run(arguments: Sequence[str]) -> NoReturn:
         command, name, arguments = demo, "fullduplex demo", arguments[1:]
     try:
         # click only parses: around what it runs, it has its own idea of Ctrl-C.
-        parsed = command.main(list(arguments), prog_name=name, standalone_mode=False)
-        sys.exit(parsed() if callable(parsed) else parsed)
+        action: Callable[[], int] | int = command.main(
+            list(arguments), prog_name=name, standalone_mode=False
+        )
+        # A status where help or version was all that was wanted.
+        sys.exit(action if isinstance(action, int) else action())
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -68,7 +74,7 @@ def _split_headers(
     headers = []
     for item in values:
         name, colon, value = item.partition(":")
-        if not colon or not name.strip():
+        if not colon or not _TOKEN.fullmatch(name.strip()):
             # The item may be a secret whose name was forgotten: not shown.
             raise click.BadParameter("a header is given as NAME:VALUE")
         headers.append((name.strip(), _one_line_value(value.strip())))

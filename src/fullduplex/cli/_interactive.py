@@ -42,7 +42,7 @@ async def converse(ws: ClientConnection, shown_uri: str) -> None:
     # While it draws above the prompt, prompt_toolkit gives the terminal's own
     # line editing back, for programs that ask a question.  What is typed in
     # that moment would be echoed twice, and a Ctrl-D lost.
-    keyboard.cooked_mode = nullcontext  # type: ignore[method-assign,assignment]
+    keyboard.cooked_mode = nullcontext  # type: ignore[method-assign]
     # A KeyboardInterrupt would leave the event loop by way of the task.
     session: PromptSession[str] = PromptSession(
         history=_history(), input=keyboard, interrupt_exception=EOFError

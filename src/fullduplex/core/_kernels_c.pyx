@@ -18,6 +18,8 @@ def apply_mask(data, mask):
         raise TypeError("data and mask must be bytes-like, not str")
     if isinstance(data, memoryview) and not data.c_contiguous:
         data = bytes(data)
+    if isinstance(mask, memoryview) and not mask.c_contiguous:
+        mask = bytes(mask)
     PyObject_GetBuffer(mask, &key, PyBUF_SIMPLE)
     try:
         if key.len != 4:

@@ -34,6 +34,10 @@ T = TypeVar("T")
 # What a waiting operation is: yields waiters, takes the time, returns T.
 Operation = Generator["Waiter", float, T]
 
+# A close frame is put off while messages that arrived before it wait unread, so
+# that replies go out first, but no longer than this many seconds.
+GRACE = 0.25
+
 # Bits of `Session.slow`: why `recv` may not simply take a message.
 RECEIVING, PAUSED, FRAGMENTS = 1, 2, 4
 
@@ -97,6 +101,7 @@ class Session:
         #: seconds, of the last ping that was answered; 0 before
         self.latency = 0.0
         self._close_by: float | None = None
+        self._settle_by: float | None = None
         self._keepalive = Keepalive(options.ping_interval, options.ping_timeout, now)
         self._pings: dict[bytes, tuple[PingSink | None, float]] = {}
         self._recv_waiter: Waiter | None = None
@@ -160,7 +165,11 @@ class Session:
     def delivered(self) -> None:
         """Settle what was put off until the reader had its turn; check marks."""
         if self.protocol.unsettled:
-            self.settle(self.now)
+            if not self.messages:
+                self.settle(self.now)
+            elif self._settle_by is None:
+                self._settle_by = self.now + GRACE
+                self.attention = True
         messages = self.messages
         if not messages:
             self.reader.tally = 0
@@ -208,6 +217,7 @@ class Session:
     def settle(self, now: float) -> None:
         """Send the close frame that answers a close frame or a fault."""
         self.now = now
+        self._settle_by = None
         self.protocol.settle()
         self._closing()
 
@@ -227,7 +237,7 @@ class Session:
         self.now = now
         self.protocol.transport_lost(exc)
         self.clear_to_send = False
-        self._close_by = None
+        self._close_by = self._settle_by = None
         self.must_abort = False
         self._keepalive.stop()
         waiters = [*self._send_waiters, *self._closed_waiters]
@@ -271,6 +281,8 @@ class Session:
 
     def deadline(self) -> float | None:
         """When `timer_expired` wants to be called; None for never."""
+        if self._settle_by is not None:
+            return self._settle_by
         if self._close_by is not None:
             return self._close_by
         return self._keepalive.deadline(self.now)
@@ -278,6 +290,8 @@ class Session:
     def timer_expired(self, now: float) -> None:
         """Do what is due at `now`; calling too early does nothing."""
         self.now = now
+        if self._settle_by is not None and now >= self._settle_by:
+            self.settle(now)
         if self._close_by is not None:
             if now >= self._close_by:
                 self.must_abort = True
@@ -422,10 +436,12 @@ class Session:
             ConcurrencyError: another receiver is waiting or streaming.
             ConnectionClosed: TCP has ended.
         """
+        protocol = self.protocol
+        if protocol.state is State.CLOSED and not self.slow:
+            raise protocol.close_exc()
         self._begin_receiving()
-        if self.protocol.state is State.CLOSED:
-            self.slow &= ~RECEIVING
-            raise self.protocol.close_exc()
+        if protocol.unsettled:
+            self.settle(self.now)
         self._recv_waiter = waiter = self._new_waiter()
         return waiter
 
@@ -438,6 +454,8 @@ class Session:
         while not self.messages:
             if self.protocol.state is State.CLOSED:
                 raise self.protocol.close_exc()
+            if self.protocol.unsettled:
+                self.settle(self.now)
             self._recv_waiter = waiter = self._new_waiter()
             self.now = yield waiter
         item = self.messages.popleft()

@@ -1,0 +1,154 @@
+"""Runs ``async def`` tests on every loop and transport, and looks for leftovers.
+
+A test runs on the variants of its module's ``VARIANTS``, or of its own mark
+``variants(...)``.  When it is over no task, no socket and no unnoticed exception
+may be left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import ssl
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import trustme
+import uvloop
+
+from fullduplex.asyncio import _transport
+
+TEST_TIMEOUT = 20  # seconds
+SETTLING = 2.0  # seconds until what was aborted must be gone
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What the library runs on."""
+
+    name: str
+    loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+    aiofastnet: bool = True
+    eager: bool = True
+    debug: bool = False
+
+
+PLAIN = Variant("asyncio-aiofastnet")
+TRANSPORTS = (
+    PLAIN,
+    Variant("asyncio-loop", aiofastnet=False),
+    Variant("uvloop-aiofastnet", uvloop.new_event_loop),
+    Variant("uvloop-loop", uvloop.new_event_loop, aiofastnet=False),
+)
+ALL = (
+    *TRANSPORTS,
+    Variant("lazy", eager=False),
+    Variant("debug", debug=True),
+)
+SETS = {"plain": (PLAIN,), "transports": TRANSPORTS, "all": ALL}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "variants(name): what the test runs on")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if not inspect.iscoroutinefunction(metafunc.function):
+        return
+    mark = metafunc.definition.get_closest_marker("variants")
+    name = mark.args[0] if mark else "transports"
+    metafunc.fixturenames.append("variant")
+    metafunc.parametrize("variant", SETS[name], ids=lambda item: item.name)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    test = pyfuncitem.obj
+    if not inspect.iscoroutinefunction(test):
+        return None
+    names = pyfuncitem._fixtureinfo.argnames
+    arguments = {name: pyfuncitem.funcargs[name] for name in names}
+    chosen = pyfuncitem.callspec.params["variant"]
+    with pytest.MonkeyPatch.context() as patch:
+        if not chosen.aiofastnet:
+            patch.setattr(_transport, "aiofastnet", None)
+        patch.setenv("FULLDUPLEX_EAGER", "1" if chosen.eager else "0")
+        run(chosen, lambda: test(**arguments))
+    return True
+
+
+def run(variant: Variant, test: Callable[[], Any]) -> None:
+    complaints: list[dict[str, Any]] = []
+
+    async def watched() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: complaints.append(context))
+        before = sockets()
+        async with asyncio.timeout(TEST_TIMEOUT):
+            await test()
+        deadline = loop.time() + SETTLING
+        while tasks() or sockets() - before:
+            assert not tasks() or loop.time() < deadline, f"tasks left: {tasks()}"
+            assert loop.time() < deadline, f"sockets left: {sockets() - before}"
+            await asyncio.sleep(0.001)
+
+    with asyncio.Runner(loop_factory=variant.loop, debug=variant.debug) as runner:
+        runner.run(watched())
+    assert not complaints, complaints
+
+
+def tasks() -> set[asyncio.Task[Any]]:
+    """All tasks but this one."""
+    return asyncio.all_tasks() - {asyncio.current_task()}  # type: ignore[arg-type]
+
+
+def sockets() -> set[str]:
+    """The sockets of this process; empty where the system does not tell."""
+    found = set()
+    try:
+        names = os.listdir("/proc/self/fd")
+    except OSError:
+        return found
+    for name in names:
+        try:
+            target = os.readlink(f"/proc/self/fd/{name}")
+        except OSError:
+            continue
+        if target.startswith("socket:"):
+            found.add(target)
+    return found
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def server_tls(authority: trustme.CA) -> ssl.SSLContext:
+    """A server whose certificate is for localhost, 127.0.0.1 and example.com."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost", "127.0.0.1", "example.com").configure_cert(
+        context
+    )
+    return context
+
+
+@pytest.fixture(scope="session")
+def client_tls(authority: trustme.CA) -> ssl.SSLContext:
+    """A client that trusts that server."""
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
+
+
+@pytest.fixture
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The environment must not send loopback connections elsewhere."""
+    for name in os.environ:
+        if name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    yield
