@@ -100,14 +100,17 @@ def run(arguments: argparse.Namespace, wstest: Path | None, agent: str) -> bool:
 def main() -> int:
     arguments = parse_arguments()
     wstest = None
-    if not arguments.url:
+    if arguments.url:
+        (REPORTS / "clients" / "index.json").unlink(missing_ok=True)
+    else:
         try:
             wstest = environment.wstest()
         except (environment.MissingPython27, CalledProcessError) as exc:
             print(exc, file=sys.stderr)
             return 2
     kinds = ["compiled", "pure"] if arguments.agent == "both" else [arguments.agent]
-    with ThreadPoolExecutor() as pool:
+    # One after the other where they share a fuzzing server, and so a report.
+    with ThreadPoolExecutor(1 if arguments.url else 2) as pool:
         results = pool.map(
             lambda kind: run(arguments, wstest, f"fullduplex-{kind}"), kinds
         )

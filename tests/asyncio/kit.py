@@ -217,6 +217,11 @@ class Peer:
         self.close()
         return received
 
+    async def end_after_close(self) -> None:
+        """Read up to the answer to our close frame and close TCP."""
+        await self.read_until(CLOSE)
+        self.close()
+
     async def echo(self) -> None:
         """Behave well: echo messages, answer pings and the close frame."""
         while True:

@@ -119,12 +119,10 @@ async def test_recv_when_cancelled_at_random_loses_nothing_and_doubles_nothing(
                 cuts += 1
         stop.set()
         sent = await supplier
-        answer = asyncio.ensure_future(peer.answer_close())
+        ending = asyncio.ensure_future(peer.end_after_close())
         async for message in ws:
             received.append(int(message))
-            if len(received) == sent:
-                peer.close()
-        await answer
+        await ending
 
     assert received == list(range(sent))
 
@@ -421,9 +419,8 @@ async def test_send_when_the_peer_reads_slowly_is_never_cut() -> None:
         left = size + 14
         while left > 0:
             left -= len(await peer.reader.read(min(left, 60_000)))
-            if not sender.done():
-                # As slow as this, and no pong: only the output moves.
-                await asyncio.sleep(0.02)
+            # As slow as this, and no pong: only the output moves.
+            await asyncio.sleep(0.01)
 
         assert watch.elapsed > 0.3
         await sender

@@ -172,6 +172,8 @@ def test_options_reach_the_handshake(server: Any, run: Any) -> None:
         "--subprotocol",
         "chat",
         "--no-compression",
+        "--wait",
+        "0",
     )
 
     headers = server.headers.get(timeout=10)
@@ -184,7 +186,7 @@ def test_options_reach_the_handshake(server: Any, run: Any) -> None:
 
 
 def test_compression_is_offered_by_default(server: Any, run: Any) -> None:
-    run(server.uri())
+    run(server.uri(), "--wait", "0")
 
     headers = server.headers.get(timeout=10)
     assert headers["Sec-WebSocket-Extensions"].startswith("permessage-deflate")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fullduplex.cli._failures import one_line, without_credentials
@@ -45,6 +45,7 @@ json_values = st.recursive(
 )
 
 
+@settings(max_examples=50)
 @given(
     st.lists(json_values) | st.dictionaries(st.text(), json_values),
     st.booleans(),

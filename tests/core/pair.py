@@ -226,7 +226,6 @@ def read(session: Session, data: bytes, now: float = 0.0) -> Waiter | None:
         room = session.reader.get_buffer(-1)
         size = min(len(room), len(data))
         room[:size] = data[:size]
-        room.release()
         data = data[size:]
         waiter = session.data_received(size, now)
         if waiter is not None:

@@ -14,8 +14,7 @@ from fullduplex.exceptions import ConnectionClosed
 from fullduplex.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 
 from .peers import CLIENTS, TLS, Client, Closed, Deflate, Running
-from .peers.base import PONG
-from .peers.websockets_peer import obey
+from .peers.base import PONG, obey
 from .test_interop_client import CLOSES, COMPRESSIBLE, PARAMETERS, in_answer
 
 pytestmark = pytest.mark.interop

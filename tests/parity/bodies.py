@@ -78,7 +78,6 @@ class Reading:
             assert len(room) > 0, "a transport would refuse this buffer"
             size = min(len(room), len(data))
             room[:size] = data[:size]
-            room.release()
             self.reader.received(size)
             data = data[size:]
 

@@ -45,6 +45,27 @@ class Driver(asyncio.BufferedProtocol):
             session has been told.
     """
 
+    __slots__ = (
+        "__weakref__",
+        "_burst",
+        "_corked",
+        "_half_closed",
+        "_on_connect",
+        "_on_end",
+        "_on_handshake",
+        "_paused",
+        "_spare",
+        "_timer",
+        "_timer_at",
+        "_wrote_at",
+        "ended",
+        "get_buffer",
+        "loop",
+        "new_waiter",
+        "session",
+        "transport",
+    )
+
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
@@ -70,6 +91,9 @@ class Driver(asyncio.BufferedProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self.ended = False
+        #: where the transport reads to (asyncio calls this); from `open` on it is
+        #: the reader's own method
+        self.get_buffer: Any = self._handshake_buffer
 
     # The transport calls
 
@@ -78,10 +102,8 @@ class Driver(asyncio.BufferedProtocol):
         self.transport = transport
         self._on_connect(transport)
 
-    def get_buffer(self, sizehint: int) -> Any:
-        """Give memory for the handshake; replaced by the reader's in `open`."""
-        if self.session is not None:
-            return self.session.reader.get_buffer(sizehint)
+    def _handshake_buffer(self, sizehint: int) -> Any:
+        """Give memory for the handshake."""
         if self._spare is None:
             self._spare = bytearray(16384)
         return self._spare
@@ -163,7 +185,7 @@ class Driver(asyncio.BufferedProtocol):
             high=options.write_high, low=options.write_low
         )
         # The transport asks the compiled reader itself from here on.
-        self.get_buffer = session.reader.get_buffer  # type: ignore[method-assign,assignment]
+        self.get_buffer = session.reader.get_buffer
         # Some transports remember the methods of their protocol.
         self.transport.set_protocol(self)
         if leftover:
@@ -224,6 +246,11 @@ class Driver(asyncio.BufferedProtocol):
         """Carry out what the session wants after something happened."""
         session = self.session
         if session is None:
+            return
+        if self._corked:
+            # The end of the read callback does the rest.
+            if session.writer.pending >= JOIN:
+                self._flush()
             return
         if session.writer.pending:
             if session.attention:

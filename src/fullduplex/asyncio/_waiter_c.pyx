@@ -1,4 +1,4 @@
-# cython: language_level=3
+# cython: language_level=3, binding=False
 """A one-shot future, compiled.  ``_waiter.py`` is the reference."""
 
 import asyncio

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable
 from functools import cached_property
 from time import monotonic
@@ -23,12 +22,12 @@ from ..core.errors import ConnectionClosedOK
 from ..core.extensions.base import Extension
 from ..core.http1 import Request, Response
 from ..core.logs import ConnectionLogger
-from ..core.messages import Fragment
 from ..core.options import Options
 from ..core.protocol import Protocol, Side
 from ..core.sending import Fragments, control_payload, single
 from ..core.session import PAUSED, Session
 from ..core.typing import BytesLike, Data, DataLike, LoggerLike
+from ..core.wire import Inbox
 from ._drive import Driver
 from ._transport import read_buffer
 
@@ -60,7 +59,7 @@ class Connection:
             on_end=self._ended,
         )
         self._session: Session = None  # type: ignore[assignment]
-        self._messages: deque[str | bytes | Fragment] = deque()
+        self._messages = Inbox()
         #: the opening handshake; None before it was sent or received
         self.request: Request | None = None
         #: the answer; None before it was received or sent
@@ -239,7 +238,7 @@ class Connection:
     async def __anext__(self) -> Data:
         messages = self._messages
         if messages and not self._session.slow:
-            return messages.popleft()  # type: ignore[return-value]
+            return messages.popleft()  # type: ignore[no-any-return]
         try:
             return await self.recv()
         except ConnectionClosedOK:
@@ -282,13 +281,13 @@ class Connection:
                 finally:
                     session.awaited()
             if not session.slow:
-                return messages.popleft()  # type: ignore[return-value]
+                return messages.popleft()  # type: ignore[no-any-return]
         elif messages and decode is None and session.slow == PAUSED:
             message = messages.popleft()
             session.taken()
             if session.attention:
                 self._driver.step()
-            return message  # type: ignore[return-value]
+            return message  # type: ignore[no-any-return]
         return await self._driver.run(session.recv(decode))
 
     def recv_streaming(self, decode: bool | None = None) -> FragmentStream:
@@ -343,6 +342,8 @@ class Connection:
             and session.writer.add_message(message)
         ):
             self._driver.wrote()
+            if session.writing_paused:
+                await self._driver.run(session.drain())
             return
         payload = single(message, text)
         if payload is None:

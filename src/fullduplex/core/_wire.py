@@ -16,13 +16,15 @@ are in the queue.
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from ._kernels import Utf8Check, apply_mask
 from .errors import PayloadTooBig, ProtocolError
 from .typing import BytesLike
 
-__all__ = ["FrameReader", "FrameWriter", "ReadBuffer", "forget_masks"]
+__all__ = ["FrameReader", "FrameWriter", "Inbox", "ReadBuffer", "forget_masks"]
 
 # An incomplete payload of at least this size, or any incomplete text, is
 # received into its own object; a smaller one waits as a tail.
@@ -50,6 +52,13 @@ class ReadBuffer:
         self.size = size
 
 
+class Inbox(deque[Any]):
+    """Messages that wait to be received, in order of arrival."""
+
+    def __call__(self, message: object) -> None:
+        self.append(message)
+
+
 class FrameReader:
     """
     Parse frames out of a buffer that it owns.
@@ -58,7 +67,7 @@ class FrameReader:
         handler: called with the first byte of a frame (fin, reserved bits,
             opcode) and its unmasked payload, for each frame that is not a whole
             message; a true result stops the reader.
-        append: called with each whole message, `str` or `bytes`.
+        append: the `Inbox` for whole messages, `str` or `bytes`, or a callable.
         masked: whether the peer must mask its frames (5.1).
         max_size: bytes in a message; None for no limit.
         max_fragment: bytes in a data frame; None for no limit.
@@ -104,7 +113,7 @@ class FrameReader:
         direct_view: bool = True,
     ) -> None:
         self._handler = handler
-        self._append = append
+        self._append = append.append if isinstance(append, Inbox) else append
         self._masked = masked
         self._buffer = ReadBuffer(65536) if buffer is None else buffer
         self._direct_view = direct_view
@@ -140,7 +149,7 @@ class FrameReader:
 
     def get_buffer(self, hint: int) -> memoryview:
         """Return where the next bytes must be written; ask before each read."""
-        if self._payload is not None and self._direct_view:
+        if self._payload is not None and self._direct_view and not self.stopped:
             return memoryview(self._payload)[self._payload_filled :]
         return self._buffer.view[len(self._tail) :]
 
@@ -290,8 +299,8 @@ class FrameReader:
                 payload = apply_mask(payload, key)
             pos = stop
             if simple:
-                self.tally += size
                 append(self._text(payload) if head == 0x81 else payload)
+                self.tally += size
             else:
                 if head & 8 == 0 and self._is_text(head):
                     if head & 0x0F:
@@ -383,8 +392,8 @@ class FrameReader:
             if not self._utf8.complete:
                 self._utf8 = Utf8Check()
                 self._bad_text()
-            self.tally += filled
             self._append(self._text(payload))
+            self.tally += filled
         elif self.whole and not self.opcode and head == 0x82:
             self.tally += filled
             self._append(bytes(payload))

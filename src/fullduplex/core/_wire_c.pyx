@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, binding=False
 """Bytes to frames and back, compiled.  ``_wire.py`` is the reference.
 
 Every index into raw memory stands under a length test in the same function.
@@ -14,7 +14,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_XDECREF
+from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
@@ -27,6 +27,7 @@ cdef extern from "csrc/kernels.h":
     int fdx_utf8(uint32_t *state, const uint8_t *p, size_t n) nogil
 
 cdef extern from "Python.h":
+    Py_ssize_t PY_SSIZE_T_MAX
     int _PyBytes_Resize(PyObject **bytes, Py_ssize_t size) except -1
     PyObject *PyBytes_FromStringAndSize_raw "PyBytes_FromStringAndSize"(char *v, Py_ssize_t size) except NULL
     char *PyBytes_AS_STRING_raw "PyBytes_AS_STRING"(PyObject *o)
@@ -59,7 +60,96 @@ cdef class ReadBuffer:
         self.size = size
 
 
+cdef uint64_t _limit(object value) except? 0:
+    """No length on the wire is above 2**63 - 1."""
+    return 1 << 63 if value is None or value > 1 << 63 else value
+
+
+cdef class Inbox:
+    cdef PyObject **_ring
+    cdef Py_ssize_t _room
+    cdef Py_ssize_t _first
+    cdef Py_ssize_t _count
+
+    def __cinit__(self):
+        self._ring = NULL
+
+    def __dealloc__(self):
+        self._drop()
+        PyMem_Free(self._ring)
+
+    cdef int _drop(self) except -1:
+        cdef PyObject *raw
+        while self._count:
+            raw = self._ring[self._first]
+            self._first = (self._first + 1) & (self._room - 1)
+            self._count -= 1
+            Py_XDECREF(raw)
+        return 0
+
+    def __len__(self):
+        return self._count
+
+    def __bool__(self):
+        return self._count != 0
+
+    def __iter__(self):
+        cdef Py_ssize_t i
+        return iter([<object>self._ring[(self._first + i) & (self._room - 1)] for i in range(self._count)])
+
+    cpdef append(self, item):
+        if self._count == self._room:
+            self._grow()
+        Py_INCREF(item)
+        self._ring[(self._first + self._count) & (self._room - 1)] = <PyObject*>item
+        self._count += 1
+
+    cdef int _grow(self) except -1:
+        cdef Py_ssize_t room = 2 * self._room if self._room else 8
+        cdef Py_ssize_t i
+        cdef PyObject **ring = <PyObject**>PyMem_Malloc(room * sizeof(PyObject*))
+        if ring == NULL:
+            raise MemoryError
+        for i in range(self._count):
+            ring[i] = self._ring[(self._first + i) & (self._room - 1)]
+        PyMem_Free(self._ring)
+        self._ring = ring
+        self._room = room
+        self._first = 0
+        return 0
+
+    def popleft(self):
+        cdef PyObject *raw
+        cdef object item
+        if self._count == 0:
+            raise IndexError("no message is waiting")
+        raw = self._ring[self._first]
+        self._first = (self._first + 1) & (self._room - 1)
+        self._count -= 1
+        if self._count == 0 and self._room > 1024:
+            # A burst is over; its ring need not outlive it.
+            PyMem_Free(self._ring)
+            self._ring = NULL
+            self._room = self._first = 0
+        item = <object>raw
+        Py_DECREF(item)
+        return item
+
+    def pop(self):
+        cdef object item
+        if self._count == 0:
+            raise IndexError("no message is waiting")
+        self._count -= 1
+        item = <object>self._ring[(self._first + self._count) & (self._room - 1)]
+        Py_DECREF(item)
+        return item
+
+    def clear(self):
+        self._drop()
+
+
 cdef class FrameReader:
+    cdef Inbox _inbox
     cdef ReadBuffer _buffer
     cdef object _append
     cdef object _handler
@@ -98,6 +188,7 @@ cdef class FrameReader:
 
     def __init__(self, handler, append, *, bint masked, max_size=None, max_fragment=None, buffer=None, bint direct_view=True):
         self._handler = handler
+        self._inbox = append if isinstance(append, Inbox) else None
         self._append = append
         self._masked = masked
         self._direct_view = direct_view
@@ -117,7 +208,7 @@ cdef class FrameReader:
     @max_size.setter
     def max_size(self, value):
         self._max_size = value
-        self._size_limit = <uint64_t>-1 if value is None else value
+        self._size_limit = _limit(value)
         self._whole_limit = min(self._size_limit, self._fragment_limit)
 
     @property
@@ -127,7 +218,7 @@ cdef class FrameReader:
     @max_fragment.setter
     def max_fragment(self, value):
         self._max_fragment = value
-        self._fragment_limit = <uint64_t>-1 if value is None else value
+        self._fragment_limit = _limit(value)
         self._whole_limit = min(self._size_limit, self._fragment_limit)
 
     @property
@@ -136,7 +227,7 @@ cdef class FrameReader:
 
     cpdef get_buffer(self, Py_ssize_t hint):
         cdef ReadBuffer buffer = self._buffer
-        if self._payload != NULL and self._direct_view:
+        if self._payload != NULL and self._direct_view and not self.stopped:
             return PyMemoryView_FromMemory(
                 PyBytes_AS_STRING_raw(self._payload) + self._payload_filled,
                 self._payload_room - self._payload_filled,
@@ -183,6 +274,14 @@ cdef class FrameReader:
                     self.received(step)
         finally:
             PyBuffer_Release(&src)
+
+    cdef int _push(self, object message, Py_ssize_t size) except -1:
+        if self._inbox is not None:
+            self._inbox.append(message)
+        else:
+            self._append(message)
+        self.tally += size
+        return 0
 
     cdef int _drop_tail(self) except -1:
         PyMem_Free(self._tail)
@@ -302,11 +401,9 @@ cdef class FrameReader:
                 if self.stopped:
                     return 0
             elif head == 0x81:
-                self._append(self._text(<char*>p + pos, <Py_ssize_t>size))
-                self.tally += <Py_ssize_t>size
+                self._push(self._text(<char*>p + pos, <Py_ssize_t>size), <Py_ssize_t>size)
             else:
-                self._append(PyBytes_FromStringAndSize(<char*>p + pos, <Py_ssize_t>size))
-                self.tally += <Py_ssize_t>size
+                self._push(PyBytes_FromStringAndSize(<char*>p + pos, <Py_ssize_t>size), <Py_ssize_t>size)
             pos += <Py_ssize_t>size
         if left:
             self._tail = <uint8_t*>PyMem_Malloc(left)
@@ -365,8 +462,8 @@ cdef class FrameReader:
 
     cdef int _begin_payload(self, int head, uint64_t size, uint8_t *key) except -1:
         cdef Py_ssize_t room
-        if size > <uint64_t>0x7FFFFFFFFFFFF000:
-            self._refuse(PayloadTooBig(size, self._max_size))
+        if size > <uint64_t>PY_SSIZE_T_MAX:  # where addresses have 32 bits
+            self._refuse(PayloadTooBig(size, PY_SSIZE_T_MAX))
         self._payload_size = <Py_ssize_t>size
         room = min(self._payload_size, FIRST_STEP)
         self._payload = PyBytes_FromStringAndSize_raw(NULL, room)
@@ -420,11 +517,9 @@ cdef class FrameReader:
             if self._utf8:
                 self._utf8 = 0
                 self._bad_text()
-            self._append(self._text(PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload)))
-            self.tally += PyBytes_GET_SIZE(payload)
+            self._push(self._text(PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload)), PyBytes_GET_SIZE(payload))
         elif self.whole and head == 0x82:
-            self._append(payload)
-            self.tally += PyBytes_GET_SIZE(payload)
+            self._push(payload, PyBytes_GET_SIZE(payload))
         else:
             self._deliver(head, payload)
         return 0

@@ -35,6 +35,20 @@ class Keepalive:
 
     PING, DEAD = Due.PING, Due.DEAD
 
+    __slots__ = (
+        "_flushed",
+        "_interval",
+        "_left",
+        "_looked_at",
+        "_moved_at",
+        "_next_ping",
+        "_reading",
+        "_resumed_at",
+        "_timeout",
+        "heard",
+        "pinged_at",
+    )
+
     def __init__(
         self, interval: float | None, timeout: float | None, now: float
     ) -> None:
@@ -65,10 +79,12 @@ class Keepalive:
     def output(self, flushed: int, left: int, now: float) -> None:
         """Note how many bytes went out in all, and how many wait."""
         self._looked_at = now
-        self._left = left
-        if flushed > self._flushed:
-            self._flushed = flushed
+        # What left at once, such as the ping itself, tells nothing of the peer:
+        # only the system took it.
+        if flushed > self._flushed and (left or self._left):
             self._moved_at = now
+        self._flushed = flushed
+        self._left = left
 
     def overdue(self, now: float) -> bool:
         """Whether the next ping waits only for an answer to the last one."""

@@ -13,7 +13,6 @@ from __future__ import annotations
 import enum
 import logging
 import sys
-from collections import deque
 from collections.abc import Callable, Sequence
 
 from .closing import State, Step, after
@@ -30,7 +29,7 @@ from .extensions.permessage_deflate import PerMessageDeflate
 from .frames import OK_CLOSE_CODES, Close, CloseCode, Frame, Opcode
 from .messages import Fragment, FragmentMeter, TextDecoder
 from .typing import BytesLike, LoggerLike
-from .wire import FrameReader, FrameWriter, ReadBuffer
+from .wire import FrameReader, FrameWriter, Inbox, ReadBuffer
 
 __all__ = ["Protocol", "Side"]
 
@@ -61,6 +60,33 @@ class Protocol:
         direct_view: see `FrameReader`.
     """
 
+    __slots__ = (
+        "_decoder",
+        "_deflate",
+        "_fault_close",
+        "_meter",
+        "_owed_pong",
+        "_started",
+        "_truncated",
+        "close_rcvd",
+        "close_rcvd_then_sent",
+        "close_sent",
+        "debug",
+        "eventful",
+        "extensions",
+        "fault",
+        "fragments",
+        "logger",
+        "messages",
+        "on_pong",
+        "pongs_wait",
+        "reader",
+        "side",
+        "state",
+        "unsettled",
+        "writer",
+    )
+
     def __init__(
         self,
         side: Side,
@@ -76,10 +102,10 @@ class Protocol:
         self.logger = logging.getLogger("fullduplex") if logger is None else logger
         self.debug = self.logger.isEnabledFor(logging.DEBUG)
         #: whole messages and `Fragment`s, in order of arrival
-        self.messages: deque[str | bytes | Fragment] = deque()
+        self.messages = Inbox()
         self.reader = FrameReader(
             self.frame_received,
-            self.messages.append,
+            self.messages,
             masked=side is Side.SERVER,
             max_size=max_size,
             max_fragment=max_fragment,

@@ -71,6 +71,37 @@ class Session:
         random: source of ping payloads.
     """
 
+    __slots__ = (
+        "_assembly",
+        "_close_by",
+        "_closed_waiters",
+        "_discarding",
+        "_fragmenting",
+        "_keepalive",
+        "_new_waiter",
+        "_pings",
+        "_random",
+        "_received_at",
+        "_recv_waiter",
+        "_send_waiters",
+        "_settle_by",
+        "_streaming",
+        "attention",
+        "clear_to_send",
+        "latency",
+        "messages",
+        "must_abort",
+        "must_half_close",
+        "now",
+        "options",
+        "protocol",
+        "reader",
+        "reading_paused",
+        "slow",
+        "writer",
+        "writing_paused",
+    )
+
     def __init__(
         self,
         protocol: Protocol,
@@ -458,7 +489,7 @@ class Session:
                 self.settle(self.now)
             self._recv_waiter = waiter = self._new_waiter()
             self.now = yield waiter
-        item = self.messages.popleft()
+        item: str | bytes | Fragment = self.messages.popleft()
         if self.reading_paused:
             self.taken()
         return item
@@ -502,7 +533,7 @@ class Session:
         """
         yield from self._until_clear()
         self.protocol.send_message(message, text)
-        yield from self._until_drained()
+        yield from self.drain()
 
     def begin_fragments(self) -> Operation[None]:
         """Wait until no other message is being sent, then keep others out."""
@@ -516,7 +547,7 @@ class Session:
         """Queue one frame of the message begun with `begin_fragments`."""
         yield from self._until_open()
         self.protocol.send_data(opcode, data, fin=fin)
-        yield from self._until_drained()
+        yield from self.drain()
 
     def end_fragments(self, exc: BaseException | None = None) -> list[Waiter]:
         """
@@ -557,7 +588,13 @@ class Session:
             yield from self._wait(self._send_waiters)
             yield from self._until_open()
 
-    def _until_drained(self) -> Operation[None]:
+    def drain(self) -> Operation[None]:
+        """
+        Wait while output is above its mark.
+
+        Raises:
+            ConnectionClosed: TCP has ended meanwhile.
+        """
         while self.writing_paused:
             yield from self._wait(self._send_waiters)
             if self.protocol.state is State.CLOSED:
@@ -598,7 +635,7 @@ class Session:
         yield from self._until_open()
         self._pings[payload] = (sink, self.now)
         self.protocol.send_ping(payload)
-        yield from self._until_drained()
+        yield from self.drain()
 
     def pong(self, payload: bytes, now: float) -> Operation[None]:
         """Queue an unsolicited pong (RFC 6455, 5.5.3)."""
@@ -606,7 +643,7 @@ class Session:
         self._check_control("pong", payload)
         yield from self._until_open()
         self.protocol.send_pong(payload)
-        yield from self._until_drained()
+        yield from self.drain()
 
     def _check_control(self, name: str, payload: bytes) -> None:
         if len(payload) > 125:

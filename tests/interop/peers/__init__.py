@@ -1,38 +1,36 @@
-"""Servers and clients of other projects, all behind one small interface."""
+"""Servers and clients of other projects, all behind one small interface.
+
+A library that is not installed (picows, on PyPy) is left out; ``MISSING`` tells why.
+"""
 
 from __future__ import annotations
 
-from .aiohttp_peer import AiohttpClient, AiohttpServer
+from importlib import import_module
+
 from .base import TLS, Client, Closed, Deflate, Running, Server
-from .node_peer import NodeClient, NodeServer
-from .picows_peer import (
-    PicowsClient,
-    PicowsCompatibleClient,
-    PicowsCompatibleServer,
-    PicowsServer,
-)
-from .websockets_peer import WebsocketsClient, WebsocketsServer
-from .wsproto_peer import WsprotoServer
 
-SERVERS: list[Server] = [
-    WebsocketsServer(),
-    AiohttpServer(),
-    PicowsServer(),
-    PicowsCompatibleServer(),
-    WsprotoServer(),
-    NodeServer(),
-]
+SERVERS: list[Server] = []
+CLIENTS: list[Client] = []
+MISSING: list[str] = []
 
-CLIENTS: list[Client] = [
-    WebsocketsClient(),
-    AiohttpClient(),
-    PicowsClient(),
-    PicowsCompatibleClient(),
-    NodeClient(),
-]
+for _module in (
+    "websockets_peer",
+    "aiohttp_peer",
+    "picows_peer",
+    "wsproto_peer",
+    "node_peer",
+):
+    try:
+        _peer = import_module(f".{_module}", __name__)
+    except ImportError as exc:
+        MISSING.append(str(exc))
+    else:
+        SERVERS += _peer.SERVERS
+        CLIENTS += _peer.CLIENTS
 
 __all__ = [
     "CLIENTS",
+    "MISSING",
     "SERVERS",
     "TLS",
     "Client",

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, web
 
-from .base import PING, PONG, TLS, Closed, Deflate, Running, parse_close
+from .base import PING, PONG, TLS, Client, Closed, Deflate, Running, Server, parse_close
 
 
 class AiohttpServer:
@@ -125,3 +125,7 @@ class AiohttpClient:
             ) as connection,
         ):
             yield AiohttpConnection(connection)
+
+
+SERVERS: list[Server] = [AiohttpServer()]
+CLIENTS: list[Client] = [AiohttpClient()]

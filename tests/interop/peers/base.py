@@ -12,14 +12,21 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 FRAGMENTS = ["a fragm", "ented", " messag\N{LATIN SMALL LETTER E WITH ACUTE}"]
 PING = b"are you there?"
 PONG = "pong"
+
+PARAMETERS = (
+    "server_no_context_takeover",
+    "client_no_context_takeover",
+    "server_max_window_bits",
+    "client_max_window_bits",
+)
 
 # Parameters of permessage-deflate that a side asks for; None: no compression.
 Deflate = Mapping[str, bool | int] | None
@@ -109,3 +116,53 @@ def parse_close(command: str) -> tuple[int, str]:
     """Split ``!close CODE REASON``."""
     _, code, reason = command.split(" ", 2)
     return int(code), reason
+
+
+async def obey(
+    connection: Any, running: Running, connection_closed: type[Exception]
+) -> None:
+    """Handle a connection of ``websockets`` or of a library with the same API."""
+    with suppress(connection_closed):
+        async for message in connection:
+            if message == "!fragments":
+                await connection.send(FRAGMENTS)
+            elif message == "!ping":
+                await (await connection.ping(PING))
+                await connection.send(PONG)
+            elif isinstance(message, str) and message.startswith("!close "):
+                await connection.close(*parse_close(message))
+            else:
+                await connection.send(message)
+    await connection.wait_closed()
+    running.ends.put_nowait(how_it_closed(connection))
+
+
+def how_it_closed(connection: Any) -> Closed:
+    # picows.websockets has None where there is no reason.
+    return Closed(connection.close_code, connection.close_reason or "")
+
+
+class CompatibleConnection:
+    """A client connection of ``websockets`` or of a library with the same API."""
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+
+    @property
+    def extensions(self) -> str:
+        headers = self.connection.response.headers
+        return str(headers.get("Sec-WebSocket-Extensions", ""))
+
+    async def send(self, message: str | bytes) -> None:
+        await self.connection.send(message)
+
+    async def recv(self) -> str | bytes:
+        message: str | bytes = await self.connection.recv()
+        return message
+
+    async def close(self, code: int, reason: str) -> None:
+        await self.connection.close(code, reason)
+
+    async def closed(self) -> Closed:
+        await self.connection.wait_closed()
+        return how_it_closed(self.connection)

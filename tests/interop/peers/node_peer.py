@@ -16,8 +16,18 @@ from typing import Any
 
 import pytest
 
-from .base import FRAGMENTS, PING, PONG, TLS, Closed, Deflate, Running
-from .websockets_peer import PARAMETERS
+from .base import (
+    FRAGMENTS,
+    PARAMETERS,
+    PING,
+    PONG,
+    TLS,
+    Client,
+    Closed,
+    Deflate,
+    Running,
+    Server,
+)
 
 FOLDER = Path(__file__).resolve().parent.parent / "node"
 INSTALL = ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock"]
@@ -167,3 +177,7 @@ class NodeClient:
             connection = NodeConnection(process)
             connection.extensions = (await connection.event("open"))["extensions"]
             yield connection
+
+
+SERVERS: list[Server] = [NodeServer()]
+CLIENTS: list[Client] = [NodeClient()]

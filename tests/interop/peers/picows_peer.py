@@ -17,8 +17,20 @@ from picows import (
 )
 from picows import websockets as compatible
 
-from .base import FRAGMENTS, PING, PONG, TLS, Closed, Deflate, Running, parse_close
-from .websockets_peer import CompatibleConnection, obey
+from .base import (
+    FRAGMENTS,
+    PING,
+    PONG,
+    TLS,
+    Client,
+    Closed,
+    CompatibleConnection,
+    Deflate,
+    Running,
+    Server,
+    obey,
+    parse_close,
+)
 
 MAX_FRAME_SIZE = 2**27  # bytes
 
@@ -209,3 +221,7 @@ class PicowsCompatibleClient:
             max_size=None,
         ) as connection:
             yield CompatibleConnection(connection)
+
+
+SERVERS: list[Server] = [PicowsServer(), PicowsCompatibleServer()]
+CLIENTS: list[Client] = [PicowsClient(), PicowsCompatibleClient()]

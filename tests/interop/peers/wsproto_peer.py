@@ -20,7 +20,18 @@ from wsproto.events import (
 )
 from wsproto.extensions import Extension, PerMessageDeflate
 
-from .base import FRAGMENTS, PING, PONG, TLS, Closed, Deflate, Running, parse_close
+from .base import (
+    FRAGMENTS,
+    PING,
+    PONG,
+    TLS,
+    Client,
+    Closed,
+    Deflate,
+    Running,
+    Server,
+    parse_close,
+)
 
 
 class Conversation:
@@ -132,3 +143,7 @@ class WsprotoServer:
         async with server:
             running.port = server.sockets[0].getsockname()[1]
             yield running
+
+
+SERVERS: list[Server] = [WsprotoServer()]
+CLIENTS: list[Client] = []

@@ -1,0 +1,69 @@
+"""Keywords with two spellings, and keywords that nobody knows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fullduplex.core.keywords import deprecated, either, unknown
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "value"), [(None, None, None), (1, None, 1), (None, 2, 2), ([], None, [])]
+)
+def test_either_takes_the_value_that_was_given(old: Any, new: Any, value: Any) -> None:
+    assert either("old_name", old, "new_name", new) == value
+
+
+def test_either_refuses_both_and_names_them() -> None:
+    with pytest.raises(TypeError, match="old_name and new_name are one parameter"):
+        either("old_name", 1, "new_name", 1)
+
+
+def test_deprecated_keyword_is_taken_out_with_a_warning() -> None:
+    kwds = {"timeout": 3, "other": 4}
+
+    with pytest.warns(DeprecationWarning, match="timeout is deprecated; use close_timeout"):
+        value = deprecated(kwds, "timeout", "close_timeout", 10)
+
+    assert value == 3
+    assert kwds == {"other": 4}
+
+
+def test_deprecated_keyword_that_is_absent_leaves_the_value_and_is_silent() -> None:
+    kwds = {"other": 4}
+    assert deprecated(kwds, "timeout", "close_timeout", 10) == 10
+    assert kwds == {"other": 4}
+
+
+def test_deprecated_keyword_whose_value_is_none_counts_as_given() -> None:
+    with pytest.warns(DeprecationWarning):
+        assert deprecated({"timeout": None}, "timeout", "close_timeout", 10) is None
+
+
+KNOWN = {"ping_interval", "ping_timeout", "close_timeout", "max_size"}
+
+
+def test_known_keywords_pass() -> None:
+    unknown("connect", ["max_size", "ping_timeout"], KNOWN)
+    unknown("connect", [], KNOWN)
+
+
+def test_typo_is_refused_with_the_nearest_known_name() -> None:
+    with pytest.raises(
+        TypeError,
+        match=r"connect\(\) got an unexpected keyword 'max_sise'; "
+        r"did you mean 'max_size'\?",
+    ):
+        unknown("connect", ["max_sise"], KNOWN)
+
+
+def test_keyword_like_no_other_is_refused_without_a_guess() -> None:
+    with pytest.raises(TypeError, match=r"unexpected keyword 'zzz'$"):
+        unknown("serve", ["zzz"], KNOWN)
+
+
+def test_first_unknown_keyword_is_named() -> None:
+    with pytest.raises(TypeError, match="'aaa'"):
+        unknown("serve", ["max_size", "aaa", "bbb"], KNOWN)
