@@ -153,6 +153,7 @@ class ClientConnection(Connection):
         super()._connected(transport)
         assert self._handshake is not None
         transport.write(self._handshake.request_bytes())
+        self._log_request(">")
 
     def _handshake_received(self, data: bytes) -> None:
         handshake, opened = self._handshake, self._opened
@@ -164,11 +165,13 @@ class ClientConnection(Connection):
             if not handshake.data_received(data):
                 return
             self.response = handshake.response
+            self._log_response("<")
             self.subprotocol = handshake.subprotocol
             self._handshake = None
             self._open(handshake.extensions, handshake.leftover)
         except Exception as exc:
             self.response = handshake.response
+            self._log_response("<")
             opened.set_exception(exc)
         else:
             opened.set_result(None)

@@ -21,7 +21,7 @@ from ..core.datastructures import Headers
 from ..core.errors import ConnectionClosedOK
 from ..core.extensions.base import Extension
 from ..core.http1 import Request, Response
-from ..core.logs import ConnectionLogger
+from ..core.logs import ConnectionLogger, log_head
 from ..core.options import Options
 from ..core.protocol import Protocol, Side
 from ..core.sending import Fragments, control_payload, single
@@ -90,6 +90,8 @@ class Connection:
             direct_view=buffer is not None,
         )
         protocol.use_extensions(extensions)
+        if protocol.debug:
+            self.logger.debug("= connection is OPEN")
         self._messages = protocol.messages
         self._session = Session(
             protocol,
@@ -99,6 +101,18 @@ class Connection:
         )
         self._driver.open(self._session, leftover)
         self.connection_open()
+
+    def _log_request(self, mark: str) -> None:
+        request = self.request
+        assert request is not None
+        start = f"{request.method} {request.path} {request.protocol}"
+        log_head(self.logger, mark, start, request.headers)
+
+    def _log_response(self, mark: str) -> None:
+        response = self.response
+        if response is not None:
+            start = f"HTTP/1.1 {response.status_code} {response.reason_phrase}"
+            log_head(self.logger, mark, start, response.headers)
 
     # Hooks for subclasses
 

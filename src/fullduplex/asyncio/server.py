@@ -83,6 +83,7 @@ class ServerConnection(Connection):
             # What follows waits in the system until the answer is known.
             self.transport.pause_reading()
             self.request = request
+            self._log_request("<")
             self._requested.set_result(request)
 
     def _ended(self, exc: BaseException | None) -> None:
@@ -94,6 +95,7 @@ class ServerConnection(Connection):
         """Send a response that ends the connection."""
         self.response = response
         self.transport.write(self._handshake.response_bytes(response))
+        self._log_response(">")
         self.transport.close()
 
     async def handshake(self, open_timeout: float | None) -> bool:
@@ -131,6 +133,7 @@ class ServerConnection(Connection):
         self.response = response
         self.subprotocol = handshake.subprotocol
         self.transport.write(handshake.response_bytes(response))
+        self._log_response(">")
         self._open(handshake.extensions, handshake.leftover)
         self.transport.resume_reading()
         self.logger.info("connection open")

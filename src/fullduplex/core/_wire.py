@@ -313,6 +313,8 @@ class FrameReader:
             self._tail = bytes(memory[pos:end])
 
     def _is_text(self, head: int) -> bool:
+        if self.allowed_rsv & 0x30:
+            return False  # extensions change payloads; what they make is checked
         if head & 0x0F:
             return head & 0x4F == 1
         return self.opcode == 1 and not self._compressed

@@ -414,6 +414,8 @@ cdef class FrameReader:
         return 0
 
     cdef bint _is_text(self, int head) noexcept:
+        if self.allowed_rsv & 0x30:
+            return False  # extensions change payloads; what they make is checked
         if head & 0x0F:
             return head & 0x4F == 1
         return self.opcode == 1 and not self._compressed

@@ -7,6 +7,7 @@ import weakref
 from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
 
+from .datastructures import Headers
 from .typing import LoggerLike
 
 if TYPE_CHECKING:
@@ -14,7 +15,10 @@ if TYPE_CHECKING:
 else:
     _Adapter = logging.LoggerAdapter
 
-__all__ = ["ConnectionLogger"]
+__all__ = ["ConnectionLogger", "log_head"]
+
+# Headers whose values must not end up in a log.
+PRIVATE = frozenset({"authorization", "cookie", "proxy-authorization", "set-cookie"})
 
 
 class ConnectionLogger(_Adapter):
@@ -36,3 +40,19 @@ class ConnectionLogger(_Adapter):
         """Add the connection to what the caller gave as ``extra``."""
         kwargs["extra"] = {**(kwargs.get("extra") or {}), **(self.extra or {})}
         return msg, kwargs
+
+
+def log_head(logger: LoggerLike, mark: str, start: str, headers: Headers) -> None:
+    """
+    Log a handshake message at DEBUG, without the values that are credentials.
+
+    Args:
+        mark: ``>`` for what is sent, ``<`` for what is received.
+        start: the request line or the status line.
+    """
+    if not logger.isEnabledFor(logging.DEBUG):
+        return
+    logger.debug("%s %s", mark, start)
+    for name, value in headers.raw_items():
+        shown = "[hidden]" if name.lower() in PRIVATE else value
+        logger.debug("%s %s: %s", mark, name, shown)

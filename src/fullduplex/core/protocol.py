@@ -272,7 +272,13 @@ class Protocol:
         if self._owed_pong is None or self.pongs_wait:
             return
         payload, self._owed_pong = self._owed_pong, None
-        if self.state is not State.CLOSED:
+        # After the close frames it would be futile, and a server has closed its
+        # half of TCP.
+        if (
+            self.state is not State.CLOSED
+            and self.close_rcvd is None
+            and self.fault is None
+        ):
             self._send(FIN | PONG, payload)
 
     def _close_received(self, payload: bytes) -> None:

@@ -69,6 +69,7 @@ class Fragments:
         self._session = session
         self._text = text
         self._kind: type | None = None
+        self._intact = False
 
     def add(self, item: Any) -> Operation[None]:
         """
@@ -83,19 +84,20 @@ class Fragments:
                 f"fragments must be str or bytes-like, not {type(item).__name__}"
             )
         kind = str if isinstance(item, str) else bytes
+        if self._kind is not None and kind is not self._kind:
+            raise TypeError(
+                f"fragment is {type(item).__name__}, but the message began with "
+                f"{'str' if self._kind is str else 'bytes'}"
+            )
+        # What cannot be encoded must fail before anything is sent.
+        data = item.encode() if isinstance(item, str) else item
+        opcode = 0
         if self._kind is None:
             is_text = self._text if self._text is not None else kind is str
             opcode = 1 if is_text else 2
             yield from self._session.begin_fragments()
             self._kind = kind
-        elif kind is not self._kind:
-            raise TypeError(
-                f"fragment is {type(item).__name__}, but the message began with "
-                f"{'str' if self._kind is str else 'bytes'}"
-            )
-        else:
-            opcode = 0
-        yield from self._session.send_fragment(opcode, item, fin=False)
+        yield from self._session.send_fragment(opcode, data, fin=False)
 
     def end(self) -> Operation[None]:
         """Complete the message; nothing at all was sent if it had no fragment."""
@@ -112,6 +114,6 @@ class Fragments:
         if self._kind is None:
             return []
         self._kind = None
-        if isinstance(exc, ConnectionClosed):
+        if self._intact or isinstance(exc, ConnectionClosed):
             exc = None
         return self._session.end_fragments(exc)

@@ -23,7 +23,7 @@ from .closing import State
 from .errors import ConcurrencyError, ProtocolError
 from .frames import CloseCode
 from .keepalive import Keepalive
-from .messages import Assembly, Fragment
+from .messages import Assembly, Fragment, TextDecoder
 from .options import Options
 from .protocol import Protocol, Side
 from .typing import BytesLike
@@ -85,6 +85,7 @@ class Session:
         "_recv_waiter",
         "_send_waiters",
         "_settle_by",
+        "_stream_decoder",
         "_streaming",
         "attention",
         "clear_to_send",
@@ -138,6 +139,7 @@ class Session:
         self._recv_waiter: Waiter | None = None
         self._assembly = Assembly()
         self._streaming = False
+        self._stream_decoder: TextDecoder | None = None
         self._discarding = False
         self._fragmenting = False
         self._send_waiters: deque[Waiter] = deque()
@@ -413,7 +415,12 @@ class Session:
                     item = yield from self._next_item()
                 if not isinstance(item, Fragment):
                     item = Fragment(item, True)
-                converted = self._convert(item.data, decode)
+                if first:
+                    self._stream_decoder = TextDecoder()
+                    first = False
+                converted = self._convert(
+                    item.data, decode, self._stream_decoder, item.fin
+                )
                 if converted is not None:
                     self._streaming = not item.fin
                     if item.fin:
@@ -505,7 +512,13 @@ class Session:
                 return
         self._pause_reading(False)
 
-    def _convert(self, data: str | bytes, decode: bool | None) -> str | bytes | None:
+    def _convert(
+        self,
+        data: str | bytes,
+        decode: bool | None,
+        decoder: TextDecoder | None = None,
+        fin: bool = True,
+    ) -> str | bytes | None:
         """Apply `decode`; None if that failed, and the connection with it."""
         if decode is None:
             return data
@@ -514,7 +527,7 @@ class Session:
         if isinstance(data, str):
             return data
         try:
-            return data.decode()
+            return data.decode() if decoder is None else decoder.decode(data, fin)
         except UnicodeDecodeError as exc:
             self.protocol.fail(exc, CloseCode.INVALID_DATA, exc.reason)
             self.settle(self.now)

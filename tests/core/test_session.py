@@ -1,0 +1,617 @@
+"""Receiving: messages, streams of fragments, what a cut leaves behind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fullduplex.core.closing import State
+from fullduplex.core.errors import (
+    ConcurrencyError,
+    ConnectionClosedError,
+    ConnectionClosedOK,
+)
+from fullduplex.core.messages import Fragment
+from fullduplex.core.session import FRAGMENTS, GRACE, RECEIVING
+
+from .pair import (
+    BINARY,
+    CLIENT,
+    CLOSE,
+    CONT,
+    PING,
+    PONG,
+    SERVER,
+    TEXT,
+    SessionPair,
+    Waiter,
+    close_frame,
+    deliver,
+    finish,
+    frame,
+    lose,
+    make_session,
+    read,
+    received,
+    sent,
+    start,
+    step,
+)
+
+# recv
+
+
+def test_recv_with_a_message_queued_does_not_wait() -> None:
+    session = make_session()
+    deliver(session, frame(TEXT, "a") + frame(BINARY, b"b"))
+
+    assert finish(session.recv()) == "a"
+    assert finish(session.recv()) == "b".encode()
+
+
+def test_recv_without_a_message_waits_for_one() -> None:
+    session = make_session()
+    receiving = session.recv()
+    waiter = start(receiving)
+
+    assert deliver(session, frame(PING)) is None
+    assert not waiter.fired
+    assert deliver(session, frame(TEXT, "a")) is waiter
+
+    assert finish(receiving) == "a"
+
+
+def test_recv_is_woken_once_for_many_messages_of_one_read() -> None:
+    session = make_session()
+    receiving = session.recv()
+    waiter = start(receiving)
+
+    assert read(session, frame(TEXT, "a") * 5) is waiter
+    assert read(session, frame(TEXT, "b")) is None
+
+    assert finish(receiving) == "a"
+    assert received(session) == ["a"] * 4 + ["b"]
+
+
+def test_recv_that_was_woken_in_vain_waits_again() -> None:
+    session = make_session()
+    receiving = session.recv()
+    first = start(receiving)
+    deliver(session, frame(TEXT, "a"))
+    session.messages.clear()
+
+    second = start(receiving)
+
+    assert second is not first
+    deliver(session, frame(TEXT, "b"))
+    assert second.fired
+    assert finish(receiving) == "b"
+
+
+def test_recv_cut_before_the_message_leaves_it_to_the_next() -> None:
+    session = make_session()
+    receiving = session.recv()
+    start(receiving)
+    receiving.close()
+
+    assert deliver(session, frame(TEXT, "a")) is None
+    assert finish(session.recv()) == "a"
+
+
+def test_recv_cut_after_it_was_woken_leaves_the_message_to_the_next() -> None:
+    session = make_session()
+    receiving = session.recv()
+    waiter = start(receiving)
+    deliver(session, frame(TEXT, "a") + frame(TEXT, "b"))
+    assert waiter.fired
+    receiving.close()
+
+    assert received(session) == ["a", "b"]
+
+
+def test_recv_cut_between_fragments_keeps_those_that_it_took() -> None:
+    session = make_session()
+    parts = ["smør", "re", "brød"]
+    for i, part in enumerate(parts):
+        receiving = session.recv()
+        start(receiving)
+        opcode = CONT if i else TEXT
+        deliver(session, frame(opcode, part, fin=i == 2))
+        if i < 2:
+            start(receiving)
+            receiving.close()
+
+    assert finish(receiving) == "smørrebrød"
+
+
+def test_recv_cut_at_every_yield_loses_nothing() -> None:
+    session = make_session()
+    data = b"".join(
+        [
+            frame(TEXT, "1"),
+            frame(TEXT, "2", fin=False),
+            frame(PING),
+            frame(CONT, "2", fin=False),
+            frame(CONT, "2"),
+            frame(BINARY, b"3"),
+        ]
+    )
+    messages = []
+    for i in range(len(data)):
+        receiving = session.recv()
+        message, waiter = step(receiving)
+        if waiter is not None:
+            receiving.close()
+        else:
+            messages.append(message)
+        deliver(session, data[i : i + 1])
+
+    assert messages + received(session) == ["1", "222", b"3"]
+
+
+def test_second_recv_is_refused_and_the_first_goes_on() -> None:
+    session = make_session()
+    first = session.recv()
+    start(first)
+
+    with pytest.raises(ConcurrencyError, match="already waiting"):
+        step(session.recv())
+    with pytest.raises(RuntimeError):
+        session.await_message()
+
+    deliver(session, frame(TEXT, "a"))
+    assert finish(first) == "a"
+    assert session.slow == 0
+
+
+@pytest.mark.parametrize("opcode", [TEXT, BINARY])
+@pytest.mark.parametrize("fragmented", [False, True])
+@pytest.mark.parametrize("decode", [None, True, False])
+def test_recv_gives_the_type_that_was_asked_for(
+    opcode: int, fragmented: bool, decode: bool | None
+) -> None:
+    session = make_session()
+    data = "é€".encode()
+    if fragmented:
+        deliver(session, frame(opcode, data[:1], fin=False) + frame(CONT, data[1:]))
+    else:
+        deliver(session, frame(opcode, data))
+
+    message = finish(session.recv(decode))
+
+    is_text = opcode == TEXT if decode is None else decode
+    assert message == ("é€" if is_text else data)
+
+
+def test_recv_of_binary_that_cannot_be_decoded_fails_the_connection() -> None:
+    session = make_session()
+    deliver(session, frame(BINARY, b"\xff") + frame(TEXT, "next"), 5)
+    receiving = session.recv(decode=True)
+
+    waiter = start(receiving)  # the next message is not what was asked for
+
+    session.timer_expired(5)
+    assert sent(session)[-1].close[0] == 1007
+    lose(session)
+    assert waiter.fired
+    with pytest.raises(ConnectionClosedError) as info:
+        step(receiving)
+    assert isinstance(info.value.__cause__, UnicodeDecodeError)
+    # What arrived intact is still there.
+    assert finish(session.recv()) == "next"
+
+
+def test_recv_of_binary_that_cannot_be_decoded_gives_the_peer_time_to_close() -> None:
+    session = make_session(close_timeout=10)
+    deliver(session, frame(BINARY, b"\xff"), 5)
+
+    # The clock has moved on unnoticed; nothing happened in between.
+    start(session.recv(decode=True))
+    session.timer_expired(1000)
+
+    assert [seen.opcode for seen in sent(session)] == [CLOSE]
+    assert not session.must_abort
+    assert session.deadline() == 1010
+
+
+def test_recv_of_binary_that_cannot_be_decoded_after_the_end_raises_with_the_cause() -> None:
+    session = make_session()
+    deliver(session, frame(BINARY, b"\xff") + close_frame(1000))
+    session.settle(0)
+    lose(session)
+
+    with pytest.raises(ConnectionClosedOK) as info:
+        step(session.recv(decode=True))
+
+    assert isinstance(info.value.__cause__, UnicodeDecodeError)
+
+
+def test_messages_are_received_before_the_end_is_told() -> None:
+    session = make_session()
+    deliver(session, frame(TEXT, "a") + frame(TEXT, "b") + close_frame(1000))
+    lose(session)
+
+    assert finish(session.recv()) == "a"
+    assert finish(session.recv()) == "b"
+    for _ in range(2):
+        with pytest.raises(ConnectionClosedError, match="no close frame sent"):
+            finish(session.recv())
+
+
+def test_recv_raises_only_after_tcp_has_ended() -> None:
+    session = make_session()
+    receiving = session.recv()
+    start(receiving)
+    deliver(session, close_frame(1000))
+    session.settle(0)
+    waiter = start(receiving)
+
+    lose(session)
+
+    assert waiter.fired
+    with pytest.raises(ConnectionClosedOK):
+        step(receiving)
+
+
+def test_message_that_never_ended_is_lost_with_the_connection() -> None:
+    session = make_session()
+    receiving = session.recv()
+    start(receiving)
+    deliver(session, frame(TEXT, "half", fin=False))
+    start(receiving)
+    lose(session)
+    with pytest.raises(ConnectionClosedError):
+        step(receiving)
+    with pytest.raises(ConnectionClosedError):
+        step(session.recv())
+
+
+# Waiting without an operation
+
+
+def test_await_message_is_fired_like_recv() -> None:
+    session = make_session()
+    waiter = session.await_message()
+    assert isinstance(waiter, Waiter)
+    assert session.slow == RECEIVING
+
+    assert deliver(session, frame(TEXT, "a")) is waiter
+    session.awaited()
+
+    assert session.slow == 0
+    assert session.messages.popleft() == "a"
+
+
+def test_await_message_after_the_end_raises_and_leaves_no_mark() -> None:
+    session = make_session()
+    lose(session)
+    for _ in range(2):
+        with pytest.raises(ConnectionClosedError):
+            session.await_message()
+
+
+def test_await_message_after_the_end_raises_though_half_a_message_is_left() -> None:
+    session = make_session()
+    receiving = session.recv()
+    start(receiving)
+    deliver(session, frame(TEXT, "half", fin=False))
+    start(receiving)
+    receiving.close()
+    lose(session)
+    assert session.slow == FRAGMENTS
+
+    with pytest.raises(ConnectionClosedError):
+        session.await_message()
+
+
+def test_await_message_is_fired_by_the_end() -> None:
+    session = make_session()
+    waiter = session.await_message()
+    assert isinstance(waiter, Waiter)
+    lose(session)
+    assert waiter.fired
+
+
+# Streams
+
+
+def parts(session: Any, decode: bool | None = None) -> list[Fragment]:
+    """Take one message fragment by fragment."""
+    taken: list[Fragment] = []
+    while not taken or not taken[-1].fin:
+        taken.append(finish(session.recv_fragment(decode, first=not taken)))
+    return taken
+
+
+def test_stream_gives_the_fragments_as_they_came() -> None:
+    session = make_session()
+    deliver(session, frame(TEXT, "a", fin=False) + frame(CONT, "b") + frame(TEXT, "c"))
+
+    assert parts(session) == [Fragment("a", False), Fragment("b", True)]
+    assert parts(session) == [Fragment("c", True)]
+    assert session.slow == 0
+
+
+def test_stream_waits_for_the_next_fragment() -> None:
+    session = make_session()
+    deliver(session, frame(BINARY, b"a", fin=False))
+    finish(session.recv_fragment(first=True))
+    streaming = session.recv_fragment(first=False)
+    waiter = start(streaming)
+
+    assert deliver(session, frame(CONT, b"b")) is waiter
+
+    assert finish(streaming) == Fragment(b"b", True)
+
+
+def test_stream_that_is_cut_may_be_continued() -> None:
+    session = make_session()
+    deliver(session, frame(BINARY, b"a", fin=False))
+    finish(session.recv_fragment(first=True))
+    streaming = session.recv_fragment(first=False)
+    start(streaming)
+    deliver(session, frame(CONT, b"b"))
+    streaming.close()
+
+    assert finish(session.recv_fragment(first=False)) == Fragment(b"b", True)
+
+
+def test_while_a_message_is_streamed_no_other_receiver_is_let_in() -> None:
+    session = make_session()
+    deliver(session, frame(BINARY, b"a", fin=False))
+    finish(session.recv_fragment(first=True))
+
+    for operation in (session.recv(), session.recv_fragment(first=True)):
+        with pytest.raises(ConcurrencyError):
+            step(operation)
+    with pytest.raises(ConcurrencyError):
+        session.await_message()
+
+    deliver(session, frame(CONT, b"b") + frame(TEXT, "c"))
+    assert finish(session.recv_fragment(first=False)) == Fragment(b"b", True)
+    assert finish(session.recv()) == "c"
+
+
+def test_stream_after_a_recv_that_was_cut_begins_with_what_that_took() -> None:
+    session = make_session()
+    receiving = session.recv()
+    start(receiving)
+    deliver(session, frame(TEXT, "a", fin=False) + frame(CONT, "b", fin=False))
+    start(receiving)
+    receiving.close()
+    deliver(session, frame(CONT, "c"))
+
+    assert parts(session) == [Fragment("ab", False), Fragment("c", True)]
+
+
+@pytest.mark.parametrize("opcode", [TEXT, BINARY])
+def test_stream_decodes_a_character_that_is_split_between_fragments(
+    opcode: int,
+) -> None:
+    session = make_session()
+    euro = "€".encode()
+    data = b"".join(
+        [
+            frame(opcode, b"a" + euro[:1], fin=False),
+            frame(CONT, euro[1:2], fin=False),
+            frame(CONT, euro[2:] + b"b"),
+        ]
+    )
+    deliver(session, data)
+
+    taken = parts(session, decode=True)
+
+    assert [part.data for part in taken] == ["a", "", "€b"]
+    assert session.protocol.fault is None
+
+
+def test_stream_of_text_as_bytes_has_all_of_it() -> None:
+    session = make_session()
+    euro = "€".encode()
+    deliver(session, frame(TEXT, euro[:1], fin=False) + frame(CONT, euro[1:]))
+    taken = parts(session, decode=False)
+    assert b"".join(part.data for part in taken) == euro  # type: ignore[misc]
+
+
+def test_stream_that_cannot_be_decoded_fails_the_connection() -> None:
+    session = make_session()
+    deliver(session, frame(BINARY, b"\xff", fin=False) + frame(CONT, b"ok"))
+    streaming = session.recv_fragment(decode=True, first=True)
+
+    start(streaming)  # the rest of that message is not given out
+
+    session.timer_expired(0)
+    assert sent(session)[-1].close[0] == 1007
+    lose(session)
+    with pytest.raises(ConnectionClosedError):
+        step(streaming)
+
+
+def test_stream_that_ends_within_a_character_fails_the_connection() -> None:
+    session = make_session()
+    deliver(session, frame(BINARY, b"a\xe2", fin=False) + frame(CONT, b"\x82"))
+    assert finish(session.recv_fragment(decode=True, first=True)).data == "a"
+    start(session.recv_fragment(decode=True, first=False))
+    session.timer_expired(0)
+    assert sent(session)[-1].close[0] == 1007
+
+
+def test_stream_of_a_message_that_never_ends_raises_with_the_connection() -> None:
+    session = make_session()
+    deliver(session, frame(BINARY, b"a", fin=False) + close_frame(1000))
+    session.settle(0)
+    lose(session)
+    assert finish(session.recv_fragment(first=True)) == Fragment(b"a", False)
+    with pytest.raises(ConnectionClosedError):
+        finish(session.recv_fragment(first=False))
+
+
+@pytest.mark.parametrize("queued", [0, 1, 2, 3])
+def test_abandoned_stream_discards_the_rest_and_frees_the_receiver(queued: int) -> None:
+    session = make_session()
+    rest = [frame(CONT, b"b", fin=False), frame(CONT, b"c"), frame(TEXT, "next")]
+    deliver(session, frame(BINARY, b"a", fin=False) + b"".join(rest[:queued]))
+    finish(session.recv_fragment(first=True))
+
+    session.abandon_stream()
+    receiving = session.recv()
+    message, waiter = step(receiving)
+    if waiter is not None:
+        for data in rest[queued:]:
+            deliver(session, data)
+        assert waiter.fired
+        message = finish(receiving)
+
+    assert message == "next"
+    assert session.slow == 0
+
+
+def test_abandoned_stream_wakes_nobody_with_what_is_discarded() -> None:
+    session = make_session()
+    deliver(session, frame(BINARY, b"a", fin=False))
+    finish(session.recv_fragment(first=True))
+    session.abandon_stream()
+    waiter = start(session.recv())
+
+    deliver(session, frame(CONT, b"b", fin=False))
+    deliver(session, frame(CONT, b"c"))
+    assert not waiter.fired
+    deliver(session, frame(TEXT, "d"))
+    assert waiter.fired
+
+
+def test_abandoned_stream_lets_paused_reading_go_on() -> None:
+    session = make_session(queue_high=2, queue_low=0)
+    deliver(session, frame(BINARY, b"a", fin=False) + frame(CONT, b"b", fin=False) * 9)
+    finish(session.recv_fragment(first=True))
+    assert session.reading_paused
+
+    session.abandon_stream()
+
+    assert not session.reading_paused
+    assert session.attention
+
+
+def test_abandoning_what_is_not_streamed_does_nothing() -> None:
+    session = make_session()
+    session.abandon_stream()
+    deliver(session, frame(TEXT, "a"))
+    assert finish(session.recv()) == "a"
+
+
+def test_fast_path_is_closed_while_fragments_are_about() -> None:
+    session = make_session()
+    deliver(session, frame(TEXT, "1"))
+    assert session.slow == 0
+    deliver(session, frame(TEXT, "a", fin=False))
+    assert session.slow & FRAGMENTS
+    assert finish(session.recv()) == "1"
+    receiving = session.recv()
+    start(receiving)
+    receiving.close()
+    assert session.slow & FRAGMENTS
+    deliver(session, frame(CONT, "b"))
+    assert finish(session.recv()) == "ab"
+    assert session.slow == 0
+
+
+# Intact messages before a fault
+
+
+def test_reply_to_a_message_before_a_fault_goes_out_before_the_close_frame() -> None:
+    session = make_session()
+    receiving = session.recv()
+    start(receiving)
+
+    waiter = read(session, frame(TEXT, "intact") + frame(3))
+    assert waiter is not None
+    assert finish(receiving) == "intact"
+    finish(session.send("reply", True))
+    session.delivered()
+
+    assert [seen.opcode for seen in sent(session)] == [TEXT, CLOSE]
+
+
+def test_reply_to_a_message_before_a_close_frame_goes_out_before_its_echo() -> None:
+    session = make_session()
+    receiving = session.recv()
+    start(receiving)
+
+    read(session, frame(TEXT, "intact") + close_frame(1000))
+    assert finish(receiving) == "intact"
+    finish(session.send("reply", True))
+    session.delivered()
+
+    frames = sent(session)
+    assert [seen.opcode for seen in frames] == [TEXT, CLOSE]
+    assert frames[1].close == (1000, "")
+
+
+def test_close_frame_waits_while_messages_before_it_are_unread_but_not_long() -> None:
+    session = make_session()
+    deliver(session, frame(TEXT, "a") + frame(TEXT, "b") + frame(3), 5)
+    assert sent(session) == []
+    assert session.deadline() == 5 + GRACE
+
+    session.timer_expired(5 + GRACE)
+
+    assert [seen.opcode for seen in sent(session)] == [CLOSE]
+    assert received(session) == ["a", "b"]
+
+
+def test_close_frame_goes_out_as_soon_as_the_reader_asks_for_more() -> None:
+    for ask in ("recv", "await_message"):
+        session = make_session()
+        deliver(session, frame(TEXT, "a") + frame(3))
+        assert finish(session.recv()) == "a"
+        assert sent(session) == []
+
+        if ask == "recv":
+            start(session.recv())
+        else:
+            session.await_message()
+
+        assert [seen.opcode for seen in sent(session)] == [CLOSE]
+
+
+@pytest.mark.parametrize("side", [CLIENT, SERVER])
+def test_pings_before_a_fault_are_answered_before_the_close_frame(side: Any) -> None:
+    session = make_session(side)
+    mask = b"abcd" if side is SERVER else None
+    deliver(session, frame(PING, b"p", mask=mask) + frame(3, mask=mask))
+    assert [seen.opcode for seen in sent(session)] == [PONG, CLOSE]
+
+
+# Two of them
+
+
+def test_pair_exchanges_messages_whatever_the_cuts() -> None:
+    pair = SessionPair()
+    messages: list[str | bytes] = ["", "é" * 70000, b"\xff" * 5000, "x", b""]
+    for message in messages:
+        finish(pair.client.send(message, isinstance(message, str)))
+        finish(pair.server.send(message, isinstance(message, str)))
+
+    pair.pump([1, 2, 3, 5, 7, 4096, 16384])
+
+    assert received(pair.server) == messages
+    assert received(pair.client) == messages
+
+
+def test_pair_closes_in_good_order() -> None:
+    pair = SessionPair()
+    closing = pair.client.close(1001, "leaving", 0)
+    start(closing)
+
+    pair.pump()
+
+    assert pair.server.must_half_close
+    assert not pair.client.must_half_close
+    pair.end()
+    finish(closing)
+    for session in (pair.client, pair.server):
+        assert session.protocol.state is State.CLOSED
+        assert session.protocol.close_code == 1001
+        with pytest.raises(ConnectionClosedOK):
+            finish(session.recv())
