@@ -356,6 +356,8 @@ async def opened(
     """
     options.setdefault("compression", None)
     options.setdefault("ping_interval", None)
+    # So that a test that fails does so soon.
+    options.setdefault("close_timeout", 2)
     async with listening(ssl=ssl, small=small) as listener:
         opening = asyncio.ensure_future(
             connect(listener.at("/", "localhost" if ssl else "127.0.0.1"), **options).connect()

@@ -29,6 +29,7 @@ from ..core.session import PAUSED, Session
 from ..core.typing import BytesLike, Data, DataLike, LoggerLike
 from ..core.wire import Inbox
 from ._drive import Driver
+from ._results import FragmentStream, Pong
 from ._transport import read_buffer
 
 __all__ = ["Connection"]
@@ -405,7 +406,7 @@ class Connection:
             ProtocolError: `data` is longer than 125 bytes; nothing was sent.
         """
         payload = None if data is None else control_payload("ping", data)
-        pong = _Pong(self._loop.create_future())
+        pong = Pong(self._loop.create_future())
         await self._driver.run(self._session.ping(payload, pong, monotonic()))
         return pong.future
 
@@ -454,59 +455,6 @@ class Connection:
         Never raises.  Cut: safe.
         """
         await self._driver.run(self._session.wait_closed())
-
-
-class FragmentStream:
-    """The payloads of the frames of one message, as they arrive."""
-
-    def __init__(self, session: Session, driver: Driver, decode: bool | None) -> None:
-        self._session = session
-        self._driver = driver
-        self._decode = decode
-        self._began = False
-        self._done = False
-
-    def __aiter__(self) -> FragmentStream:
-        return self
-
-    async def __anext__(self) -> Data:
-        if self._done:
-            raise StopAsyncIteration
-        fragment = await self._driver.run(
-            self._session.recv_fragment(self._decode, first=not self._began)
-        )
-        self._began = True
-        self._done = fragment.fin
-        return fragment.data
-
-    async def aclose(self) -> None:
-        """Discard the rest of the message."""
-        self._abandon()
-
-    def __del__(self) -> None:
-        self._abandon()
-
-    def _abandon(self) -> None:
-        if self._began and not self._done:
-            self._session.abandon_stream()
-        self._done = True
-
-
-class _Pong:
-    """Tell a future what became of a ping."""
-
-    def __init__(self, future: asyncio.Future[float]) -> None:
-        self.future = future
-
-    def acknowledged(self, rtt: float) -> None:
-        if not self.future.done():
-            self.future.set_result(rtt)
-
-    def lost(self, exc: BaseException) -> None:
-        if not self.future.done():
-            self.future.set_exception(exc)
-            # Nobody has to look at it.
-            self.future.exception()
 
 
 def check_logger(logger: Any, name: str) -> LoggerLike:

@@ -1,0 +1,153 @@
+"""The client's end of a connection: the opening handshake, and then `Connection`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..core.datastructures import HeadersLike
+from ..core.errors import InvalidMessage
+from ..core.extensions.base import ClientExtensionFactory
+from ..core.handshake.client import ClientHandshake
+from ..core.handshake.negotiation import (
+    process_client_extensions,
+    process_client_subprotocol,
+)
+from ..core.http1 import USER_AGENT
+from ..core.options import Options
+from ..core.protocol import Side
+from ..core.typing import LoggerLike
+from ..core.uri import WebSocketURI
+from .connection import Connection, check_logger
+
+__all__ = ["ClientConnection"]
+
+
+class ClientConnection(Connection):
+    """
+    A connection to a server, as `connect` returns it.
+
+    Not made by programs, but programs may subclass it and pass the subclass, or a
+    `functools.partial` of it, as ``create_protocol``.  It is called with keyword
+    arguments only; a subclass takes ``*args, **kwargs`` and passes them on.
+
+    Args:
+        ping_interval: as for `connect`, as are all others of that name.
+        host: where the connection goes to.
+        port: as ``host``.
+        secure: whether it is encrypted.
+    """
+
+    side = Side.CLIENT
+
+    def __init__(
+        self,
+        *,
+        ping_interval: float | None = 20,
+        ping_timeout: float | None = 20,
+        close_timeout: float | None = 10,
+        max_size: int | tuple[int | None, int | None] | None = 2**20,
+        max_queue: int | tuple[int | None, int | None] | None = 2**5,
+        read_limit: int = 2**16,
+        write_limit: int | tuple[int, int | None] = 2**16,
+        origin: str | None = None,
+        extensions: Sequence[ClientExtensionFactory] | None = None,
+        subprotocols: Sequence[str] | None = None,
+        extra_headers: HeadersLike | None = None,
+        logger: LoggerLike | None = None,
+        user_agent_header: str | None = USER_AGENT,
+        host: str | None = None,
+        port: int | None = None,
+        secure: bool | None = None,
+        loop: asyncio.AbstractEventLoop | None = None,
+        legacy_recv: bool = False,
+    ) -> None:
+        options = Options.check(
+            ping_interval=ping_interval,
+            ping_timeout=ping_timeout,
+            close_timeout=close_timeout,
+            max_size=max_size,
+            max_queue=max_queue,
+            read_limit=read_limit,
+            write_limit=write_limit,
+        )
+        super().__init__(options, check_logger(logger, "fullduplex.client"))
+        self.host = host
+        self.port = port
+        self.secure = secure
+        self.origin = origin
+        self._offer = {
+            "origin": origin,
+            "extensions": extensions,
+            "subprotocols": subprotocols,
+            "extra_headers": extra_headers,
+            "user_agent": user_agent_header,
+        }
+        self._handshake: ClientHandshake | None = None
+        self._opened: asyncio.Future[None] | None = None
+
+    #: overridable step of the handshake: ``(headers, available) -> extensions``
+    process_extensions = staticmethod(process_client_extensions)
+    #: overridable step of the handshake: ``(headers, available) -> subprotocol``
+    process_subprotocol = staticmethod(process_client_subprotocol)
+
+    def _prepare(self, uri: WebSocketURI) -> Callable[[], asyncio.BaseProtocol]:
+        """Make the request for `uri`; returns what a transport is made with."""
+        self._handshake = ClientHandshake(
+            uri,
+            process_extensions=self.process_extensions,
+            process_subprotocol=self.process_subprotocol,
+            **self._offer,  # type: ignore[arg-type]
+        )
+        self.request = self._handshake.request
+        self._opened = self._loop.create_future()
+        return lambda: self._driver
+
+    async def _handshaken(self) -> None:
+        """Wait until the connection is open, or raise what prevented it."""
+        assert self._opened is not None
+        await self._opened
+
+    def _connected(self, transport: Any) -> None:
+        super()._connected(transport)
+        assert self._handshake is not None
+        transport.write(self._handshake.request_bytes())
+        self._log_request(">")
+
+    def _handshake_received(self, data: bytes) -> None:
+        handshake, opened = self._handshake, self._opened
+        assert handshake is not None
+        assert opened is not None
+        if opened.done():
+            return
+        try:
+            if not handshake.data_received(data):
+                return
+            self.response = handshake.response
+            self._log_response("<")
+            self.subprotocol = handshake.subprotocol
+            self._handshake = None
+            self._open(handshake.extensions, handshake.leftover)
+        except Exception as exc:
+            self.response = handshake.response
+            self._log_response("<")
+            opened.set_exception(exc)
+        else:
+            opened.set_result(None)
+
+    def _ended(self, exc: BaseException | None) -> None:
+        handshake, opened = self._handshake, self._opened
+        if opened is not None and not opened.done():
+            assert handshake is not None
+            try:
+                if exc is not None:
+                    raise exc
+                handshake.eof_received()
+            except BaseException as error:
+                opened.set_exception(error)
+            else:
+                opened.set_exception(
+                    InvalidMessage("connection ended during the opening handshake")
+                )
+        super()._ended(exc)
