@@ -269,6 +269,10 @@ class Listener:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         peer = Peer(reader, writer)
+        if not self._server.is_serving():
+            # Accepted in the same turn in which the test ended.
+            writer.transport.abort()
+            return
         self.peers.append(peer)
         self._accepted.put_nowait(peer)
 

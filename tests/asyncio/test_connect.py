@@ -333,10 +333,9 @@ def test_connect_warns_about_the_line_of_the_caller() -> None:
 
 @pytest.mark.variants("plain")
 async def test_timeout_as_the_old_name_of_close_timeout_works() -> None:
-    with pytest.warns(DeprecationWarning):
-        opening = connect(URI, timeout=0.1)
     async with listening() as listener:
-        opening = connect(listener.uri, close_timeout=0.1)
+        with pytest.warns(DeprecationWarning):
+            opening = connect(listener.uri, timeout=0.1)
         task = asyncio.ensure_future(opening.connect())
         await (await listener.accept()).handshake()
         ws = await task
@@ -695,7 +694,7 @@ async def test_unix_connect_with_uri_and_keywords_uses_them(tmp_path: Path) -> N
 async def test_tls_connects_to_a_server_that_is_trusted(
     server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
 ) -> None:
-    async with opened(ssl=server_tls) if False else listening(ssl=server_tls) as listener:
+    async with listening(ssl=server_tls) as listener:
         opening = asyncio.ensure_future(
             connect(listener.at("/", "localhost"), ssl=client_tls).connect()
         )
@@ -785,6 +784,18 @@ async def test_tls_to_a_server_that_is_silent_times_out(
             await connect(
                 f"wss://localhost:{listener.port}/", ssl=client_tls, open_timeout=0.1
             )
+
+
+async def test_tls_to_a_server_of_another_authority_is_refused(
+    authority: trustme.CA,
+) -> None:
+    stranger = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    trustme.CA().issue_cert("localhost").configure_cert(stranger)
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    async with listening(ssl=stranger) as listener:
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await connect(listener.at("/", "localhost"), ssl=context)
 
 
 # create_protocol
@@ -1573,14 +1584,3 @@ async def test_redirect_of_a_unix_connection(tmp_path: Path) -> None:
         await redirected(listener, other.uri)
         with pytest.raises(ValueError, match="Unix"):
             await opening
-
-
-async def test_authority_is_not_needed(authority: trustme.CA) -> None:
-    """The fixture itself: another authority's certificate is not trusted."""
-    stranger = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    trustme.CA().issue_cert("localhost").configure_cert(stranger)
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    async with listening(ssl=stranger) as listener:
-        with pytest.raises(ssl.SSLCertVerificationError):
-            await connect(listener.at("/", "localhost"), ssl=context)

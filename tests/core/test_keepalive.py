@@ -138,6 +138,20 @@ def test_when_our_side_reads_again_the_peer_has_a_whole_timeout() -> None:
     assert keepalive.expired(530) is Due.DEAD
 
 
+def test_when_our_side_reads_again_the_time_need_not_be_known() -> None:
+    keepalive = pinged(interval=20, timeout=30)
+    keepalive.reading(False, 22)
+    keepalive.reading(True, 22)  # told by somebody without a clock, much later
+
+    deadline = keepalive.deadline(22)
+    assert deadline is not None
+    assert deadline <= 22
+    assert keepalive.expired(500) is Due.NOTHING
+
+    assert keepalive.deadline(500) == 530
+    assert keepalive.expired(530) is Due.DEAD
+
+
 # Our output moves, or not
 
 

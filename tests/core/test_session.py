@@ -472,7 +472,8 @@ def test_abandoned_stream_wakes_nobody_with_what_is_discarded() -> None:
     deliver(session, frame(BINARY, b"a", fin=False))
     finish(session.recv_fragment(first=True))
     session.abandon_stream()
-    waiter = start(session.recv())
+    receiving = session.recv()
+    waiter = start(receiving)
 
     deliver(session, frame(CONT, b"b", fin=False))
     deliver(session, frame(CONT, b"c"))

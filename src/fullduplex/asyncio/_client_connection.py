@@ -109,6 +109,13 @@ class ClientConnection(Connection):
         assert self._opened is not None
         await self._opened
 
+    def _abandon(self) -> None:
+        """Give up on opening; nobody waits for the handshake any more."""
+        if self._opened is not None:
+            self._opened.cancel()
+        if self.transport is not None:
+            self.transport.abort()
+
     def _connected(self, transport: Any) -> None:
         super()._connected(transport)
         assert self._handshake is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import ssl as tls
 from collections.abc import (
@@ -14,13 +15,13 @@ from collections.abc import (
 from types import TracebackType
 from typing import Any
 
-from ..core.datastructures import HeadersLike
+from ..core.datastructures import Headers, HeadersLike
 from ..core.errors import InvalidStatus
 from ..core.extensions.base import ClientExtensionFactory
 from ..core.extensions.permessage_deflate import enable_client_permessage_deflate
-from ..core.handshake.client import ClientHandshake
+from ..core.handshake.client import ClientHandshake, check_extensions
 from ..core.http1 import USER_AGENT
-from ..core.keywords import deprecated, either, unknown
+from ..core.keywords import callable_or_none, deprecated, either, unknown
 from ..core.options import Options
 from ..core.reconnect import backoff, process_exception
 from ..core.redirects import follow_redirect, without_headers
@@ -159,14 +160,25 @@ class connect:
         unknown("connect", kwds, CONNECTION_KEYWORDS | _own_keywords())
         if isinstance(proxy, str):
             raise ValueError("proxy is a URL, but proxies are not supported yet")
+        check_extensions(extensions)
         if compression == "deflate":
             extensions = enable_client_permessage_deflate(extensions)
         elif compression is not None:
             raise ValueError(
                 f"compression is {compression!r}; it must be 'deflate' or None"
             )
-        if open_timeout is not None and not isinstance(open_timeout, (int, float)):
-            raise TypeError("open_timeout must be a number of seconds or None")
+        if open_timeout is not None:
+            if not isinstance(open_timeout, (int, float)):
+                raise TypeError("open_timeout must be a number of seconds or None")
+            if open_timeout != open_timeout:
+                raise ValueError("open_timeout is nan; it must be seconds or None")
+        for name, value in (
+            ("create_protocol", create_protocol),
+            ("create_connection", create_connection),
+            ("process_exception", process_exception),
+            ("reconnect_delays", reconnect_delays),
+        ):
+            callable_or_none(name, value)
         limits = {
             "ping_interval": ping_interval,
             "ping_timeout": ping_timeout,
@@ -193,14 +205,16 @@ class connect:
         self._process_exception = process_exception
         self._delays = reconnect_delays
         self._logger = check_logger(logger, "fullduplex.client")
+        headers = either(
+            "extra_headers", extra_headers, "additional_headers", additional_headers
+        )
         self._options: dict[str, Any] = {
             **limits,
             "origin": origin,
             "extensions": extensions,
             "subprotocols": subprotocols,
-            "extra_headers": either(
-                "extra_headers", extra_headers, "additional_headers", additional_headers
-            ),
+            # A copy: an iterator would be used up by the first attempt.
+            "extra_headers": None if headers is None else Headers(headers),
             "user_agent_header": user_agent_header,
             "logger": logger,
         }
@@ -302,8 +316,7 @@ class connect:
                 await _transport.create_connection(loop, factory, **kwds)
             await connection._handshaken()
         except BaseException:
-            if connection.transport is not None:
-                connection.transport.abort()
+            connection._abandon()
             raise
         return connection
 
@@ -396,3 +409,20 @@ def _own_keywords() -> frozenset[str]:
     """The names of `connect`'s own parameters, to suggest for a typo."""
     code = connect.__init__.__code__
     return frozenset(code.co_varnames[2 : 2 + code.co_kwonlyargcount])
+
+
+def _unix_signature() -> inspect.Signature:
+    """What `unix_connect` takes: `path`, and what `connect` takes."""
+    signature = inspect.signature(connect)
+    path = inspect.Parameter(
+        "path",
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        default=None,
+        annotation="PathLike | None",
+    )
+    uri, *others = signature.parameters.values()
+    uri = uri.replace(default=None, annotation="str | None")
+    return signature.replace(parameters=[path, uri, *others])
+
+
+unix_connect.__signature__ = _unix_signature()  # type: ignore[attr-defined]

@@ -458,5 +458,16 @@ class Connection:
 
 
 def check_logger(logger: Any, name: str) -> LoggerLike:
-    """Return `logger`, or the library's own of that name."""
-    return logging.getLogger(name) if logger is None else logger
+    """
+    Return `logger`, or the library's own of that name.
+
+    Raises:
+        TypeError: it is no logger.
+    """
+    if logger is None:
+        return logging.getLogger(name)
+    if not isinstance(logger, (logging.Logger, logging.LoggerAdapter)):
+        raise TypeError(
+            f"logger must be a Logger or a LoggerAdapter, not {type(logger).__name__}"
+        )
+    return logger

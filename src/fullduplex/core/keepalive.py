@@ -44,6 +44,7 @@ class Keepalive:
         "_next_ping",
         "_reading",
         "_resumed_at",
+        "_resuming",
         "_timeout",
         "heard",
         "pinged_at",
@@ -65,14 +66,20 @@ class Keepalive:
         self._left = 0
         self._reading = True
         self._resumed_at = now
+        self._resuming = False
 
     def stop(self) -> None:
         """End keepalive; closing has its own deadline."""
         self._next_ping = self.pinged_at = None
 
     def reading(self, reading: bool, now: float) -> None:
-        """Note that our side reads, or has paused."""
+        """
+        Note that our side reads, or has paused.
+
+        Who takes a message does not know the time: `now` may be long ago.
+        """
         self._reading = reading
+        self._resuming = reading
         if reading:
             self._resumed_at = now
 
@@ -104,6 +111,8 @@ class Keepalive:
             return next_ping
         if not self._reading:
             return None
+        if self._resuming:
+            return self._resumed_at  # at once, to learn the time
         give_up = self._give_up_at()
         if give_up is None:
             return next_ping if next_ping > now else None
@@ -119,6 +128,10 @@ class Keepalive:
                 self._next_ping = self.pinged_at + self._interval
                 self.pinged_at = None
             elif not self._reading:
+                return Due.NOTHING
+            elif self._resuming:
+                self._resuming = False
+                self._resumed_at = now
                 return Due.NOTHING
             else:
                 give_up = self._give_up_at()

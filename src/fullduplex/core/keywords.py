@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import sys
 import warnings
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["deprecated", "either", "unknown"]
+__all__ = ["callable_or_none", "deprecated", "either", "unknown"]
 
 
 def either(old: str, old_value: Any, new: str, new_value: Any) -> Any:
@@ -28,8 +29,36 @@ def deprecated(kwds: dict[str, Any], old: str, new: str, value: Any) -> Any:
     """Take `old` out of `kwds`, with a warning; otherwise return `value`."""
     if old not in kwds:
         return value
-    warnings.warn(f"{old} is deprecated; use {new}", DeprecationWarning, stacklevel=4)
+    warnings.warn(
+        f"{old} is deprecated; use {new}",
+        DeprecationWarning,
+        stacklevel=_caller_level(),
+    )
     return kwds.pop(old)
+
+
+def _caller_level() -> int:
+    """Find how far up the program is that called the library."""
+    package = __name__.partition(".")[0] + "."
+    level = 1
+    frame = sys._getframe(level)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(
+        package
+    ):
+        frame = frame.f_back
+        level += 1
+    return level
+
+
+def callable_or_none(name: str, value: Any) -> None:
+    """
+    Refuse what can't be called later.
+
+    Raises:
+        TypeError: `value` is neither callable nor None.
+    """
+    if value is not None and not callable(value):
+        raise TypeError(f"{name} must be callable, not {type(value).__name__}")
 
 
 def unknown(function: str, kwds: Iterable[str], known: Iterable[str]) -> None:

@@ -63,6 +63,7 @@ class Protocol:
     __slots__ = (
         "_decoder",
         "_deflate",
+        "_dropping",
         "_fault_close",
         "_meter",
         "_owed_pong",
@@ -120,6 +121,7 @@ class Protocol:
         self._decoder: TextDecoder | None = None
         self._meter: FragmentMeter | None = None
         self._started = 0
+        self._dropping = False
         #: whether anything but whole messages came in; the owner resets it
         self.eventful = False
         #: whether `Fragment`s may be in the queue
@@ -201,7 +203,18 @@ class Protocol:
             return True
         return False
 
+    def drop_messages(self) -> None:
+        """
+        Keep no message that is still to come; control frames are heard.
+
+        All of them: a gap between messages would be worse than an early end.
+        """
+        self._dropping = True
+        self.reader.whole = False
+
     def _data_received(self, head: int, payload: bytes) -> None:
+        if self._dropping:
+            return
         fin = head & FIN != 0
         opcode = head & 0x0F
         if opcode:

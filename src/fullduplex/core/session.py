@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Generator
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 from typing import Protocol as Interface
 
 from .closing import State
@@ -226,12 +226,8 @@ class Session:
                 self._pause_reading(True)
             return
         # Closing: go on reading, for the peer's close frame stands behind the
-        # messages, but keep no more of them than the queue may hold.
-        high = self.options.queue_high
-        assert high is not None
-        while len(self.messages) > high:
-            self.messages.pop()
-        self.reader.tally = self._unread_size()
+        # messages, but keep no more of them.
+        self.protocol.drop_messages()
 
     def _unread_size(self) -> int:
         return sum(
@@ -257,6 +253,9 @@ class Session:
     def eof_received(self, now: float) -> None:
         """Note that the peer has closed its side of TCP."""
         self.now = now
+        if self.protocol.unsettled:
+            # The transport may close now; what is to be sent goes out before.
+            self.settle(now)
         self.protocol.eof_received()
         self._closing()
 
@@ -386,9 +385,10 @@ class Session:
                         continue
                     item = self._assembly.take()
                     self._reckon_fragments()
-                converted = self._convert(item, decode)
-                if converted is not None:
-                    return converted
+                try:
+                    return self._convert(item, decode)
+                except UnicodeDecodeError as exc:
+                    yield from self._undecodable(exc)
         finally:
             self.awaited()
 
@@ -406,26 +406,23 @@ class Session:
         """
         self._begin_receiving(streaming=not first)
         try:
-            while True:
-                if self._assembly:
-                    item: str | bytes | Fragment = Fragment(
-                        self._assembly.take(), False
-                    )
-                else:
-                    item = yield from self._next_item()
-                if not isinstance(item, Fragment):
-                    item = Fragment(item, True)
-                if first:
-                    self._stream_decoder = TextDecoder()
-                    first = False
-                converted = self._convert(
-                    item.data, decode, self._stream_decoder, item.fin
-                )
-                if converted is not None:
-                    self._streaming = not item.fin
-                    if item.fin:
-                        self._reckon_fragments()
-                    return Fragment(converted, item.fin)
+            item: str | bytes | Fragment
+            if self._assembly:
+                item = Fragment(self._assembly.take(), False)
+            else:
+                item = yield from self._next_item()
+            if not isinstance(item, Fragment):
+                item = Fragment(item, True)
+            if first:
+                self._stream_decoder = TextDecoder()
+            self._streaming = not item.fin
+            if item.fin:
+                self._reckon_fragments()
+            try:
+                data = self._convert(item.data, decode, self._stream_decoder, item.fin)
+            except UnicodeDecodeError as exc:
+                yield from self._undecodable(exc)
+            return Fragment(data, item.fin)
         finally:
             self.awaited()
 
@@ -435,6 +432,8 @@ class Session:
             self._streaming = False
             self._discarding = True
             self._take_fragments()
+            if self.reading_paused:
+                self.taken()
 
     def _take_fragments(self) -> None:
         """Note that fragments are queued; drop those of an abandoned message."""
@@ -475,9 +474,10 @@ class Session:
             ConnectionClosed: TCP has ended.
         """
         protocol = self.protocol
-        if protocol.state is State.CLOSED and not self.slow:
-            raise protocol.close_exc()
         self._begin_receiving()
+        if protocol.state is State.CLOSED:
+            self.slow &= ~RECEIVING
+            raise protocol.close_exc()
         if protocol.unsettled:
             self.settle(self.now)
         self._recv_waiter = waiter = self._new_waiter()
@@ -518,20 +518,30 @@ class Session:
         decode: bool | None,
         decoder: TextDecoder | None = None,
         fin: bool = True,
-    ) -> str | bytes | None:
-        """Apply `decode`; None if that failed, and the connection with it."""
+    ) -> str | bytes:
+        """
+        Apply `decode`.
+
+        Raises:
+            UnicodeDecodeError: go on with `_undecodable`.
+        """
         if decode is None:
             return data
         if not decode:
             return data.encode() if isinstance(data, str) else data
         if isinstance(data, str):
             return data
-        try:
-            return data.decode() if decoder is None else decoder.decode(data, fin)
-        except UnicodeDecodeError as exc:
-            self.protocol.fail(exc, CloseCode.INVALID_DATA, exc.reason)
-            self.settle(self.now)
-            return None
+        return data.decode() if decoder is None else decoder.decode(data, fin)
+
+    def _undecodable(self, cause: UnicodeDecodeError) -> Operation[NoReturn]:
+        """Fail the connection for a message that is not what was asked for."""
+        self.protocol.fail(cause, CloseCode.INVALID_DATA, cause.reason)
+        if self.protocol.unsettled:
+            # Nobody has told the time since the message came in; the timer does.
+            self._settle_by = self.now
+            self.attention = True
+        yield from self.wait_closed()
+        raise self.protocol.close_exc() from cause
 
     # Sending
 

@@ -1,0 +1,315 @@
+"""Keepalive in a session: time is a number, output and input are reported."""
+
+from __future__ import annotations
+
+import pytest
+
+from fullduplex.core.closing import State
+from fullduplex.core.errors import ConnectionClosedError
+from fullduplex.core.session import Session
+
+from .pair import (
+    CLOSE,
+    CONT,
+    PING,
+    PONG,
+    TEXT,
+    Seen,
+    Sink,
+    deliver,
+    dissect,
+    finish,
+    frame,
+    lose,
+    make_session,
+    sent,
+    start,
+    step,
+)
+
+
+def live(**limits: float | None) -> Session:
+    """Make a session with keepalive: a ping every 20 s, given up after 30 s."""
+    limits = {"ping_interval": 20, "ping_timeout": 30, "close_timeout": 10, **limits}
+    return make_session(**limits)
+
+
+def ticks(session: Session, until: float, *, left: int = 0, start: float = 0) -> float:
+    """Be a driver whose output does not move: keep to the deadlines until `until`."""
+    now = start
+    for _ in range(10_000):
+        deadline = session.deadline()
+        if deadline is None or deadline > until:
+            return now
+        now = max(now, deadline)
+        session.output_left(left, now)
+        session.timer_expired(now)
+        if session.must_abort:
+            return now
+    raise AssertionError("the deadline does not move")
+
+
+def test_ping_is_sent_after_one_interval() -> None:
+    session = live()
+    assert session.deadline() == 20
+
+    ticks(session, 20)
+
+    (seen,) = sent(session)
+    assert seen.opcode == PING
+    assert len(seen.payload) == 4
+
+
+def test_pong_lets_the_next_ping_come_and_gives_the_latency() -> None:
+    session = live()
+    for i in range(1, 5):
+        ticks(session, 20 * i)
+        (seen,) = sent(session)
+        deliver(session, frame(PONG, seen.payload), 20 * i + 0.5)
+        assert session.latency == 0.5
+        assert session.deadline() == 20 * (i + 1)
+
+
+def test_timer_that_expires_early_does_nothing() -> None:
+    session = live()
+    for now in (0, 10, 19.99):
+        session.timer_expired(now)
+    assert sent(session) == []
+    assert session.deadline() == 20
+
+
+def test_silent_peer_is_closed_and_then_aborted_on_time() -> None:
+    session = live()
+    receiving = session.recv()
+    start(receiving)
+    ticks(session, 20)
+    sent(session)
+
+    ticks(session, 49.9)
+    assert sent(session) == []
+    ticks(session, 50)
+
+    assert [seen.close for seen in sent(session)] == [(1011, "keepalive ping timeout")]
+    assert session.deadline() == 60
+    assert ticks(session, 1000) == 60
+    assert session.must_abort
+    lose(session, now=60)
+    with pytest.raises(ConnectionClosedError) as info:
+        step(receiving)
+    assert str(info.value) == (
+        "sent 1011 (internal error) keepalive ping timeout; no close frame received"
+    )
+    assert type(info.value.__cause__) is TimeoutError
+    assert str(info.value.__cause__) == (
+        "no pong within 30 s (ping_timeout); the peer last sent data 50.0 s ago"
+    )
+    assert session.protocol.close_code == 1006
+
+
+def test_peer_that_takes_the_ping_but_answers_nothing_is_closed_on_time() -> None:
+    session = live()
+    ticks(session, 20)
+    sent(session)  # the system takes the ping at once
+
+    ticks(session, 50)
+
+    assert [seen.opcode for seen in sent(session)] == [CLOSE]
+
+
+@pytest.mark.parametrize("stalled_at", [1, 19, 25])
+def test_peer_that_stops_reading_is_closed_and_the_sender_released_in_time(
+    stalled_at: float,
+) -> None:
+    session = live()
+    now = ticks(session, stalled_at)
+    finish(session.send(b"x" * 10**6, False))
+    left = len(session.writer.take())
+    session.pause_writing()
+    sending = session.send("more", True)
+    waiter = start(sending, now)
+
+    now = ticks(session, 1000, left=left, start=now)
+
+    assert session.must_abort
+    assert now <= stalled_at + 20 + 30 + 10
+    lose(session, now=now)
+    assert waiter.fired
+    with pytest.raises(ConnectionClosedError):
+        step(sending)
+
+
+def test_peer_that_takes_output_slowly_is_never_closed() -> None:
+    session = live()
+    finish(session.send(b"x" * 10**6, False))
+    left = len(session.writer.take())
+    session.pause_writing()
+    now = 0.0
+    while left > 500_000:
+        deadline = session.deadline()
+        assert deadline is not None
+        now = max(deadline, now)
+        left -= 1000
+        session.output_left(left, now)
+        session.timer_expired(now)
+        left += session.writer.pending
+        session.writer.take()
+        assert session.protocol.state is State.OPEN
+
+    assert now > 1000
+
+
+def test_output_that_moved_gives_another_timeout_and_no_more() -> None:
+    session = live()
+    finish(session.send(b"x" * 10**6, False))
+    left = len(session.writer.take())
+    session.pause_writing()
+    ticks(session, 45, left=left)
+    left += len(session.writer.take())
+    session.output_left(left - 1, 46)
+
+    ticks(session, 75.9, left=left - 1, start=46)
+    assert session.protocol.state is State.OPEN
+    ticks(session, 76, left=left - 1, start=46)
+    assert session.protocol.state is State.CLOSING
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        frame(TEXT, "a"),
+        frame(PING),
+        frame(PONG, b"unsolicited"),
+        frame(TEXT, "x" * 100)[:1],
+        frame(CONT, b"x" * 100)[1:50],
+    ],
+)
+def test_any_byte_proves_life(data: bytes) -> None:
+    session = live()
+    # The last case needs a message in progress.
+    if data[0] != frame(CONT)[0] and len(data) == 49:
+        deliver(session, frame(TEXT, "", fin=False) + frame(CONT, b"x" * 100)[:1])
+    ticks(session, 20)
+    sent(session)
+
+    deliver(session, data, 49)
+    ticks(session, 60, start=49)
+
+    assert session.protocol.state is State.OPEN
+    assert [seen.opcode for seen in sent(session) if seen.opcode != PONG] == [PING]
+
+
+def test_life_that_came_before_the_ping_does_not_count() -> None:
+    session = live()
+    deliver(session, frame(TEXT, "a"), 19.9)
+    ticks(session, 50)
+    assert session.protocol.state is State.CLOSING
+    assert "last sent data 30.1 s ago" in str(session.protocol.fault)
+
+
+def test_answer_after_the_next_ping_was_due_asks_for_attention() -> None:
+    session = live(ping_interval=20, ping_timeout=100)
+    ticks(session, 20)
+    (seen,) = sent(session)
+    ticks(session, 45)
+    session.attention = False
+
+    deliver(session, frame(PONG, seen.payload), 45)
+
+    assert session.attention
+    deadline = session.deadline()
+    assert deadline is not None
+    assert deadline <= 45
+    ticks(session, 45, start=45)
+    assert [seen.opcode for seen in sent(session)] == [PING]
+
+
+def test_without_ping_timeout_pings_are_sent_but_nobody_is_closed() -> None:
+    session = live(ping_timeout=None)
+    ticks(session, 1e6)
+    assert [seen.opcode for seen in sent(session)] == [PING]
+    assert session.protocol.state is State.OPEN
+
+
+def test_without_ping_interval_there_is_no_deadline() -> None:
+    session = live(ping_interval=None)
+    assert session.deadline() is None
+    session.timer_expired(1e6)
+    assert sent(session) == []
+
+
+def test_user_ping_is_not_keepalive() -> None:
+    session = live()
+    sink = Sink()
+    finish(session.ping(b"mine", sink, 5))
+    assert session.deadline() == 20
+    ticks(session, 20)
+    frames = sent(session)
+    assert [seen.opcode for seen in frames] == [PING, PING]
+    deliver(session, frame(PONG, frames[1].payload), 21)
+    assert sink.rtt == 16
+
+
+def test_keepalive_ping_never_has_the_data_of_one_that_waits() -> None:
+    payloads = iter([b"aaaa", b"bbbb"])
+    session = make_session(
+        ping_interval=20, ping_timeout=30, random=lambda size: next(payloads)
+    )
+    finish(session.ping(b"aaaa", None, 0))
+    ticks(session, 20)
+    assert [seen.payload for seen in sent(session)] == [b"aaaa", b"bbbb"]
+
+
+# Our side does not read
+
+
+def paused() -> Session:
+    """Make a session whose queue is full: reading is paused."""
+    session = make_session(
+        ping_interval=20, ping_timeout=30, queue_high=4, queue_low=1, close_timeout=10
+    )
+    deliver(session, frame(TEXT, "a") * 6, 1)
+    assert session.reading_paused
+    return session
+
+
+def test_while_reading_is_paused_our_keepalive_closes_nothing() -> None:
+    session = paused()
+
+    ticks(session, 1e6)
+    session.timer_expired(1e6)
+
+    assert session.protocol.state is State.OPEN
+    assert dissect(session.writer.take())[0].opcode == PING
+
+
+def test_when_reading_resumes_the_peer_has_a_whole_timeout() -> None:
+    session = paused()
+    ticks(session, 20)
+    (ping,) = sent(session)
+    session.attention = False
+
+    # Minutes later the application reads; nobody tells it what time it is.
+    for _ in range(5):
+        finish(session.recv())
+    assert not session.reading_paused
+    assert session.attention
+    ticks(session, 500, start=500)
+
+    assert session.protocol.state is State.OPEN
+    assert session.deadline() == 530
+    deliver(session, frame(PONG, ping.payload), 501)
+    ticks(session, 530, start=501)
+    assert session.protocol.state is State.OPEN
+
+
+def test_peer_that_died_meanwhile_is_closed_after_reading_resumed() -> None:
+    session = paused()
+    ticks(session, 20)
+    sent(session)
+    for _ in range(5):
+        finish(session.recv())
+    ticks(session, 500, start=500)
+
+    ticks(session, 530, start=500)
+
+    assert sent(session) == [Seen(CLOSE, b"\x03\xf3keepalive ping timeout", masked=True)]
