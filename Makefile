@@ -9,7 +9,7 @@ lint:        ; @tools/environment test lint && $(BIN)/ruff check && $(BIN)/ruff 
 types:       ; @tools/environment test lint && $(BIN)/mypy && $(BIN)/pyright --pythonpath $(BIN)/python
 conformance: ; @tools/environment test && $(BIN)/python -m conformance $(ARGS)
 bench:       ; @tools/environment bench && $(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(ARGS)
-fuzz:        ; @tools/environment test && HYPOTHESIS_PROFILE=fuzz $(BIN)/pytest tests/properties tests/parity tests/core $(ARGS)
-docs:        ; @$(PYTHON) -m pydoc -b
+fuzz:        ; @tools/environment test && HYPOTHESIS_PROFILE=fuzz $(BIN)/pytest --timeout 0 tests/properties tests/parity tests/core $(ARGS)
+docs:        ; @tools/environment && $(BIN)/python -m pydoc -b
 
 .PHONY: demo test pure lint types conformance bench fuzz docs

@@ -11,7 +11,7 @@ import asyncio
 import inspect
 import os
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,6 +72,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     names = pyfuncitem._fixtureinfo.argnames
     arguments = {name: pyfuncitem.funcargs[name] for name in names}
     chosen = pyfuncitem.callspec.params["variant"]
+    assert isinstance(chosen, Variant)
     with pytest.MonkeyPatch.context() as patch:
         if not chosen.aiofastnet:
             patch.setattr(_transport, "aiofastnet", None)
@@ -102,12 +103,12 @@ def run(variant: Variant, test: Callable[[], Any]) -> None:
 
 def tasks() -> set[asyncio.Task[Any]]:
     """All tasks but this one."""
-    return asyncio.all_tasks() - {asyncio.current_task()}  # type: ignore[arg-type]
+    return asyncio.all_tasks() - {asyncio.current_task()}
 
 
 def sockets() -> set[str]:
     """The sockets of this process; empty where the system does not tell."""
-    found = set()
+    found: set[str] = set()
     try:
         names = os.listdir("/proc/self/fd")
     except OSError:
@@ -146,9 +147,8 @@ def client_tls(authority: trustme.CA) -> ssl.SSLContext:
 
 
 @pytest.fixture
-def no_proxies(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment must not send loopback connections elsewhere."""
     for name in os.environ:
         if name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
-    yield

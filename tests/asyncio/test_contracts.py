@@ -1,12 +1,10 @@
-"""The failure contracts: what holds when a peer, a task or a network misbehaves."""
+"""The failure contracts: what holds when a task is cut or a peer misbehaves."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
-import os
 import random
-import time
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -15,42 +13,28 @@ import pytest
 
 from fullduplex import (
     ClientConnection,
-    ConnectionClosed,
     ConnectionClosedError,
     ConnectionClosedOK,
-    PayloadTooBig,
-    ProtocolError,
-    TooManyFragments,
 )
 
 from .kit import (
-    BINARY,
     CLOSE,
     CONT,
+    DEFLATE,
     PING,
-    PONG,
-    RSV1,
     TEXT,
-    Peer,
     Stopwatch,
     close_frame,
     frame,
+    heard,
     opened,
     turns,
-    until,
 )
 
 pytestmark = pytest.mark.variants("all")
 
 # Seconds that a shared machine may add to what a timeout promises.
 SLACK = 0.6
-DEFLATE = "Sec-WebSocket-Extensions: permessage-deflate"
-
-
-def deflated(data: bytes) -> bytes:
-    """Compress a message as RFC 7692, 7.2.1, wants it."""
-    deflate = zlib.compressobj(wbits=-15)
-    return (deflate.compress(data) + deflate.flush(zlib.Z_SYNC_FLUSH))[:-4]
 
 
 # recv cancelled
@@ -78,9 +62,7 @@ def numbered(number: int) -> bytes:
     if number % 5 == 1:
         return frame(TEXT, text[:1], fin=False) + frame(CONT, text[1:])
     if number % 5 == 2:
-        return (
-            frame(TEXT, text, fin=False) + frame(PING, b"in between") + frame(CONT)
-        )
+        return frame(TEXT, text, fin=False) + frame(PING, b"in between") + frame(CONT)
     if number % 97 == 3:
         return frame(TEXT, text.rjust(100_000))
     return frame(TEXT, text)
@@ -131,7 +113,7 @@ async def test_recv_when_cancelled_in_a_message_of_fragments_keeps_them() -> Non
     async with opened() as (ws, peer):
         peer.write(frame(TEXT, "half ", fin=False))
         task = asyncio.ensure_future(ws.recv())
-        await peer_heard(ws, peer)
+        await heard(peer)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -139,13 +121,6 @@ async def test_recv_when_cancelled_in_a_message_of_fragments_keeps_them() -> Non
         peer.write(frame(CONT, "and half"))
 
         assert await ws.recv() == "half and half"
-
-
-async def peer_heard(ws: ClientConnection, peer: Peer) -> None:
-    """Wait until the library has read everything that the peer has sent."""
-    peer.write(frame(PING, b"heard"))
-    received = await peer.read_until(PONG)
-    assert received.payload == b"heard"
 
 
 async def test_recv_when_resumed_runs_in_its_own_task_and_context() -> None:
@@ -204,7 +179,10 @@ async def test_recv_when_the_reader_sends_and_starts_tasks_at_once_works() -> No
 async def test_send_when_cancelled_sends_whole_frames_or_none(deflate: bool) -> None:
     rng = random.Random(11)
     headers = [DEFLATE] if deflate else []
-    options = {"compression": "deflate" if deflate else None, "write_limit": 1000}
+    options: dict[str, Any] = {
+        "compression": "deflate" if deflate else None,
+        "write_limit": 1000,
+    }
     async with opened(*headers, small=True, **options) as (ws, peer):
         inflate = zlib.decompressobj(wbits=-15)
         arrived: list[tuple[int, bytes]] = []
@@ -342,7 +320,7 @@ async def test_recv_when_tcp_stays_open_after_a_failure_is_released() -> None:
 
 
 async def test_close_when_the_peer_does_not_read_takes_one_close_timeout() -> None:
-    async with opened(close_timeout=0.3, small=True) as (ws, peer):
+    async with opened(close_timeout=0.3, small=True) as (ws, _peer):
         sender = asyncio.ensure_future(ws.send(bytes(16 * 2**20)))
         await turns(5)
         assert not sender.done()
@@ -357,8 +335,12 @@ async def test_close_when_the_peer_does_not_read_takes_one_close_timeout() -> No
 
 
 async def test_send_when_the_peer_stops_reading_is_released_by_keepalive() -> None:
-    options = {"ping_interval": 0.1, "ping_timeout": 0.2, "close_timeout": 0.2}
-    async with opened(small=True, **options) as (ws, peer):
+    options: dict[str, Any] = {
+        "ping_interval": 0.1,
+        "ping_timeout": 0.2,
+        "close_timeout": 0.2,
+    }
+    async with opened(small=True, **options) as (ws, _peer):
         watch = Stopwatch()
 
         with pytest.raises(ConnectionClosedError) as caught:
@@ -373,8 +355,12 @@ async def test_send_when_the_peer_stops_reading_is_released_by_keepalive() -> No
 
 
 async def test_send_in_fragments_when_the_peer_stops_reading_is_released() -> None:
-    options = {"ping_interval": 0.1, "ping_timeout": 0.2, "close_timeout": 0.2}
-    async with opened(small=True, **options) as (ws, peer):
+    options: dict[str, Any] = {
+        "ping_interval": 0.1,
+        "ping_timeout": 0.2,
+        "close_timeout": 0.2,
+    }
+    async with opened(small=True, **options) as (ws, _peer):
         watch = Stopwatch()
 
         with pytest.raises(ConnectionClosedError):
@@ -384,7 +370,11 @@ async def test_send_in_fragments_when_the_peer_stops_reading_is_released() -> No
 
 
 async def test_keepalive_when_the_peer_is_silent_fails_with_1011() -> None:
-    options = {"ping_interval": 0.05, "ping_timeout": 0.1, "close_timeout": 0.1}
+    options: dict[str, Any] = {
+        "ping_interval": 0.05,
+        "ping_timeout": 0.1,
+        "close_timeout": 0.1,
+    }
     async with opened(**options) as (ws, peer):
         with pytest.raises(ConnectionClosedError) as caught:
             await ws.recv()
@@ -394,307 +384,40 @@ async def test_keepalive_when_the_peer_is_silent_fails_with_1011() -> None:
         assert frames[-1].code == 1011
         assert frames[-1].reason == "keepalive ping timeout"
         assert str(caught.value) == (
-            "sent 1011 (internal error) keepalive ping timeout; "
-            "no close frame received"
+            "sent 1011 (internal error) keepalive ping timeout; no close frame received"
         )
 
 
 async def test_keepalive_when_data_arrives_but_no_pong_keeps_the_connection() -> None:
-    options = {"ping_interval": 0.05, "ping_timeout": 0.1, "close_timeout": 0.1}
+    options: dict[str, Any] = {
+        "ping_interval": 0.05,
+        "ping_timeout": 0.1,
+        "close_timeout": 0.1,
+    }
     async with opened(**options) as (ws, peer):
-        for number in range(20):
+        for number in range(12):
             peer.write(frame(TEXT, f"{number}"))
             assert await ws.recv() == f"{number}"
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.03)
 
         assert ws.open
 
 
 async def test_send_when_the_peer_reads_slowly_is_never_cut() -> None:
     size = 1_500_000
-    options = {"ping_interval": 0.05, "ping_timeout": 0.1, "close_timeout": 0.1}
+    options: dict[str, Any] = {
+        "ping_interval": 0.05,
+        "ping_timeout": 0.1,
+        "close_timeout": 0.1,
+    }
     async with opened(small=True, **options) as (ws, peer):
         sender = asyncio.ensure_future(ws.send(bytes(size)))
         watch = Stopwatch()
         left = size + 14
         while left > 0:
             left -= len(await peer.reader.read(min(left, 60_000)))
-            # As slow as this, and no pong: only the output moves.
-            await asyncio.sleep(0.01)
-
-        assert watch.elapsed > 0.3
+            if watch.elapsed < 0.5:
+                # As slow as this, and no pong: only the output moves.
+                await asyncio.sleep(0.01)
         await sender
         assert ws.open
-
-
-# The application does not read
-
-
-async def test_pings_when_the_application_does_not_read_are_answered() -> None:
-    async with opened(max_queue=32) as (ws, peer):
-        for number in range(30):
-            peer.write(frame(TEXT, "unread"), frame(PING, b"%d" % number))
-            assert (await peer.read()).payload == b"%d" % number
-
-
-async def test_unread_messages_are_bounded_in_number_and_none_is_lost() -> None:
-    async with opened(max_queue=4) as (ws, peer):
-        written = 0
-        # What the peer can get rid of is what both systems and we keep.
-        try:
-            while written < 2_000_000:
-                peer.write(b"".join(frame(TEXT, f"{n:06}") for n in range(
-                    written, written + 1000)))
-                written += 1000
-                async with asyncio.timeout(0.1):
-                    await peer.drain()
-        except TimeoutError:
-            pass
-        assert written < 2_000_000
-
-        task = asyncio.ensure_future(peer.drain())
-        for number in range(written):
-            assert await ws.recv() == f"{number:06}"
-        await task
-
-
-async def test_unread_messages_are_bounded_in_size() -> None:
-    message = os.urandom(500_000)
-    async with opened(max_queue=1000, read_limit=2**16) as (ws, peer):
-        written = 0
-        try:
-            while written < 400:
-                peer.write(frame(BINARY, message))
-                written += 1
-                async with asyncio.timeout(0.2):
-                    await peer.drain()
-        except TimeoutError:
-            pass
-        # 16 times read_limit, and what the two systems keep: far below 200 MB.
-        assert written < 80
-
-        task = asyncio.ensure_future(peer.drain())
-        for _ in range(written):
-            assert await ws.recv() == message
-        await task
-
-
-async def test_keepalive_when_the_application_does_not_read_never_closes() -> None:
-    options = {"ping_interval": 0.05, "ping_timeout": 0.05, "close_timeout": 0.1}
-    async with opened(max_queue=4, **options) as (ws, peer):
-        echo = asyncio.ensure_future(peer.echo())
-        peer.write(*[frame(TEXT, f"{number}") for number in range(100)])
-        # Several times as long as a dead peer would live.
-        await asyncio.sleep(0.5)
-
-        assert ws.open
-        for number in range(100):
-            assert await ws.recv() == f"{number}"
-        await ws.close()
-        await echo
-        assert ws.close_code == 1000
-
-
-async def test_close_when_the_queue_is_full_still_sees_the_peers_close() -> None:
-    async with opened(max_queue=2, close_timeout=5) as (ws, peer):
-        peer.write(*[frame(TEXT, f"{number}") for number in range(100)])
-        await until(lambda: bool(ws._session.reading_paused))
-        answer = asyncio.ensure_future(peer.answer_close())
-        watch = Stopwatch()
-
-        await ws.close()
-
-        assert watch.elapsed < 1
-        assert ws.close_code == 1000
-        await answer
-
-
-# Messages before a fault
-
-
-FAULTS = {
-    "opcode": (frame(3), 1002),
-    "masked": (frame(TEXT, "x", mask=b"abcd"), 1002),
-    "reserved bit": (frame(TEXT, "x", rsv=RSV1), 1002),
-    "fragmented ping": (frame(PING, fin=False), 1002),
-    "stray continuation": (frame(CONT, "x"), 1002),
-    "utf-8": (frame(TEXT, b"\xff"), 1007),
-    "close code": (close_frame(1005), 1002),
-    "close payload": (frame(CLOSE, b"\x03"), 1002),
-    "close reason": (frame(CLOSE, b"\x03\xe8\xff"), 1007),
-    "too big": (frame(TEXT, bytes(2000)), 1009),
-    "the peer's close": (close_frame(1001), 1001),
-}
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-async def test_fault_behind_messages_in_one_read_comes_after_them_and_the_replies(
-    fault: str,
-) -> None:
-    data, code = FAULTS[fault]
-    async with opened(max_size=1000, close_timeout=0.5) as (ws, peer):
-        received = []
-
-        async def reply() -> None:
-            with pytest.raises(ConnectionClosed):
-                while True:
-                    received.append(await ws.recv())
-                    await ws.send(f"got {received[-1]!r}")
-
-        task = asyncio.ensure_future(reply())
-        await turns(3)
-        peer.write(frame(TEXT, "a"), frame(TEXT, "b"), data, frame(TEXT, "late"))
-
-        assert (await peer.read()).text == "got 'a'"
-        assert (await peer.read()).text == "got 'b'"
-        assert (await peer.answer_close()).code == code
-        await task
-        assert received == ["a", "b"]
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-async def test_messages_before_a_fault_are_received_after_the_end(fault: str) -> None:
-    data, _ = FAULTS[fault]
-    async with opened(max_size=1000, close_timeout=0.5) as (ws, peer):
-        peer.write(frame(TEXT, "a"), frame(BINARY, b"b"), data)
-        await peer.answer_close()
-        await ws.wait_closed()
-
-        assert await ws.recv() == "a"
-        assert await ws.recv() == b"b"
-        with pytest.raises(ConnectionClosed):
-            await ws.recv()
-
-
-async def test_messages_when_the_peer_vanishes_right_behind_are_received() -> None:
-    async with opened() as (ws, peer):
-        peer.write(frame(TEXT, "a"), frame(TEXT, "b"))
-        peer.close()
-        await ws.wait_closed()
-
-        assert [await ws.recv(), await ws.recv()] == ["a", "b"]
-        with pytest.raises(ConnectionClosedError) as caught:
-            await ws.recv()
-        assert ws.close_code == 1006
-        assert caught.value.__cause__ is not None
-
-
-# Limits
-
-
-@pytest.mark.parametrize(
-    ("head", "code"),
-    [
-        (b"\x82\x7f" + (2**63 - 1).to_bytes(8, "big"), 1009),
-        (b"\x82\x7f" + (2**62).to_bytes(8, "big"), 1009),
-        (b"\x82\x7f" + (2**32 + 1).to_bytes(8, "big"), 1009),
-        (b"\x82\x7f" + (2**32).to_bytes(8, "big"), 1009),
-        (b"\x82\x7f" + (2**31).to_bytes(8, "big"), 1009),
-        (b"\x82\x7f" + (2**63).to_bytes(8, "big"), 1002),
-        (b"\x82\x7f" + (2**64 - 1).to_bytes(8, "big"), 1002),
-        (b"\x82\x7f" + (65535).to_bytes(8, "big"), 1002),
-        (b"\x82\x7e" + (125).to_bytes(2, "big"), 1002),
-        (b"\x89\x7e" + (126).to_bytes(2, "big"), 1002),
-    ],
-)
-async def test_length_that_is_huge_or_not_minimal_is_refused_at_once(
-    head: bytes, code: int
-) -> None:
-    async with opened() as (ws, peer):
-        peer.write(head)
-
-        assert (await peer.answer_close()).code == code
-        with pytest.raises(ConnectionClosedError) as caught:
-            await ws.recv()
-        kind = PayloadTooBig if code == 1009 else ProtocolError
-        assert isinstance(caught.value.__cause__, kind)
-
-
-async def test_message_of_exactly_max_size_passes_and_one_more_byte_fails() -> None:
-    async with opened(max_size=1000) as (ws, peer):
-        peer.write(frame(BINARY, bytes(1000)))
-        peer.write(frame(BINARY, bytes(400), fin=False), frame(CONT, bytes(600)))
-        peer.write(frame(BINARY, bytes(1001)))
-
-        assert await ws.recv() == bytes(1000)
-        assert await ws.recv() == bytes(1000)
-        assert (await peer.answer_close()).code == 1009
-
-
-async def test_fragment_when_the_budget_is_used_up_is_refused() -> None:
-    async with opened(max_size=1000) as (ws, peer):
-        peer.write(frame(BINARY, bytes(1000), fin=False), frame(CONT, fin=False))
-        await peer_heard(ws, peer)
-        peer.write(frame(CONT, b"x", fin=False))
-
-        assert (await peer.answer_close()).code == 1009
-
-
-async def test_fragment_when_inflation_has_used_up_the_budget_is_refused() -> None:
-    async with opened(DEFLATE, compression="deflate", max_size=1000) as (ws, peer):
-        data = deflated(bytes(1001))
-        whole = zlib.decompressobj(wbits=-15)
-        at = next(n for n in range(len(data)) if len(whole.decompress(data[:n], 1)))
-        peer.write(frame(BINARY, data[:at], fin=False, rsv=RSV1), frame(CONT, data[at:]))
-
-        assert (await peer.answer_close()).code == 1009
-
-
-async def test_max_size_zero_refuses_every_byte_but_no_empty_message() -> None:
-    async with opened(max_size=0) as (ws, peer):
-        peer.write(frame(TEXT), frame(PING, b"not a message"))
-        assert await ws.recv() == ""
-        assert (await peer.read()).opcode == PONG
-        peer.write(frame(TEXT, "x"))
-
-        assert (await peer.answer_close()).code == 1009
-
-
-async def test_inflation_of_exactly_max_size_passes_and_a_bomb_fails() -> None:
-    async with opened(DEFLATE, compression="deflate", max_size=10_000) as (ws, peer):
-        peer.write(frame(BINARY, deflated(bytes(10_000)), rsv=RSV1))
-        assert await ws.recv() == bytes(10_000)
-
-        peer.write(frame(BINARY, deflated(bytes(50_000_000)), rsv=RSV1))
-
-        assert (await peer.answer_close()).code == 1009
-        with pytest.raises(ConnectionClosedError) as caught:
-            await ws.recv()
-        assert isinstance(caught.value.__cause__, PayloadTooBig)
-
-
-async def test_fragments_without_end_are_refused() -> None:
-    async with opened() as (ws, peer):
-        peer.write(frame(TEXT, "x", fin=False), frame(CONT, fin=False) * 10_000)
-
-        assert (await peer.answer_close()).code == 1009
-        with pytest.raises(ConnectionClosedError) as caught:
-            await ws.recv()
-        assert isinstance(caught.value.__cause__, TooManyFragments)
-
-
-async def test_ping_flood_when_the_peer_reads_no_pongs_keeps_memory_bounded() -> None:
-    async with opened(small=True, max_queue=None) as (ws, peer):
-        pings = b"".join(frame(PING, b"%0125d" % number) for number in range(2000))
-        for _ in range(40):
-            peer.write(pings)
-            await peer.drain()
-        peer.write(frame(TEXT, "behind them"))
-        assert await ws.recv() == "behind them"
-
-        assert ws.transport.get_write_buffer_size() < 1_000_000
-
-        # The latest ping is answered when the peer reads again.
-        watch = time.monotonic()
-        async with asyncio.timeout(5):
-            while (await peer.read()).payload != b"%0125d" % 1999:
-                pass
-        assert time.monotonic() - watch < 5
-
-
-async def test_ping_when_followed_by_thousands_in_one_read_answers_the_last() -> None:
-    async with opened() as (ws, peer):
-        peer.write(*[frame(PING, b"%d" % number) for number in range(5000)])
-
-        while (await peer.read()).payload != b"4999":
-            pass

@@ -182,9 +182,7 @@ def make_session(
     return session
 
 
-def step(
-    operation: Operation[T], now: float = 0.0
-) -> tuple[T | None, Waiter | None]:
+def step(operation: Operation[T], now: float = 0.0) -> tuple[T | None, Waiter | None]:
     """
     Run an operation to its next waiter.
 

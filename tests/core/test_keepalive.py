@@ -166,13 +166,12 @@ def test_output_that_moves_gives_the_peer_another_timeout() -> None:
 
 def test_peer_that_takes_output_slowly_never_dies() -> None:
     keepalive = pinged(timeout=20)
-    flushed, now = 0, 20.0
-    for _ in range(1000):
+    now = 20.0
+    for flushed in range(1, 1000):
         deadline = keepalive.deadline(now)
         assert deadline is not None
         assert deadline > now
         now = deadline
-        flushed += 1
         keepalive.output(flushed, 10**6, now)
         assert keepalive.expired(now) is Due.NOTHING
 

@@ -10,7 +10,8 @@ from fullduplex.core.keywords import deprecated, either, unknown
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "value"), [(None, None, None), (1, None, 1), (None, 2, 2), ([], None, [])]
+    ("old", "new", "value"),
+    [(None, None, None), (1, None, 1), (None, 2, 2), ([], None, [])],
 )
 def test_either_takes_the_value_that_was_given(old: Any, new: Any, value: Any) -> None:
     assert either("old_name", old, "new_name", new) == value
@@ -24,7 +25,9 @@ def test_either_refuses_both_and_names_them() -> None:
 def test_deprecated_keyword_is_taken_out_with_a_warning() -> None:
     kwds = {"timeout": 3, "other": 4}
 
-    with pytest.warns(DeprecationWarning, match="timeout is deprecated; use close_timeout"):
+    with pytest.warns(
+        DeprecationWarning, match="timeout is deprecated; use close_timeout"
+    ):
         value = deprecated(kwds, "timeout", "close_timeout", 10)
 
     assert value == 3
@@ -38,7 +41,7 @@ def test_deprecated_keyword_that_is_absent_leaves_the_value_and_is_silent() -> N
 
 
 def test_deprecated_keyword_whose_value_is_none_counts_as_given() -> None:
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="timeout is deprecated"):
         assert deprecated({"timeout": None}, "timeout", "close_timeout", 10) is None
 
 

@@ -118,7 +118,9 @@ def test_fragments_become_one_message(side: Side) -> None:
 def test_empty_fragments_keep_the_type_of_the_message() -> None:
     session = make_session()
     for opcode in (TEXT, BINARY):
-        deliver(session, frame(opcode, fin=False) + frame(CONT, fin=False) + frame(CONT))
+        deliver(
+            session, frame(opcode, fin=False) + frame(CONT, fin=False) + frame(CONT)
+        )
     assert received(session) == ["", b""]
 
 
@@ -183,7 +185,9 @@ def test_control_frames_between_fragments_do_not_touch_the_message() -> None:
 # Limits
 
 
-def test_message_of_exactly_max_size_in_fragments_passes_and_one_byte_more_fails() -> None:
+def test_message_of_exactly_max_size_in_fragments_passes_and_one_byte_more_fails() -> (
+    None
+):
     for extra, messages in ((b"", [b"12345678"]), (b"9", [])):
         session = make_session(max_size=8)
         data = frame(BINARY, b"1234", fin=False) + frame(CONT, b"5678" + extra)
@@ -349,9 +353,7 @@ class Reverse(Extension):
         return Frame(frame.opcode, bytes(frame.data)[::-1], frame.fin)
 
     def encode(self, frame: Frame) -> Frame:
-        return Frame(
-            frame.opcode, bytes(frame.data)[::-1], frame.fin, rsv3=self.mark
-        )
+        return Frame(frame.opcode, bytes(frame.data)[::-1], frame.fin, rsv3=self.mark)
 
 
 @pytest.mark.parametrize("mark", [True, False])
@@ -540,7 +542,12 @@ def test_close_frame_is_echoed_and_its_code_decides(
 
 FAULTS: list[tuple[str, Any, int, type[Exception]]] = [
     *(
-        (f"close code {code}", lambda side, c=code: peer_close(side, c), 1002, ProtocolError)
+        (
+            f"close code {code}",
+            lambda side, c=code: peer_close(side, c),
+            1002,
+            ProtocolError,
+        )
         for code in (0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535)
     ),
     (
@@ -622,7 +629,10 @@ def test_fault_fails_the_connection_with_its_code(
 def test_reason_of_a_failure_tells_the_peer_what_was_wrong() -> None:
     for data, reason in (
         (frame(3), "invalid opcode: 0x3"),
-        (frame(TEXT, length=2**21), "frame has 2,097,152 bytes; max_size is 1,048,576 bytes"),
+        (
+            frame(TEXT, length=2**21),
+            "frame has 2,097,152 bytes; max_size is 1,048,576 bytes",
+        ),
     ):
         session = make_session()
         deliver(session, data)
@@ -825,7 +835,14 @@ def test_with_debug_every_frame_is_logged_and_messages_are_the_same(
     lose(session)
 
     text = "\n".join(caplog.messages)
-    for line in ("< TEXT 'in'", "< PING", "> PONG", "< BINARY", "> TEXT 'out'", "< CLOSE"):
+    for line in (
+        "< TEXT 'in'",
+        "< PING",
+        "> PONG",
+        "< BINARY",
+        "> TEXT 'out'",
+        "< CLOSE",
+    ):
         assert line in text
     assert "> CLOSE 1000 (OK)" in text
 

@@ -102,7 +102,9 @@ def test_control_payload_is_copied(data: Any, payload: bytes) -> None:
 
 @pytest.mark.parametrize("data", [None, 1, ["a"], {}])
 def test_control_payload_of_another_type_is_refused(data: Any) -> None:
-    with pytest.raises(TypeError, match=f"pong data must be .* not {type(data).__name__}"):
+    with pytest.raises(
+        TypeError, match=f"pong data must be .* not {type(data).__name__}"
+    ):
         control_payload("pong", data)
 
 

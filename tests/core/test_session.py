@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from fullduplex.core.closing import State
+from fullduplex.core.ending import FRAGMENTS, RECEIVING
 from fullduplex.core.errors import (
     ConcurrencyError,
     ConnectionClosedError,
     ConnectionClosedOK,
 )
 from fullduplex.core.messages import Fragment
-from fullduplex.core.session import FRAGMENTS, GRACE, RECEIVING
+from fullduplex.core.receiving import GRACE
 
 from .pair import (
     BINARY,
@@ -47,7 +48,7 @@ def test_recv_with_a_message_queued_does_not_wait() -> None:
     deliver(session, frame(TEXT, "a") + frame(BINARY, b"b"))
 
     assert finish(session.recv()) == "a"
-    assert finish(session.recv()) == "b".encode()
+    assert finish(session.recv()) == b"b"
 
 
 def test_recv_without_a_message_waits_for_one() -> None:
@@ -215,7 +216,9 @@ def test_recv_of_binary_that_cannot_be_decoded_gives_the_peer_time_to_close() ->
     assert session.deadline() == 1010
 
 
-def test_recv_of_binary_that_cannot_be_decoded_after_the_end_raises_with_the_cause() -> None:
+def test_recv_of_what_cannot_be_decoded_after_the_end_raises_with_its_cause() -> (
+    None
+):
     session = make_session()
     deliver(session, frame(BINARY, b"\xff") + close_frame(1000))
     session.settle(0)

@@ -57,7 +57,9 @@ def test_close_without_code_sends_an_empty_frame() -> None:
         finish(session.recv())
 
 
-@pytest.mark.parametrize("code", [1000, 1001, 1002, 1003, *range(1007, 1015), 3000, 4999])
+@pytest.mark.parametrize(
+    "code", [1000, 1001, 1002, 1003, *range(1007, 1015), 3000, 4999]
+)
 def test_close_with_a_code_that_may_travel_sends_it(code: int) -> None:
     session = make_session()
     start(session.close(code, "", 0))
@@ -68,7 +70,10 @@ def test_close_with_a_code_that_may_travel_sends_it(code: int) -> None:
     ("code", "reason", "text"),
     [
         *((code, "", f"close code is {code}") for code in (-1, 0, 999, 1004, 1005)),
-        *((code, "", f"close code is {code}") for code in (1006, 1015, 1016, 2999, 5000)),
+        *(
+            (code, "", f"close code is {code}")
+            for code in (1006, 1015, 1016, 2999, 5000)
+        ),
         (1000, "x" * 124, "close reason has 124 bytes; allowed are 123"),
         (1000, "é" * 62, "close reason has 124 bytes"),
         (1000, "\ud800", "close reason cannot be encoded"),

@@ -138,7 +138,9 @@ def test_send_that_waits_is_released_by_the_end() -> None:
         assert isinstance(info.value.__cause__, OSError)
 
 
-def test_send_after_the_peers_close_frame_was_read_is_still_possible_before_the_echo() -> None:
+def test_send_is_possible_until_the_peers_close_frame_is_echoed() -> (
+    None
+):
     session = make_session()
     deliver(session, frame(TEXT, "a") + close_frame())
     finish(session.send("reply", True))
@@ -208,12 +210,16 @@ def test_ping_without_data_has_four_random_bytes_that_no_other_ping_has() -> Non
     assert [seen.payload for seen in sent(session)] == [b"aaaa", b"bbbb"]
 
 
-def test_ping_of_125_bytes_passes_and_one_more_is_refused_before_anything_changes() -> None:
+def test_ping_of_125_bytes_passes_and_one_more_is_refused_before_anything_changes() -> (
+    None
+):
     session = make_session()
     finish(session.ping(bytes(125), None, 0))
     sent(session)
     for _ in range(2):  # the refused one leaves nothing behind
-        with pytest.raises(ProtocolError, match="ping data has 126 bytes; allowed are 125"):
+        with pytest.raises(
+            ProtocolError, match="ping data has 126 bytes; allowed are 125"
+        ):
             step(session.ping(bytes(126), None, 0))
     with pytest.raises(ProtocolError, match="pong data has 126 bytes"):
         step(session.pong(bytes(126), 0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -60,9 +61,7 @@ class Reading:
     ) -> None:
         self.record = Record()
         self._stop_at_close = stop_at_close
-        self.reader = wire.FrameReader(
-            self._handle, self.record.events.append, **kwds
-        )
+        self.reader = wire.FrameReader(self._handle, self.record.events.append, **kwds)
         self.reader.allowed_rsv = rsv
         self.reader.whole = whole
 
@@ -105,6 +104,4 @@ class Reading:
 def cut(data: bytes, places: Iterable[int]) -> list[bytes]:
     """Cut `data` at `places`, which may repeat and lie anywhere."""
     edges = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
-    return [
-        data[a:b] for a, b in zip(edges, edges[1:], strict=False) if a != b
-    ]
+    return [data[a:b] for a, b in itertools.pairwise(edges) if a != b]

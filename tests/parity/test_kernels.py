@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import itertools
 from types import ModuleType
 
 import pytest
@@ -43,7 +44,9 @@ def test_apply_mask_twice_gives_back_the_data(data: bytes, mask: bytes) -> None:
         memoryview(array.array("H", b"abcdef")),
     ],
 )
-def test_apply_mask_takes_anything_like_bytes(kernels: ModuleType, data: object) -> None:
+def test_apply_mask_takes_anything_like_bytes(
+    kernels: ModuleType, data: object
+) -> None:
     masked = kernels.apply_mask(data, b"\x01\x02\x03\x04")
     assert type(masked) is bytes
     assert masked == xor(b"abcdef", b"\x01\x02\x03\x04")
@@ -57,11 +60,15 @@ def test_apply_mask_takes_anything_like_bytes(kernels: ModuleType, data: object)
         memoryview(b"\x01-\x02-\x03-\x04-")[::2],
     ],
 )
-def test_apply_mask_takes_any_mask_like_bytes(kernels: ModuleType, mask: object) -> None:
+def test_apply_mask_takes_any_mask_like_bytes(
+    kernels: ModuleType, mask: object
+) -> None:
     assert kernels.apply_mask(b"abcdef", mask) == xor(b"abcdef", b"\x01\x02\x03\x04")
 
 
-@pytest.mark.parametrize("mask", [b"", b"\x01", b"\x01\x02\x03", b"\x01\x02\x03\x04\x05"])
+@pytest.mark.parametrize(
+    "mask", [b"", b"\x01", b"\x01\x02\x03", b"\x01\x02\x03\x04\x05"]
+)
 def test_apply_mask_with_a_mask_of_another_size_is_refused(
     kernels: ModuleType, mask: bytes
 ) -> None:
@@ -142,7 +149,8 @@ def test_utf8_check_fed_at_once_gives_the_same_verdict(
 
 
 @pytest.mark.parametrize(
-    "start", [b"\xc2", b"\xe2", b"\xe2\x82", b"\xf0", b"\xf0\x9f", b"\xf0\x9f\x98", b"a\xc2"]
+    "start",
+    [b"\xc2", b"\xe2", b"\xe2\x82", b"\xf0", b"\xf0\x9f", b"\xf0\x9f\x98", b"a\xc2"],
 )
 def test_utf8_check_within_a_character_is_not_complete(
     kernels: ModuleType, start: bytes
@@ -176,7 +184,7 @@ def test_utf8_check_in_pieces_agrees_with_the_decoder(
     data: bytes, places: list[int]
 ) -> None:
     edges = [0, *sorted(places), len(data)]
-    pieces = [data[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [data[a:b] for a, b in itertools.pairwise(edges)]
     # Pieces overlap or fall short when a place lies behind the end; join them.
     data = b"".join(pieces)
     try:

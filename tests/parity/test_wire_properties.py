@@ -67,7 +67,9 @@ def honest(draw: st.DrawFn) -> list[dict[str, Any]]:
             )
             if draw(st.integers(0, 4)) == 0:
                 control = draw(st.sampled_from([PING, PONG, PING, CLOSE]))
-                frames.append({"opcode": control, "payload": draw(st.binary(max_size=9))})
+                frames.append(
+                    {"opcode": control, "payload": draw(st.binary(max_size=9))}
+                )
     return frames
 
 

@@ -22,7 +22,9 @@ def run(wire: ModuleType, *pieces: bytes, masked: bool = False, **kwds: Any) -> 
 
 
 @pytest.mark.parametrize("mask", [None, KEY, b"\0\0\0\0"])
-@pytest.mark.parametrize("size", [0, 1, 5, 125, 126, 127, 4095, 4096, 65535, 65536, 70001])
+@pytest.mark.parametrize(
+    "size", [0, 1, 5, 125, 126, 127, 4095, 4096, 65535, 65536, 70001]
+)
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
 def test_whole_message_of_any_size_comes_out_as_it_went_in(
     wire: ModuleType, opcode: int, size: int, mask: bytes | None

@@ -15,12 +15,11 @@ are in the queue.
 
 from __future__ import annotations
 
-import os
-from collections import deque
 from collections.abc import Callable
-from typing import Any
 
+from ._inbox import Inbox
 from ._kernels import Utf8Check, apply_mask
+from ._masks import forget_masks, new_mask
 from .errors import PayloadTooBig, ProtocolError
 from .typing import BytesLike
 
@@ -31,7 +30,6 @@ __all__ = ["FrameReader", "FrameWriter", "Inbox", "ReadBuffer", "forget_masks"]
 DIRECT = 4096
 # A payload grows with what has arrived, never with what was announced.
 FIRST_STEP = 4194304
-MASK_BLOCK = 4096
 
 
 class ReadBuffer:
@@ -50,13 +48,6 @@ class ReadBuffer:
         self.memory = bytearray(size)
         self.view = memoryview(self.memory)
         self.size = size
-
-
-class Inbox(deque[Any]):
-    """Messages that wait to be received, in order of arrival."""
-
-    def __call__(self, message: object) -> None:
-        self.append(message)
 
 
 class FrameReader:
@@ -403,32 +394,6 @@ class FrameReader:
             self._deliver(head, bytes(payload))
 
 
-_masks = b""
-_masks_used = 0
-
-
-def _new_mask() -> bytes:
-    """Take an unpredictable key (RFC 6455, 5.3) from a block of os.urandom."""
-    global _masks, _masks_used
-    if _masks_used == len(_masks):
-        _masks = os.urandom(MASK_BLOCK)
-        _masks_used = 0
-    key = _masks[_masks_used : _masks_used + 4]
-    _masks_used += 4
-    return key
-
-
-def forget_masks() -> None:
-    """Throw the random block away; a forked child must not share it."""
-    global _masks, _masks_used
-    _masks = b""
-    _masks_used = 0
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=forget_masks)
-
-
 class FrameWriter:
     """
     Build frames into one run of bytes for the transport.
@@ -491,7 +456,7 @@ class FrameWriter:
         else:
             start = bytes((head, bit | 127)) + size.to_bytes(8, "big")
         if self._mask:
-            key = _new_mask()
+            key = new_mask()
             frame = start + key + apply_mask(data, key)
         else:
             frame = start + data

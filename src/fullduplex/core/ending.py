@@ -1,0 +1,166 @@
+"""How an open connection ends, and what every operation that waits stands on.
+
+What may have to wait is a generator.  It yields the waiter that it waits for,
+made by `new_waiter`; the driver resumes it with ``send(now)`` once the waiter was
+fired.  Each `yield` is the only place where such an operation can be cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Protocol as Interface
+from typing import TypeVar
+
+from .closing import State
+from .frames import CloseCode
+from .keepalive import Keepalive
+from .options import Options
+from .protocol import Protocol, Side
+
+__all__ = ["PAUSED", "Ending", "Operation", "Waiter"]
+
+T = TypeVar("T")
+# What a waiting operation is: yields waiters, takes the time, returns T.
+Operation = Generator["Waiter", float, T]
+
+# Bits of `slow`: why `recv` may not simply take a message.
+RECEIVING, PAUSED, FRAGMENTS = 1, 2, 4
+
+
+class Waiter(Interface):
+    """Something to wait for, once.  Firing it twice is firing it once."""
+
+    def fire(self) -> object:
+        """Let the operation that waits go on."""
+
+
+class Ending:
+    """The part of a session that closes it; see `Session` for the arguments."""
+
+    __slots__ = (
+        "_close_by",
+        "_closed_waiters",
+        "_fragmenting",
+        "_keepalive",
+        "_new_waiter",
+        "_settle_by",
+        "attention",
+        "clear_to_send",
+        "messages",
+        "must_abort",
+        "must_half_close",
+        "now",
+        "options",
+        "protocol",
+        "reader",
+        "reading_paused",
+        "slow",
+        "writer",
+    )
+
+    def __init__(
+        self,
+        protocol: Protocol,
+        options: Options,
+        new_waiter: Callable[[], Waiter],
+        now: float,
+    ) -> None:
+        self.protocol = protocol
+        self.options = options
+        self.messages = protocol.messages
+        self.reader = protocol.reader
+        self.writer = protocol.writer
+        self.now = now
+        self._new_waiter = new_waiter
+        #: whether the driver should look at the outputs
+        self.attention = True
+        #: why the fast path of `recv` is closed; 0 when it is open
+        self.slow = 0
+        #: whether `send` may queue a plain message and return
+        self.clear_to_send = protocol.plain
+        self.reading_paused = False
+        self.must_half_close = False
+        self.must_abort = False
+        self._fragmenting = False
+        self._close_by: float | None = None
+        self._settle_by: float | None = None
+        self._keepalive = Keepalive(options.ping_interval, options.ping_timeout, now)
+        self._closed_waiters: list[Waiter] = []
+
+    def settle(self, now: float) -> None:
+        """Send the close frame that answers a close frame or a fault."""
+        self.now = now
+        self._settle_by = None
+        self.protocol.settle()
+        self._closing()
+
+    def _closing(self) -> None:
+        """Start the one deadline of closing; close_timeout covers all of it."""
+        self.attention = True
+        self.clear_to_send = False
+        self._keepalive.stop()
+        self._pause_reading(False)
+        protocol = self.protocol
+        if protocol.state is State.CLOSED:
+            return
+        if self._close_by is None and self.options.close_timeout is not None:
+            self._close_by = self.now + self.options.close_timeout
+        if (
+            protocol.side is Side.SERVER
+            and protocol.close_sent is not None
+            and (protocol.close_rcvd is not None or protocol.fault is not None)
+        ):
+            # RFC 6455, 7.1.1: the server closes TCP first.
+            self.must_half_close = True
+
+    def close(self, code: int | None, reason: str, now: float) -> Operation[None]:
+        """
+        Close the connection and wait until TCP has ended.
+
+        Cut: only the waiting.  The deadline runs on without the caller.
+
+        Raises:
+            ProtocolError: `code` or `reason` must not travel; nothing was sent.
+        """
+        self.now = now
+        protocol = self.protocol
+        if protocol.unsettled:
+            self.settle(now)
+        if protocol.state is State.OPEN:
+            if self._fragmenting:
+                # The message in progress can no longer be completed.
+                code, reason = CloseCode.INTERNAL_ERROR, ""
+            protocol.send_close(code, reason)
+            self._closing()
+        while protocol.state is not State.CLOSED:
+            yield from self._wait(self._closed_waiters)
+
+    def wait_closed(self) -> Operation[None]:
+        """Wait until TCP has ended; never raises.  Cut: safe."""
+        while self.protocol.state is not State.CLOSED:
+            yield from self._wait(self._closed_waiters)
+
+    def _until_open(self) -> Operation[None]:
+        """Pass in state OPEN; otherwise wait for the end and raise."""
+        while self.protocol.state is not State.OPEN:
+            if self.protocol.state is State.CLOSED:
+                raise self.protocol.close_exc()
+            yield from self._wait(self._closed_waiters)
+
+    def _wait(self, queue: list[Waiter]) -> Operation[None]:
+        waiter = self._new_waiter()
+        queue.append(waiter)
+        try:
+            self.now = yield waiter
+        finally:
+            # Cut, or fired and removed by who fired it.
+            if waiter in queue:
+                queue.remove(waiter)
+
+    def _pause_reading(self, paused: bool) -> None:
+        if self.reading_paused == paused:
+            return
+        self.reading_paused = paused
+        self.slow = self.slow | PAUSED if paused else self.slow & ~PAUSED
+        self.attention = True
+        self._keepalive.reading(not paused, self.now)

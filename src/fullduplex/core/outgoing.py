@@ -1,0 +1,196 @@
+"""Sending: whole messages, fragments, pings and pongs, and the waiting for room."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol as Interface
+
+from .closing import State
+from .ending import Operation, Waiter
+from .errors import ConcurrencyError, ProtocolError
+from .frames import CloseCode
+from .options import Options
+from .protocol import Protocol
+from .receiving import Receiving
+from .typing import BytesLike
+
+__all__ = ["Outgoing", "PingSink"]
+
+
+class PingSink(Interface):
+    """Where the fate of a ping is told."""
+
+    def acknowledged(self, rtt: float) -> None:
+        """The peer answered after `rtt` seconds."""
+
+    def lost(self, exc: BaseException) -> None:
+        """The connection ended first."""
+
+
+class Outgoing(Receiving):
+    """The part of a session that sends; see `Session` for the arguments."""
+
+    __slots__ = ("_pings", "_random", "_send_waiters", "latency", "writing_paused")
+
+    def __init__(
+        self,
+        protocol: Protocol,
+        options: Options,
+        new_waiter: Callable[[], Waiter],
+        now: float,
+        random: Callable[[int], bytes],
+    ) -> None:
+        super().__init__(protocol, options, new_waiter, now)
+        self._random = random
+        self.writing_paused = False
+        #: seconds, of the last ping that was answered; 0 before
+        self.latency = 0.0
+        self._pings: dict[bytes, tuple[PingSink | None, float]] = {}
+        self._send_waiters: list[Waiter] = []
+        protocol.on_pong = self._pong_received
+
+    def send(self, message: str | BytesLike, text: bool) -> Operation[None]:
+        """
+        Queue a message as one frame and wait while output is above its mark.
+
+        Cut: the frame goes out whole or not at all.
+
+        Raises:
+            ConnectionClosed: the connection is closing or closed.
+        """
+        yield from self._until_clear()
+        self.protocol.send_message(message, text)
+        yield from self.drain()
+
+    def begin_fragments(self) -> Operation[None]:
+        """Wait until no other message is being sent, then keep others out."""
+        yield from self._until_clear()
+        self._fragmenting = True
+        self.clear_to_send = False
+
+    def send_fragment(
+        self, opcode: int, data: str | BytesLike, *, fin: bool
+    ) -> Operation[None]:
+        """Queue one frame of the message begun with `begin_fragments`."""
+        yield from self._until_open()
+        self.protocol.send_data(opcode, data, fin=fin)
+        yield from self.drain()
+
+    def end_fragments(self, exc: BaseException | None = None) -> list[Waiter]:
+        """
+        Let other senders in again; returns what to fire.
+
+        Args:
+            exc: why the message stays incomplete.  A message cannot be taken
+                back, so the connection fails with 1011.
+        """
+        self._fragmenting = False
+        if exc is not None and self.protocol.state is State.OPEN:
+            self.protocol.fail(exc, CloseCode.INTERNAL_ERROR, "")
+            self.settle(self.now)
+        self._reckon_sending()
+        waiters = list(self._send_waiters)
+        self._send_waiters.clear()
+        return waiters
+
+    def _reckon_sending(self) -> None:
+        self.clear_to_send = (
+            self.protocol.plain
+            and self.protocol.state is State.OPEN
+            and not self.writing_paused
+            and not self._fragmenting
+            and self._close_by is None
+        )
+
+    def _until_clear(self) -> Operation[None]:
+        yield from self._until_open()
+        while self._fragmenting or self.writing_paused:
+            yield from self._wait(self._send_waiters)
+            yield from self._until_open()
+
+    def drain(self) -> Operation[None]:
+        """
+        Wait while output is above its mark.
+
+        Raises:
+            ConnectionClosed: TCP has ended meanwhile.
+        """
+        while self.writing_paused:
+            yield from self._wait(self._send_waiters)
+            if self.protocol.state is State.CLOSED:
+                raise self.protocol.close_exc()
+
+    def pause_writing(self) -> None:
+        """Note that more than ``write_high`` bytes wait to be sent."""
+        self.writing_paused = True
+        self.protocol.pongs_wait = True
+        self.clear_to_send = False
+
+    def resume_writing(self) -> list[Waiter]:
+        """Note that at most ``write_low`` bytes wait; returns what to fire."""
+        self.writing_paused = False
+        self.protocol.pongs_wait = False
+        self.protocol.pay_pongs()
+        self._reckon_sending()
+        waiters = list(self._send_waiters)
+        self._send_waiters.clear()
+        return waiters
+
+    def ping(
+        self, payload: bytes | None, sink: PingSink | None, now: float
+    ) -> Operation[None]:
+        """
+        Queue a ping (RFC 6455, 5.5.2).
+
+        Args:
+            payload: at most 125 bytes; None for 4 random ones.
+
+        Raises:
+            ProtocolError: `payload` is longer.
+            ConcurrencyError: a ping with this payload is waiting for its pong.
+            ConnectionClosed: the connection is closing or closed.
+        """
+        self.now = now
+        if payload is None:
+            payload = self._ping_payload()
+        self._check_control("ping", payload)
+        if payload in self._pings:
+            raise ConcurrencyError("a ping with the same data waits for its pong")
+        yield from self._until_open()
+        self._pings[payload] = (sink, self.now)
+        self.protocol.send_ping(payload)
+        yield from self.drain()
+
+    def pong(self, payload: bytes, now: float) -> Operation[None]:
+        """Queue an unsolicited pong (RFC 6455, 5.5.3)."""
+        self.now = now
+        self._check_control("pong", payload)
+        yield from self._until_open()
+        self.protocol.send_pong(payload)
+        yield from self.drain()
+
+    def _check_control(self, name: str, payload: bytes) -> None:
+        if len(payload) > 125:
+            raise ProtocolError(
+                f"{name} data has {len(payload)} bytes; allowed are 125"
+            )
+
+    def _ping_payload(self) -> bytes:
+        while True:
+            payload = self._random(4)
+            if payload not in self._pings:
+                return payload
+
+    def _pong_received(self, payload: bytes) -> None:
+        if payload not in self._pings:
+            return  # unsolicited, 5.5.3
+        # A pong answers its ping and all earlier ones: the peer may answer only
+        # the latest.
+        for key in list(self._pings):
+            sink, sent_at = self._pings.pop(key)
+            rtt = self.now - sent_at
+            if sink is not None:
+                sink.acknowledged(rtt)
+            if key == payload:
+                self.latency = rtt
+                break

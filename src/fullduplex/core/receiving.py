@@ -1,0 +1,264 @@
+"""Receiving: the queue of messages, its water marks, and the waiting for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NoReturn
+
+from .closing import State
+from .ending import FRAGMENTS, RECEIVING, Ending, Operation, Waiter
+from .errors import ConcurrencyError
+from .frames import CloseCode
+from .messages import Assembly, Fragment, TextDecoder
+from .options import Options
+from .protocol import Protocol
+
+__all__ = ["Receiving"]
+
+# A close frame is put off while messages that arrived before it wait unread, so
+# that replies go out first, but no longer than this many seconds.
+GRACE = 0.25
+
+
+class Receiving(Ending):
+    """The part of a session that receives; see `Session` for the arguments."""
+
+    __slots__ = (
+        "_assembly",
+        "_discarding",
+        "_recv_waiter",
+        "_stream_decoder",
+        "_streaming",
+    )
+
+    def __init__(
+        self,
+        protocol: Protocol,
+        options: Options,
+        new_waiter: Callable[[], Waiter],
+        now: float,
+    ) -> None:
+        super().__init__(protocol, options, new_waiter, now)
+        self._recv_waiter: Waiter | None = None
+        self._assembly = Assembly()
+        self._streaming = False
+        self._stream_decoder: TextDecoder | None = None
+        self._discarding = False
+
+    def delivered(self) -> None:
+        """Settle what was put off until the reader had its turn; check marks."""
+        if self.protocol.unsettled:
+            if not self.messages:
+                self.settle(self.now)
+            elif self._settle_by is None:
+                self._settle_by = self.now + GRACE
+                self.attention = True
+        messages = self.messages
+        if not messages:
+            self.reader.tally = 0
+            return
+        options = self.options
+        if options.queue_high is None:
+            return
+        if len(messages) > options.queue_high:
+            self._overfull()
+        elif options.unread_high is not None and (
+            self.reader.tally > options.unread_high
+        ):
+            # The tally counts what came in since the queue was last empty.
+            self.reader.tally = self._unread_size()
+            if self.reader.tally > options.unread_high:
+                self._overfull()
+
+    def _overfull(self) -> None:
+        if self.protocol.state is State.OPEN and self._close_by is None:
+            if not self.reading_paused:
+                self._pause_reading(True)
+            return
+        # Closing: go on reading, for the peer's close frame stands behind the
+        # messages, but keep no more of them.
+        self.protocol.drop_messages()
+
+    def _unread_size(self) -> int:
+        return sum(
+            len(item.data) if isinstance(item, Fragment) else len(item)
+            for item in self.messages
+        )
+
+    def taken(self) -> None:
+        """Resume reading once the queue is at its low marks."""
+        options = self.options
+        if len(self.messages) > options.queue_low:
+            return
+        if options.unread_high is not None:
+            self.reader.tally = self._unread_size()
+            if self.reader.tally > options.unread_high // 2:
+                return
+        self._pause_reading(False)
+
+    def recv(self, decode: bool | None = None) -> Operation[str | bytes]:
+        """
+        Wait for the next message.
+
+        Cut: safe.  Fragments already taken stay with the session.
+
+        Raises:
+            ConcurrencyError: another receiver is waiting or streaming.
+            ConnectionClosed: TCP has ended and no message is left.
+        """
+        self._begin_receiving()
+        try:
+            while True:
+                item = yield from self._next_item()
+                if isinstance(item, Fragment):
+                    self._assembly.add(item.data)
+                    if not item.fin:
+                        continue
+                    item = self._assembly.take()
+                    self._reckon_fragments()
+                try:
+                    return self._convert(item, decode)
+                except UnicodeDecodeError as exc:
+                    yield from self._undecodable(exc)
+        finally:
+            self.awaited()
+
+    def recv_fragment(
+        self, decode: bool | None = None, *, first: bool
+    ) -> Operation[Fragment]:
+        """
+        Wait for the next part of a message; whole messages are one part.
+
+        Between the first part and the last one no other receiver is let in.
+        Cut: safe.
+
+        Args:
+            first: whether a message begins with this part.
+        """
+        self._begin_receiving(streaming=not first)
+        try:
+            item: str | bytes | Fragment
+            if self._assembly:
+                item = Fragment(self._assembly.take(), False)
+            else:
+                item = yield from self._next_item()
+            if not isinstance(item, Fragment):
+                item = Fragment(item, True)
+            if first:
+                self._stream_decoder = TextDecoder()
+            self._streaming = not item.fin
+            if item.fin:
+                self._reckon_fragments()
+            try:
+                data = self._convert(item.data, decode, self._stream_decoder, item.fin)
+            except UnicodeDecodeError as exc:
+                yield from self._undecodable(exc)
+            return Fragment(data, item.fin)
+        finally:
+            self.awaited()
+
+    def abandon_stream(self) -> None:
+        """Discard the rest of a message that is streamed; frees the receiver."""
+        if self._streaming:
+            self._streaming = False
+            self._discarding = True
+            self._take_fragments()
+            if self.reading_paused:
+                self.taken()
+
+    def _take_fragments(self) -> None:
+        """Note that fragments are queued; drop those of an abandoned message."""
+        if self._discarding:
+            while self.messages and self._discarding:
+                item = self.messages.popleft()
+                assert isinstance(item, Fragment)
+                self._discarding = not item.fin
+        self._reckon_fragments()
+
+    def _reckon_fragments(self) -> None:
+        if (
+            self._assembly
+            or self._streaming
+            or self._discarding
+            or any(isinstance(item, Fragment) for item in self.messages)
+        ):
+            self.slow |= FRAGMENTS
+        else:
+            self.slow &= ~FRAGMENTS
+
+    def _begin_receiving(self, *, streaming: bool = False) -> None:
+        if self.slow & RECEIVING or self._streaming != streaming:
+            raise ConcurrencyError(
+                "recv() is already waiting in another task; a connection has one reader"
+            )
+        self.slow |= RECEIVING
+
+    def await_message(self) -> Waiter:
+        """
+        Return the waiter that is fired when there is something to receive.
+
+        For drivers that wait without making an operation.  They check `messages`
+        again afterwards, and call `awaited` in any case.
+
+        Raises:
+            ConcurrencyError: another receiver is waiting or streaming.
+            ConnectionClosed: TCP has ended.
+        """
+        protocol = self.protocol
+        self._begin_receiving()
+        if protocol.state is State.CLOSED:
+            self.slow &= ~RECEIVING
+            raise protocol.close_exc()
+        if protocol.unsettled:
+            self.settle(self.now)
+        self._recv_waiter = waiter = self._new_waiter()
+        return waiter
+
+    def awaited(self) -> None:
+        """Note that the receiver no longer waits."""
+        self.slow &= ~RECEIVING
+        self._recv_waiter = None
+
+    def _next_item(self) -> Operation[str | bytes | Fragment]:
+        while not self.messages:
+            if self.protocol.state is State.CLOSED:
+                raise self.protocol.close_exc()
+            if self.protocol.unsettled:
+                self.settle(self.now)
+            self._recv_waiter = waiter = self._new_waiter()
+            self.now = yield waiter
+        item: str | bytes | Fragment = self.messages.popleft()
+        if self.reading_paused:
+            self.taken()
+        return item
+
+    def _convert(
+        self,
+        data: str | bytes,
+        decode: bool | None,
+        decoder: TextDecoder | None = None,
+        fin: bool = True,
+    ) -> str | bytes:
+        """
+        Apply `decode`.
+
+        Raises:
+            UnicodeDecodeError: go on with `_undecodable`.
+        """
+        if decode is None:
+            return data
+        if not decode:
+            return data.encode() if isinstance(data, str) else data
+        if isinstance(data, str):
+            return data
+        return data.decode() if decoder is None else decoder.decode(data, fin)
+
+    def _undecodable(self, cause: UnicodeDecodeError) -> Operation[NoReturn]:
+        """Fail the connection for a message that is not what was asked for."""
+        self.protocol.fail(cause, CloseCode.INVALID_DATA, cause.reason)
+        if self.protocol.unsettled:
+            # Nobody has told the time since the message came in; the timer does.
+            self._settle_by = self.now
+            self.attention = True
+        yield from self.wait_closed()
+        raise self.protocol.close_exc() from cause

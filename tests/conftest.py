@@ -1,0 +1,23 @@
+"""What holds for all tests: which body of the core runs, and how hard to search."""
+
+from __future__ import annotations
+
+import os
+import platform
+
+import hypothesis
+import pytest
+
+import fullduplex
+
+# `make fuzz` searches long; other runs must not fail for being slow, or at random.
+hypothesis.settings.register_profile("default", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("fuzz", deadline=None, max_examples=20_000)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return (
+        f"fullduplex {fullduplex.__version__}: {fullduplex.IMPLEMENTATION}, "
+        f"{platform.python_implementation()} {platform.python_version()}"
+    )

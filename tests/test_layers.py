@@ -1,0 +1,230 @@
+"""The rules of the layers, read from the imports (and a few of the texts)."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import fullduplex
+
+ROOT = Path(fullduplex.__file__).parent
+TESTS = Path(__file__).parent
+
+# No I/O and no clock.
+BANNED_IN_CORE = {
+    "asyncio",
+    "select",
+    "selectors",
+    "socket",
+    "ssl",
+    "threading",
+    "time",
+    "trio",
+}
+# Packages that do I/O, each in its own way.
+DRIVERS = {"asyncio", "sync", "trio"}
+# What a driver may not do with the I/O of another one.
+FOREIGN = {
+    "asyncio": {"trio", "threading"},
+    "sync": {"asyncio", "trio", "aiofastnet"},
+    "trio": {"asyncio", "aiofastnet", "threading"},
+}
+MAX_LINES = 500
+# Modules that are too long and have to be divided.
+TOO_LONG = {"core/_wire.py", "core/session.py"}
+
+CYTHON_IMPORT = re.compile(r"^\s*(?:from\s+(\S+)\s+c?import|c?import\s+(\S+))", re.M)
+# Places on the machine of whoever wrote a line.
+PLACES = re.compile(r"(?<![\w.])/(?:work|root|tmp/fd)/")
+
+
+def name_of(path: Path) -> str:
+    """Return the path below the package, as shown in the tests' names."""
+    return path.relative_to(ROOT).as_posix()
+
+
+def modules(folder: str = "", suffixes: tuple[str, ...] = (".py",)) -> list[Path]:
+    """Return the sources in a folder of the package."""
+    return sorted(
+        path for path in (ROOT / folder).rglob("*") if path.suffix in suffixes
+    )
+
+
+def absolute(path: Path, level: int, module: str) -> str:
+    """Return the absolute name of what a module imports."""
+    if level == 0:
+        return module
+    package = ["fullduplex", *path.relative_to(ROOT).parts[:-1]]
+    base = package[: len(package) - level + 1]
+    return ".".join([*base, *([module] if module else [])])
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield the absolute name of everything that a source imports."""
+    text = path.read_text()
+    if path.suffix == ".pyx":
+        for match in CYTHON_IMPORT.finditer(text):
+            name = match[1] or match[2]
+            level = len(name) - len(name.lstrip("."))
+            yield absolute(path, level, name.lstrip("."))
+        return
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name
+        elif isinstance(node, ast.ImportFrom):
+            module = absolute(path, node.level, node.module or "")
+            yield module
+            for alias in node.names:
+                yield f"{module}.{alias.name}"
+
+
+def test_imports_are_read_with_their_absolute_names() -> None:
+    names = set(imports(ROOT / "core" / "protocol.py"))
+    assert {"logging", "fullduplex.core.closing", "fullduplex.core.wire"} <= names
+    assert "fullduplex.core.errors" in set(imports(ROOT / "core" / "_wire_c.pyx"))
+
+
+@pytest.mark.parametrize("path", modules("core", (".py", ".pyx")), ids=name_of)
+def test_core_does_no_io_and_reads_no_clock(path: Path) -> None:
+    names = set(imports(path))
+
+    assert not BANNED_IN_CORE & {name.partition(".")[0] for name in names}
+    outside = {
+        name
+        for name in names
+        if name.startswith("fullduplex.")
+        and not name.startswith(("fullduplex.core", "fullduplex.version"))
+    }
+    assert not outside
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for driver in sorted(DRIVERS) for path in modules(driver, (".py", ".pyx"))],
+    ids=name_of,
+)
+def test_driver_imports_core_and_its_own_io_only(path: Path) -> None:
+    driver = path.relative_to(ROOT).parts[0]
+    names = set(imports(path))
+
+    own = ("fullduplex.core", f"fullduplex.{driver}", "fullduplex.version")
+    foreign = {
+        name
+        for name in names
+        if name.startswith("fullduplex.") and not name.startswith(own)
+    }
+    assert not foreign
+    assert not FOREIGN[driver] & {name.partition(".")[0] for name in names}
+
+
+@pytest.mark.parametrize("path", modules("", (".py", ".pyx")), ids=name_of)
+def test_every_module_says_its_idea_first(path: Path) -> None:
+    if path.suffix == ".pyx":
+        assert '"""' in path.read_text()[:200]
+    else:
+        assert ast.get_docstring(ast.parse(path.read_text()))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(
+            path,
+            marks=[pytest.mark.xfail(reason="to be divided", strict=True)]
+            if name_of(path) in TOO_LONG
+            else [],
+        )
+        for path in modules()
+    ],
+    ids=name_of,
+)
+def test_no_module_is_longer_than_500_lines(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= MAX_LINES
+
+
+@pytest.mark.parametrize(
+    "path",
+    [*modules("", (".py", ".pyx", ".h")), *sorted(TESTS.rglob("*.py"))],
+    ids=lambda path: path.name,
+)
+def test_no_file_names_a_place_on_somebodys_machine(path: Path) -> None:
+    if "node_modules" not in path.parts:
+        assert not PLACES.search(path.read_text())
+
+
+def loaded_by(statement: str) -> set[str]:
+    """Return the modules that a fresh interpreter has loaded after `statement`."""
+    code = f"import sys, json\n{statement}\nprint(json.dumps(list(sys.modules)))"
+    output = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True, text=True
+    ).stdout
+    return set(json.loads(output))
+
+
+IO = {"asyncio", "socket", "ssl", "select", "selectors", "trio", "aiofastnet", "uvloop"}
+
+
+def drivers_in(names: set[str]) -> set[str]:
+    """Return the parts of drivers among `names`."""
+    return {
+        name
+        for name in names
+        if name.split(".")[0] == "fullduplex"
+        and name.split(".")[1:2] in [[d] for d in DRIVERS]
+    }
+
+
+def test_import_of_the_package_loads_no_driver_and_no_io() -> None:
+    names = loaded_by("import fullduplex")
+
+    assert not IO & names
+    assert not drivers_in(names)
+    assert not {name for name in names if name.startswith("fullduplex.core.")}
+
+
+def test_import_of_the_core_loads_no_driver_and_no_io() -> None:
+    statement = "\n".join(
+        f"import fullduplex.core.{name_of(path)[5:-3].replace('/', '.')}"
+        for path in modules("core")
+        if path.name != "__init__.py"
+    )
+    names = loaded_by(statement)
+
+    assert not IO & names
+    assert not drivers_in(names)
+
+
+@pytest.mark.parametrize(
+    "name", ["Headers", "State", "Close", "ConnectionClosed", "Request", "__version__"]
+)
+def test_names_that_need_no_io_load_none(name: str) -> None:
+    names = loaded_by(f"from fullduplex import {name}")
+
+    assert not IO & names
+    assert not drivers_in(names)
+
+
+def test_connect_loads_the_asyncio_driver_and_no_other() -> None:
+    names = loaded_by("from fullduplex import connect")
+
+    assert "fullduplex.asyncio.client" in names
+    assert not {name for name in drivers_in(names) if ".asyncio" not in name}
+
+
+def test_every_public_name_is_there() -> None:
+    for name in fullduplex.__all__:
+        assert getattr(fullduplex, name) is not None
+    assert set(fullduplex.__all__) <= set(dir(fullduplex))
+
+
+def test_name_that_does_not_exist_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
+        fullduplex.nonsense  # noqa: B018
