@@ -37,8 +37,6 @@ FOREIGN = {
     "trio": {"asyncio", "aiofastnet", "threading"},
 }
 MAX_LINES = 500
-# Modules that are too long and have to be divided.
-TOO_LONG = {"core/_wire.py", "core/session.py"}
 
 CYTHON_IMPORT = re.compile(r"^\s*(?:from\s+(\S+)\s+c?import|c?import\s+(\S+))", re.M)
 # Places on the machine of whoever wrote a line.
@@ -133,19 +131,7 @@ def test_every_module_says_its_idea_first(path: Path) -> None:
         assert ast.get_docstring(ast.parse(path.read_text()))
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        pytest.param(
-            path,
-            marks=[pytest.mark.xfail(reason="to be divided", strict=True)]
-            if name_of(path) in TOO_LONG
-            else [],
-        )
-        for path in modules()
-    ],
-    ids=name_of,
-)
+@pytest.mark.parametrize("path", modules(), ids=name_of)
 def test_no_module_is_longer_than_500_lines(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= MAX_LINES
 

@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
-from fullduplex import ClientConnection, connect
+from fullduplex import ClientConnection, ServerConnection, connect, serve
 
 # What a server answers to an offer of permessage-deflate.
 DEFLATE = "Sec-WebSocket-Extensions: permessage-deflate"
@@ -432,6 +432,63 @@ async def unmoved(task: asyncio.Future[Any]) -> None:
     """Let the peer's bytes arrive; the task must still wait."""
     await asyncio.sleep(0.02)
     assert not task.done()
+
+
+MASK = b"\x12\x34\x56\x78"
+
+
+@asynccontextmanager
+async def served(
+    *, small: bool = False, **options: Any
+) -> AsyncIterator[tuple[ServerConnection, Peer]]:
+    """
+    Open a connection of ours to a server of the library; the other way round.
+
+    The handler only waits for the end of the test.
+
+    Args:
+        small: our end takes few bytes that we do not read.
+        options: for `serve`.
+    """
+    options.setdefault("compression", None)
+    options.setdefault("ping_interval", None)
+    options.setdefault("close_timeout", 2)
+    accepted: asyncio.Future[ServerConnection]
+    accepted = asyncio.get_running_loop().create_future()
+    over = asyncio.Event()
+
+    async def handler(ws: ServerConnection) -> None:
+        accepted.set_result(ws)
+        await over.wait()
+
+    async with serve(handler, "127.0.0.1", 0, **options) as server:
+        sock = socket.socket()
+        if small:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
+        sock.connect(server.sockets[0].getsockname())
+        sock.setblocking(False)
+        limit = 1024 if small else 2**16
+        peer = Peer(*await asyncio.open_connection(sock=sock, limit=limit))
+        try:
+            peer.write(
+                response(
+                    "GET / HTTP/1.1",
+                    "Host: localhost",
+                    "Upgrade: websocket",
+                    "Connection: Upgrade",
+                    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+                    "Sec-WebSocket-Version: 13",
+                )
+            )
+            head = await peer.reader.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 101 "), head
+            ws = await accepted
+            yield ws, peer
+        finally:
+            peer.writer.transport.abort()
+            if accepted.done():
+                accepted.result().transport.abort()
+            over.set()
 
 
 class Stopwatch:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from fullduplex.core.errors import ConnectionClosed
 from fullduplex.core.extensions.base import Extension
 from fullduplex.core.options import Options
 from fullduplex.core.protocol import Protocol, Side
@@ -258,6 +259,16 @@ def received(session: Session) -> list[str | bytes]:
             return messages
         assert message is not None
         messages.append(message)
+
+
+def rest_of(session: Session) -> tuple[list[str | bytes], ConnectionClosed]:
+    """Take what is left after the end, and the exception that follows."""
+    messages: list[str | bytes] = []
+    while True:
+        try:
+            messages.append(finish(session.recv()))
+        except ConnectionClosed as exc:
+            return messages, exc
 
 
 def lose(session: Session, exc: BaseException | None = None, now: float = 0.0) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fullduplex.core.keywords import deprecated, either, unknown
+from fullduplex.core.keywords import callable_or_none, deprecated, either, unknown
 
 
 @pytest.mark.parametrize(
@@ -70,3 +70,16 @@ def test_keyword_like_no_other_is_refused_without_a_guess() -> None:
 def test_first_unknown_keyword_is_named() -> None:
     with pytest.raises(TypeError, match="'aaa'"):
         unknown("serve", ["max_size", "aaa", "bbb"], KNOWN)
+
+
+@pytest.mark.parametrize("value", [None, print, int, lambda: None])
+def test_callable_or_none_passes_what_can_be_called(value: Any) -> None:
+    callable_or_none("logger_factory", value)
+
+
+@pytest.mark.parametrize("value", [1, "name", [], False])
+def test_callable_or_none_refuses_everything_else(value: Any) -> None:
+    with pytest.raises(
+        TypeError, match=f"hook must be callable, not {type(value).__name__}"
+    ):
+        callable_or_none("hook", value)

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from fullduplex.core.logs import ConnectionLogger
+from fullduplex.core.datastructures import Headers
+from fullduplex.core.logs import ConnectionLogger, log_head
 
 
 class Connection:
@@ -84,4 +85,31 @@ def test_level_of_the_logger_counts(
     adapter.debug("not shown")
 
     assert not adapter.isEnabledFor(logging.DEBUG)
+    assert caplog.records == []
+
+
+def test_head_of_a_handshake_is_logged_without_credentials(
+    logger: logging.Logger, caplog: pytest.LogCaptureFixture
+) -> None:
+    headers = Headers(
+        [
+            ("Host", "example.com"),
+            ("Authorization", "Basic secret"),
+            ("cookie", "id=secret"),
+            ("Proxy-Authorization", "Basic secret"),
+        ]
+    )
+
+    log_head(logger, ">", "GET / HTTP/1.1", headers)
+
+    assert caplog.messages[:2] == ["> GET / HTTP/1.1", "> Host: example.com"]
+    assert len(caplog.messages) == 5
+    assert "secret" not in caplog.text
+
+
+def test_head_of_a_handshake_is_logged_at_debug_only(
+    logger: logging.Logger, caplog: pytest.LogCaptureFixture
+) -> None:
+    logger.setLevel(logging.INFO)
+    log_head(logger, "<", "HTTP/1.1 101", Headers())
     assert caplog.records == []

@@ -179,7 +179,7 @@ def test_low_mark_above_the_high_mark_is_refused(name: str) -> None:
 @pytest.mark.parametrize("value", [0, -1])
 def test_read_limit_below_one_is_refused(value: int) -> None:
     with pytest.raises(
-        ValueError, match="read_limit is .*; it must be at least 1 bytes"
+        ValueError, match=r"read_limit is -?\d; it must be at least 1 bytes"
     ):
         Options.check(read_limit=value)
 

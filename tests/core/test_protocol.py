@@ -401,6 +401,49 @@ class PassOn(Extension):
         return frame
 
 
+class Repeat(PassOn):
+    """Receives every byte a hundred times, under whatever reserved bit."""
+
+    def __init__(self) -> None:
+        self.limits: list[int | None] = []
+
+    def decode(self, frame: Frame, *, max_size: int | None = None) -> Frame:
+        self.limits.append(max_size)
+        data = bytes(frame.data) * 100
+        if max_size is not None and len(data) > max_size:
+            raise PayloadTooBig(None, max_size)
+        return Frame(frame.opcode, data, frame.fin)
+
+
+@pytest.mark.parametrize("rsv", [0, 1, 2, 4])
+def test_what_an_extension_makes_counts_and_not_what_travelled(rsv: int) -> None:
+    repeat = Repeat()
+    session = make_session(extensions=[repeat], max_size=1000)
+    deliver(session, frame(BINARY, bytes(10), rsv=rsv))
+    deliver(session, frame(BINARY, bytes(4), fin=False, rsv=rsv))
+    deliver(session, frame(CONT, bytes(5), fin=False))
+    assert session.protocol.fault is None
+
+    deliver(session, frame(CONT, bytes(2)))
+
+    assert isinstance(session.protocol.fault, PayloadTooBig)
+    assert repeat.limits == [1000, 1000, 600, 100]
+
+
+def test_what_an_extension_makes_may_use_the_budget_up() -> None:
+    session = make_session(extensions=[Repeat()], max_size=1000)
+    deliver(session, frame(BINARY, bytes(4), fin=False) + frame(CONT, bytes(6)))
+    deliver(session, frame(BINARY, bytes(10)))
+    assert received(session) == [bytes(1000)] * 2
+
+
+def test_without_a_limit_an_extension_gets_none() -> None:
+    repeat = Repeat()
+    session = make_session(extensions=[repeat], max_size=None)
+    deliver(session, frame(BINARY, bytes(4), fin=False) + frame(CONT, bytes(6)))
+    assert repeat.limits == [None, None]
+
+
 def test_error_of_an_extension_fails_with_1011_and_no_details(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -845,6 +888,17 @@ def test_with_debug_every_frame_is_logged_and_messages_are_the_same(
     ):
         assert line in text
     assert "> CLOSE 1000 (OK)" in text
+
+
+def test_with_debug_a_failure_is_logged_with_its_cause(
+    debug: logging.Logger, caplog: pytest.LogCaptureFixture
+) -> None:
+    session = make_session(logger=debug)
+    deliver(session, frame(TEXT, b"\xff"))
+    assert sent(session)[-1].close[0] == 1007
+    (record,) = [r for r in caplog.records if "failing" in r.getMessage()]
+    assert record.exc_info is not None
+    assert record.exc_info[0] is UnicodeDecodeError
 
 
 def test_without_debug_nothing_is_logged(caplog: pytest.LogCaptureFixture) -> None:

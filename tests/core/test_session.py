@@ -40,6 +40,33 @@ from .pair import (
     step,
 )
 
+# Input from elsewhere
+
+
+def test_feed_parses_what_arrived_behind_the_handshake() -> None:
+    session = make_session()
+    receiving = session.recv()
+    waiter = start(receiving)
+    data = frame(TEXT, "a") + frame(PING, b"p") + frame(BINARY, bytes(9000))
+
+    assert session.feed(data[:5000], 1) is waiter
+    session.delivered()
+    assert session.feed(memoryview(data)[5000:], 2) is None
+    session.delivered()
+
+    assert finish(receiving) == "a"
+    assert received(session) == [bytes(9000)]
+    assert [seen.opcode for seen in sent(session)] == [PONG]
+
+
+def test_feed_of_a_fault_fails_the_connection() -> None:
+    session = make_session()
+    session.feed(frame(TEXT, "a") + frame(3) + frame(TEXT, "b"), 1)
+    session.delivered()
+    assert received(session) == ["a"]
+    assert [seen.close[0] for seen in sent(session)] == [1002]
+
+
 # recv
 
 
@@ -216,9 +243,7 @@ def test_recv_of_binary_that_cannot_be_decoded_gives_the_peer_time_to_close() ->
     assert session.deadline() == 1010
 
 
-def test_recv_of_what_cannot_be_decoded_after_the_end_raises_with_its_cause() -> (
-    None
-):
+def test_recv_of_what_cannot_be_decoded_after_the_end_raises_with_its_cause() -> None:
     session = make_session()
     deliver(session, frame(BINARY, b"\xff") + close_frame(1000))
     session.settle(0)

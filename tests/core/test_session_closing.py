@@ -23,6 +23,7 @@ from .pair import (
     lose,
     make_session,
     received,
+    rest_of,
     sent,
     start,
     step,
@@ -336,16 +337,9 @@ def test_end_of_input_behind_a_close_frame_lets_the_echo_out() -> None:
 
     assert [seen.close for seen in sent(session)] == [(1000, "")]
     lose(session)
-    assert received_all(session) == ["unread"]
-
-
-def received_all(session: Any) -> list[str | bytes]:
-    messages = []
-    while True:
-        try:
-            messages.append(finish(session.recv()))
-        except ConnectionClosedOK:
-            return messages
+    messages, exc = rest_of(session)
+    assert messages == ["unread"]
+    assert type(exc) is ConnectionClosedOK
 
 
 def test_end_of_tcp_twice_does_no_harm() -> None:

@@ -138,9 +138,7 @@ def test_send_that_waits_is_released_by_the_end() -> None:
         assert isinstance(info.value.__cause__, OSError)
 
 
-def test_send_is_possible_until_the_peers_close_frame_is_echoed() -> (
-    None
-):
+def test_send_is_possible_until_the_peers_close_frame_is_echoed() -> None:
     session = make_session()
     deliver(session, frame(TEXT, "a") + close_frame())
     finish(session.send("reply", True))

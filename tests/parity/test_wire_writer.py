@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import array
+import os
+import subprocess
+import sys
 from types import ModuleType
 from typing import Any
 
@@ -53,6 +56,34 @@ def test_forget_masks_leaves_the_writer_usable(wire: ModuleType) -> None:
     wire.forget_masks()
     writer.add(FIN | TEXT, "b")
     assert [seen.text for seen in dissect(writer.take())] == ["a", "b"]
+
+
+FORKING = """
+import os
+from fullduplex.core.{module} import FrameWriter
+
+def key():
+    writer = FrameWriter(mask=True)
+    writer.add(0x89, b"")
+    return writer.take()[2:]
+
+key()
+read, write = os.pipe()
+if os.fork() == 0:
+    os.write(write, b"".join(key() for _ in range(8)))
+    os._exit(0)
+os.wait()
+print(os.read(read, 64) == b"".join(key() for _ in range(8)))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_child_of_a_fork_does_not_use_the_masks_of_its_parent(wire: ModuleType) -> None:
+    code = FORKING.format(module=wire.__name__.rpartition(".")[2])
+    output = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    assert output.strip() == "False"
 
 
 @pytest.mark.parametrize(

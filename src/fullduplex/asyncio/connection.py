@@ -49,6 +49,9 @@ class Connection:
 
     side: Side
 
+    # What `recv` and `send` touch is found without a look into a dictionary.
+    __slots__ = ("__dict__", "__weakref__", "_driver", "_messages", "_session")
+
     def __init__(self, options: Options, logger: LoggerLike) -> None:
         self._options = options
         self._base_logger = logger

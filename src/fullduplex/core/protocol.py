@@ -259,17 +259,20 @@ class Protocol:
 
     def _decode(self, head: int, payload: bytes, fin: bool) -> bytes:
         """Let extensions other than a single permessage-deflate decode."""
-        limit = self.reader.max_size
-        if limit is not None and head & 0x0F == 0:
-            limit = max(limit - self.reader.used, 0)
+        reader = self.reader
+        if not self._started & RSV1:
+            # Counted as it travelled; what it becomes counts.
+            reader.used -= len(payload)
+        limit = reader.max_size
+        if limit is not None:
+            limit = max(limit - reader.used, 0)
         frame = _frame(head, payload)
         for extension in reversed(self.extensions):
             frame = extension.decode(frame, max_size=limit)
         if frame.rsv1 or frame.rsv2 or frame.rsv3:
             raise ProtocolError("reserved bits must be 0")
         data = bytes(frame.data)
-        if self._started & RSV1:
-            self.reader.used += len(data)
+        reader.used += len(data)
         return data
 
     def _ping_received(self, payload: bytes) -> None:
