@@ -28,7 +28,9 @@ async def echo(ws: ServerConnection) -> None:
 
 
 @contextlib.asynccontextmanager
-async def running(program: str, folder: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+async def running(
+    program: str, folder: Path
+) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
@@ -54,7 +56,9 @@ def test_client_program_runs_without_errors(program: str, tmp_path: Path) -> Non
 
     async def main() -> None:
         secure = context if "wss://" in program else None
-        async with serve(echo, "localhost", 0, ssl=secure, family=socket.AF_INET) as server:
+        async with serve(
+            echo, "localhost", 0, ssl=secure, family=socket.AF_INET
+        ) as server:
             port = server.sockets[0].getsockname()[1]
             async with running(program.replace("8765", str(port)), tmp_path) as client:
                 stdout, stderr = await client.communicate()

@@ -1,7 +1,7 @@
 """Runs ``async def`` tests on every loop and transport, and looks for leftovers.
 
-A test runs on the variants of its module's ``VARIANTS``, or of its own mark
-``variants(...)``.  When it is over no task, no socket and no unnoticed exception
+A test runs on the loops and transports that the mark ``variants`` of it or of its
+module names, see ``SETS``; by default on all four pairs.  When it is over no task, no socket and no unnoticed exception
 may be left.
 """
 
@@ -48,7 +48,9 @@ ALL = (
     Variant("lazy", eager=False),
     Variant("debug", debug=True),
 )
-SETS = {"plain": (PLAIN,), "transports": TRANSPORTS, "all": ALL}
+# As different as they can be.
+TWO = (TRANSPORTS[0], TRANSPORTS[3])
+SETS = {"plain": (PLAIN,), "two": TWO, "transports": TRANSPORTS, "all": ALL}
 
 
 def pytest_configure(config: pytest.Config) -> None:

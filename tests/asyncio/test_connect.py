@@ -338,7 +338,7 @@ async def test_cancelling_at_any_moment_leaves_nothing_open() -> None:
         task = asyncio.ensure_future(serve())
         for wait in range(20):
             opening = asyncio.ensure_future(
-                connect(listener.uri, close_timeout=0.1).connect()
+                connect(listener.uri, close_timeout=0.02).connect()
             )
             await turns(wait)
             opening.cancel()

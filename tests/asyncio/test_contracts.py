@@ -262,6 +262,7 @@ async def test_close_when_cancelled_still_ends_within_close_timeout() -> None:
         await peer.gone()
 
 
+@pytest.mark.variants("two")
 async def test_close_when_the_peer_is_silent_takes_one_close_timeout() -> None:
     async with opened(close_timeout=0.4) as (ws, peer):
         reader = asyncio.ensure_future(ws.recv())
@@ -279,6 +280,7 @@ async def test_close_when_the_peer_is_silent_takes_one_close_timeout() -> None:
         assert [received.opcode for received in await peer.rest()] == [CLOSE]
 
 
+@pytest.mark.variants("two")
 async def test_close_when_tcp_stays_open_after_the_exchange_takes_one_timeout() -> None:
     async with opened(close_timeout=0.4) as (ws, peer):
         watch = Stopwatch()
@@ -294,6 +296,7 @@ async def test_close_when_tcp_stays_open_after_the_exchange_takes_one_timeout() 
             await ws.recv()
 
 
+@pytest.mark.variants("two")
 async def test_recv_when_tcp_stays_open_after_the_peers_close_is_released() -> None:
     async with opened(close_timeout=0.2) as (ws, peer):
         watch = Stopwatch()
@@ -307,6 +310,7 @@ async def test_recv_when_tcp_stays_open_after_the_peers_close_is_released() -> N
         assert (await peer.read()).code == 1001
 
 
+@pytest.mark.variants("two")
 async def test_recv_when_tcp_stays_open_after_a_failure_is_released() -> None:
     async with opened(close_timeout=0.2) as (ws, peer):
         watch = Stopwatch()
@@ -354,6 +358,7 @@ async def test_send_when_the_peer_stops_reading_is_released_by_keepalive() -> No
         assert caught.value.sent.code == 1011
 
 
+@pytest.mark.variants("two")
 async def test_send_in_fragments_when_the_peer_stops_reading_is_released() -> None:
     options: dict[str, Any] = {
         "ping_interval": 0.1,

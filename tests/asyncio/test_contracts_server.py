@@ -30,6 +30,8 @@ from .kit import (
     turns,
 )
 
+pytestmark = pytest.mark.variants("two")
+
 SLACK = 0.6
 
 

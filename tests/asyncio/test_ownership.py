@@ -351,8 +351,9 @@ EXIT = """
 """
 
 
-@pytest.mark.parametrize("transport", ["aiofastnet", "loop"])
-@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+@pytest.mark.parametrize(
+    ("transport", "loop"), [("aiofastnet", "asyncio"), ("loop", "uvloop")]
+)
 def test_exit_raised_by_a_reader_ends_the_program(transport: str, loop: str) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(EXIT), transport, loop],

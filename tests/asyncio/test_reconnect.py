@@ -21,6 +21,8 @@ from fullduplex.client import backoff, process_exception
 
 from .kit import TEXT, Listener, Peer, Stopwatch, close_frame, frame, listening, turns
 
+pytestmark = pytest.mark.variants("two")
+
 
 class Delays:
     """Delays that note how they were used."""

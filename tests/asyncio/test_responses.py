@@ -37,6 +37,8 @@ from .kit import (
     turns,
 )
 
+pytestmark = pytest.mark.variants("two")
+
 
 async def test_frames_glued_to_the_response_are_received() -> None:
     glued = frame(TEXT, "one") + frame(BINARY, b"\xff" * 70_000) + close_frame(1001)
@@ -194,7 +196,7 @@ async def test_bad_response_raises_and_closes_the_socket(name: str, ends: bool) 
         error, cause = TimeoutError, None
     async with listening() as listener:
         opening = asyncio.ensure_future(
-            connect(listener.uri, compression=None, open_timeout=0.3).connect()
+            connect(listener.uri, compression=None, open_timeout=0.2).connect()
         )
         peer = await (await listener.accept()).read_request()
         peer.write(data.replace(b"{accept}", peer.accept.encode()))
@@ -209,7 +211,7 @@ async def test_bad_response_raises_and_closes_the_socket(name: str, ends: bool) 
             assert isinstance(caught.value.__cause__, cause)
         if error is not TimeoutError:
             assert isinstance(caught.value, InvalidHandshake)
-            assert watch.elapsed < 0.25
+            assert watch.elapsed < 0.2
         if not ends:
             await peer.gone()
 

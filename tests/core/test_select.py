@@ -16,7 +16,8 @@ sys.modules["fullduplex.core._kernels_c"] = None
 """
 SHOW = """
 from fullduplex.core import _select, kernels, wire
-print(_select.IMPLEMENTATION, wire.FrameReader.__module__, kernels.apply_mask.__module__)
+bodies = wire.FrameReader.__module__, kernels.apply_mask.__module__
+print(_select.IMPLEMENTATION, *bodies)
 """
 
 
