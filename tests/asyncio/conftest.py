@@ -1,8 +1,8 @@
 """Runs ``async def`` tests on every loop and transport, and looks for leftovers.
 
 A test runs on the loops and transports that the mark ``variants`` of it or of its
-module names, see ``SETS``; by default on all four pairs.  When it is over no task, no socket and no unnoticed exception
-may be left.
+module names, see ``SETS``; by default on all four pairs.  When it is over, no task,
+no socket and no unnoticed exception may be left.
 """
 
 from __future__ import annotations

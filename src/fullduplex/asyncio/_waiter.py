@@ -18,6 +18,10 @@ from typing import Any
 __all__ = ["Waiter"]
 
 
+def _raise(exc: BaseException) -> None:
+    raise exc
+
+
 class Waiter:
     """
     Something that one task waits for, once.
@@ -140,6 +144,9 @@ class Waiter:
         self._fired = True
         try:
             context.run(callback, self)
+        except (KeyboardInterrupt, SystemExit) as exc:
+            # Transports may swallow these; the loop's own callbacks may not.
+            self._loop.call_soon(_raise, exc)
         except RuntimeError as exc:
             # The context is entered already: the caller runs in it.
             if "cannot enter context" not in str(exc):

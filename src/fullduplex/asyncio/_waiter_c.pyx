@@ -19,6 +19,10 @@ if sys.version_info < (3, 12):
 _current_task = asyncio.current_task
 
 
+def _raise(exc):
+    raise exc
+
+
 cdef class Waiter:
     cdef public bint _asyncio_future_blocking
     cdef object _loop
@@ -113,6 +117,9 @@ cdef class Waiter:
             return False
         try:
             callback(self)
+        except (KeyboardInterrupt, SystemExit) as exc:
+            # Transports may swallow these; the loop's own callbacks may not.
+            self._loop.call_soon(_raise, exc)
         finally:
             PyContext_Exit(self._context)
         return True
