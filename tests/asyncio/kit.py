@@ -366,6 +366,7 @@ async def listening(
 async def opened(
     *headers: str,
     ssl: ssl.SSLContext | None = None,
+    client_ssl: ssl.SSLContext | None = None,
     small: bool = False,
     glued: bytes = b"",
     **options: Any,
@@ -378,6 +379,7 @@ async def opened(
 
     Args:
         headers: for the response.
+        ssl: for the peer; ``client_ssl`` is for `connect`.
         options: for `connect`.
     """
     options.setdefault("compression", None)
@@ -386,6 +388,8 @@ async def opened(
     options.setdefault("close_timeout", 2)
     async with listening(ssl=ssl, small=small) as listener:
         uri = listener.at("/", "localhost" if ssl else "127.0.0.1")
+        if client_ssl is not None:
+            options["ssl"] = client_ssl
         opening = asyncio.ensure_future(connect(uri, **options).connect())
         try:
             peer = await listener.accept()

@@ -29,6 +29,7 @@ from .kit import (
     heard,
     opened,
     turns,
+    unmoved,
 )
 
 pytestmark = pytest.mark.variants("all")
@@ -374,6 +375,23 @@ async def test_send_in_fragments_when_the_peer_stops_reading_is_released() -> No
         assert watch.elapsed < 0.5 + SLACK
 
 
+@pytest.mark.variants("two")
+@pytest.mark.parametrize("send", ["bytearray", "text"])
+async def test_send_of_any_kind_waits_when_the_peer_does_not_read(send: str) -> None:
+    async with opened(small=True, close_timeout=0.2) as (ws, _peer):
+        size = 16 * 2**20
+        message = bytearray(size) if send == "bytearray" else bytes(size)
+        text = True if send == "text" else None
+
+        task = asyncio.ensure_future(ws.send(message, text))
+
+        await unmoved(task)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await ws.close()
+
+
 async def test_keepalive_when_the_peer_is_silent_fails_with_1011() -> None:
     options: dict[str, Any] = {
         "ping_interval": 0.05,
@@ -408,8 +426,8 @@ async def test_keepalive_when_data_arrives_but_no_pong_keeps_the_connection() ->
         assert ws.open
 
 
-async def test_send_when_the_peer_reads_slowly_is_never_cut() -> None:
-    size = 1_500_000
+@pytest.mark.parametrize("size", [1_500_000, 16_000_000])
+async def test_send_when_the_peer_reads_slowly_is_never_cut(size: int) -> None:
     options: dict[str, Any] = {
         "ping_interval": 0.05,
         "ping_timeout": 0.1,
@@ -421,8 +439,8 @@ async def test_send_when_the_peer_reads_slowly_is_never_cut() -> None:
         left = size + 14
         while left > 0:
             left -= len(await peer.reader.read(min(left, 60_000)))
-            if watch.elapsed < 0.5:
+            if watch.elapsed < 0.8:
                 # As slow as this, and no pong: only the output moves.
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.03)
         await sender
         assert ws.open

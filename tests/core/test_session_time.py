@@ -317,3 +317,12 @@ def test_peer_that_died_meanwhile_is_closed_after_reading_resumed() -> None:
     assert sent(session) == [
         Seen(CLOSE, b"\x03\xf3keepalive ping timeout", masked=True)
     ]
+
+
+def test_keepalive_pings_that_are_never_answered_are_not_kept() -> None:
+    session = make_session(ping_interval=1, ping_timeout=None)
+    for second in range(1, 50):
+        session.timer_expired(float(second))
+        session.feed(frame(0x1, b"alive"), second + 0.5)
+
+    assert len(session._pings) < 10

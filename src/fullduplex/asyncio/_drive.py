@@ -212,6 +212,18 @@ class Driver(asyncio.BufferedProtocol):
             operation.close()
             self.step()
 
+    async def run_sending(self, operation: Operation[T]) -> T:
+        """
+        Carry out what sends something, then wait while output is above its mark.
+
+        The bytes reach the transport, which tells that, only after the operation.
+        """
+        result = await self.run(operation)
+        session = self.session
+        if session is not None and session.writing_paused:
+            await self.run(session.drain())
+        return result
+
     def wrote(self) -> None:
         """Send what was queued: now, or joined with what follows in a burst."""
         session = self.session

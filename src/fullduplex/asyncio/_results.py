@@ -44,6 +44,10 @@ class FragmentStream:
     def _abandon(self) -> None:
         if self._began and not self._done:
             self._session.abandon_stream()
+            # Reading may go on now.  The garbage collector may be anywhere.
+            loop = self._driver.loop
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._driver.step)
         self._done = True
 
 

@@ -367,10 +367,10 @@ class Connection:
         if payload is None:
             await self._send_fragments(message, text)
         else:
-            await self._driver.run(session.send(*payload))
+            await self._driver.run_sending(session.send(*payload))
 
     async def _send_fragments(self, message: Any, text: bool | None) -> None:
-        run = self._driver.run
+        run = self._driver.run_sending
         fragments = Fragments(self._session, text)
         failure: BaseException | None = None
         try:
@@ -410,7 +410,7 @@ class Connection:
         """
         payload = None if data is None else control_payload("ping", data)
         pong = Pong(self._loop.create_future())
-        await self._driver.run(self._session.ping(payload, pong, monotonic()))
+        await self._driver.run_sending(self._session.ping(payload, pong, monotonic()))
         return pong.future
 
     async def pong(self, data: str | BytesLike = b"") -> None:
@@ -425,7 +425,7 @@ class Connection:
             ProtocolError: `data` is longer than 125 bytes; nothing was sent.
         """
         payload = control_payload("pong", data)
-        await self._driver.run(self._session.pong(payload, monotonic()))
+        await self._driver.run_sending(self._session.pong(payload, monotonic()))
 
     async def close(self, code: int | None = 1000, reason: str = "") -> None:
         """

@@ -16,6 +16,9 @@ from .typing import BytesLike
 
 __all__ = ["Outgoing", "PingSink"]
 
+# Keepalive pings that are remembered while no pong comes.
+KEPT_PINGS = 4
+
 
 class PingSink(Interface):
     """Where the fate of a ping is told."""
@@ -168,6 +171,16 @@ class Outgoing(Receiving):
         yield from self._until_open()
         self.protocol.send_pong(payload)
         yield from self.drain()
+
+    def keepalive_ping(self, now: float) -> None:
+        """Queue a ping whose pong only measures the latency."""
+        # A peer that lives but does not answer must not cost memory for ever.
+        unanswered = [key for key, (sink, _) in self._pings.items() if sink is None]
+        for key in unanswered[:-KEPT_PINGS]:
+            del self._pings[key]
+        payload = self._ping_payload()
+        self._pings[payload] = (None, now)
+        self.protocol.send_ping(payload)
 
     def _check_control(self, name: str, payload: bytes) -> None:
         if len(payload) > 125:

@@ -170,9 +170,7 @@ class Session(Outgoing):
             return
         due = self._keepalive.expired(now)
         if due is Keepalive.PING:
-            payload = self._ping_payload()
-            self._pings[payload] = (None, now)
-            self.protocol.send_ping(payload)
+            self.keepalive_ping(now)
         elif due is Keepalive.DEAD:
             self.protocol.fail(
                 TimeoutError(self._keepalive.diagnosis(self._received_at, now)),
