@@ -2,8 +2,62 @@
 
 from __future__ import annotations
 
-from .core import frames as _frames
-from .core.frames import *  # noqa: F403
+from .core.frames import (
+    BINARY,
+    CLOSE,
+    CLOSE_CODE_EXPLANATIONS,
+    CLOSE_CODES,
+    CONT,
+    CTRL_OPCODES,
+    DATA_OPCODES,
+    EXTERNAL_CLOSE_CODES,
+    MAX_LOG_SIZE,
+    OK_CLOSE_CODES,
+    OP_BINARY,
+    OP_CLOSE,
+    OP_CONT,
+    OP_PING,
+    OP_PONG,
+    OP_TEXT,
+    PING,
+    PONG,
+    TEXT,
+    Close,
+    CloseCode,
+    Frame,
+    Opcode,
+    explain_close_code,
+    prepare_ctrl,
+    prepare_data,
+)
 from .core.kernels import apply_mask
 
-__all__ = [*_frames.__all__, "apply_mask"]
+__all__ = [
+    "BINARY",
+    "CLOSE",
+    "CLOSE_CODES",
+    "CLOSE_CODE_EXPLANATIONS",
+    "CONT",
+    "CTRL_OPCODES",
+    "Close",
+    "CloseCode",
+    "DATA_OPCODES",
+    "EXTERNAL_CLOSE_CODES",
+    "Frame",
+    "MAX_LOG_SIZE",
+    "OK_CLOSE_CODES",
+    "OP_BINARY",
+    "OP_CLOSE",
+    "OP_CONT",
+    "OP_PING",
+    "OP_PONG",
+    "OP_TEXT",
+    "Opcode",
+    "PING",
+    "PONG",
+    "TEXT",
+    "explain_close_code",
+    "prepare_ctrl",
+    "prepare_data",
+    "apply_mask",
+]

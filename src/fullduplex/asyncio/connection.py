@@ -153,8 +153,10 @@ class Connection:
 
     @property
     def protocol(self) -> Protocol:
-        """The frame level of the connection; None before the handshake is done."""
-        return self._session.protocol if self._session is not None else None
+        """The frame level.  AttributeError before the connection is open."""
+        if self._session is None:
+            raise AttributeError("protocol is available once the connection is open")
+        return self._session.protocol
 
     @property
     def local_address(self) -> Any:

@@ -87,8 +87,10 @@ class Keepalive:
         """Note how many bytes went out in all, and how many wait."""
         self._looked_at = now
         # What left at once, such as the ping itself, tells nothing of the peer:
-        # only the system took it.
-        if flushed > self._flushed and (left or self._left):
+        # only the system took it.  Any change counts: below TLS there are bytes that
+        # no count shows, and what the system holds goes up and down as they drain,
+        # while nothing changes when the peer does not read.
+        if flushed != self._flushed and (left or self._left):
             self._moved_at = now
         self._flushed = flushed
         self._left = left

@@ -152,7 +152,7 @@ class Receiving(Ending):
             try:
                 data = self._convert(item.data, decode, self._stream_decoder, item.fin)
             except UnicodeDecodeError as exc:
-                yield from self._undecodable(exc)
+                data = yield from self._undecodable(exc)
             return Fragment(data, item.fin)
         finally:
             self.awaited()
