@@ -242,6 +242,23 @@ class Driver(asyncio.BufferedProtocol):
         if not self.ended:
             self.transport.write(data)
 
+    def end_turn(self) -> None:
+        """Send what was joined during this turn of the loop, if it still waits."""
+        if self.session is not None and self.session.writer.pending:
+            self._flush()
+
+    def begin_close(self, code: int, reason: str) -> None:
+        """Start to close the connection without waiting for its end."""
+        session = self.session
+        assert session is not None
+        operation = session.close(code, reason, monotonic())
+        try:
+            operation.send(None)  # type: ignore[arg-type]
+        except StopIteration:
+            pass  # it is closed already
+        operation.close()
+        self.step()
+
     def step(self) -> None:
         """Carry out what the session wants after something happened."""
         session = self.session

@@ -76,7 +76,6 @@ class Session:
         "_close_by",
         "_closed_waiters",
         "_discarding",
-        "_fragmenting",
         "_keepalive",
         "_new_waiter",
         "_pings",
@@ -89,6 +88,7 @@ class Session:
         "_streaming",
         "attention",
         "clear_to_send",
+        "fragmenting",
         "latency",
         "messages",
         "must_abort",
@@ -101,6 +101,7 @@ class Session:
         "slow",
         "writer",
         "writing_paused",
+        "written_past",
     )
 
     def __init__(
@@ -141,7 +142,10 @@ class Session:
         self._streaming = False
         self._stream_decoder: TextDecoder | None = None
         self._discarding = False
-        self._fragmenting = False
+        #: whether a message is being sent in fragments, which keeps others out
+        self.fragmenting = False
+        #: bytes of frames that the driver wrote without passing them by `writer`
+        self.written_past = 0
         self._send_waiters: deque[Waiter] = deque()
         self._closed_waiters: list[Waiter] = []
         protocol.on_pong = self._pong_received
@@ -308,7 +312,9 @@ class Session:
         Called before `timer_expired`; output that moves restarts the deadline
         of the pong, so that a slow upload is not taken for a dead peer.
         """
-        self._keepalive.output(self.writer.total - size, size, now)
+        self._keepalive.output(
+            self.writer.total + self.written_past - size, size, now
+        )
 
     # Time
 
@@ -551,7 +557,7 @@ class Session:
     def begin_fragments(self) -> Operation[None]:
         """Wait until no other message is being sent, then keep others out."""
         yield from self._until_clear()
-        self._fragmenting = True
+        self.fragmenting = True
         self.clear_to_send = False
 
     def send_fragment(
@@ -570,7 +576,7 @@ class Session:
             exc: why the message stays incomplete.  A message cannot be taken
                 back, so the connection fails with 1011.
         """
-        self._fragmenting = False
+        self.fragmenting = False
         if exc is not None and self.protocol.state is State.OPEN:
             self.protocol.fail(exc, CloseCode.INTERNAL_ERROR, "")
             self.settle(self.now)
@@ -584,7 +590,7 @@ class Session:
             self.protocol.plain
             and self.protocol.state is State.OPEN
             and not self.writing_paused
-            and not self._fragmenting
+            and not self.fragmenting
             and self._close_by is None
         )
 
@@ -597,7 +603,7 @@ class Session:
 
     def _until_clear(self) -> Operation[None]:
         yield from self._until_open()
-        while self._fragmenting or self.writing_paused:
+        while self.fragmenting or self.writing_paused:
             yield from self._wait(self._send_waiters)
             yield from self._until_open()
 
@@ -700,7 +706,7 @@ class Session:
         if protocol.unsettled:
             self.settle(now)
         if protocol.state is State.OPEN:
-            if self._fragmenting:
+            if self.fragmenting:
                 # The message in progress can no longer be completed.
                 code, reason = CloseCode.INTERNAL_ERROR, ""
             protocol.send_close(code, reason)
