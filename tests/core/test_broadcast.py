@@ -155,5 +155,5 @@ def test_lone_surrogate_is_refused() -> None:
 def test_policy_out_of_range_is_refused(
     on_slow: object, max_buffer: object, error: type[Exception]
 ) -> None:
-    with pytest.raises(error, match="on_slow|max_buffer"):
+    with pytest.raises(error, match=r"on_slow|max_buffer"):
         check_policy(on_slow, max_buffer)

@@ -76,7 +76,8 @@ def check_policy(on_slow: object, max_buffer: object) -> None:
         return
     if isinstance(max_buffer, bool) or not isinstance(max_buffer, int):
         raise TypeError(
-            f"max_buffer must be an int (bytes) or None, not {type(max_buffer).__name__}"
+            "max_buffer must be an int (bytes) or None, "
+            f"not {type(max_buffer).__name__}"
         )
     if max_buffer < 0:
         raise ValueError(f"max_buffer is {max_buffer}; it must be at least 0 bytes")
