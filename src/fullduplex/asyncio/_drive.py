@@ -106,7 +106,9 @@ class Driver(asyncio.BufferedProtocol):
         """Give memory for the handshake."""
         if self._spare is None:
             self._spare = bytearray(16384)
-        return self._spare
+        # asyncio's TLS reads record after record into slices of what it gets, and
+        # a slice of a bytearray would be a copy.
+        return memoryview(self._spare)
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take what was read (asyncio calls this)."""
