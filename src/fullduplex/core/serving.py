@@ -153,7 +153,7 @@ def without_empty(
         not isinstance(origin, re.Pattern) and origin == "" for origin in origins
     ):
         warnings.warn(
-            "use None instead of '' in origins", DeprecationWarning, stacklevel=6
+            "use None instead of '' in origins", DeprecationWarning, stacklevel=5
         )
         return [None if origin == "" else origin for origin in origins]
     return origins
