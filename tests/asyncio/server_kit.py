@@ -102,11 +102,12 @@ class Client(Peer):
             return await self.read_until(CLOSE)
 
     async def say_goodbye(self) -> Received:
-        """Answer the server's close frame and wait for the end of TCP."""
+        """Answer the server's close frame and close TCP once the server has."""
         received = await self.closed_with()
         self.send(CLOSE, received.payload)
         async with asyncio.timeout(PATIENCE):
             await self.gone()
+        self.close()
         return received
 
     async def ended(self) -> bytes:
@@ -118,6 +119,7 @@ class Client(Peer):
                     data += chunk
         except ConnectionError:
             pass
+        self.close()
         return data
 
 
@@ -151,13 +153,19 @@ class Place:
         sock.setblocking(False)
         if small:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
-        await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", self.port))
-        reader, writer = await asyncio.open_connection(
-            sock=sock,
-            limit=1024 if small else 2**16,
-            ssl=ssl,
-            server_hostname="localhost" if ssl else None,
-        )
+        try:
+            await asyncio.get_running_loop().sock_connect(
+                sock, ("127.0.0.1", self.port)
+            )
+            reader, writer = await asyncio.open_connection(
+                sock=sock,
+                limit=1024 if small else 2**16,
+                ssl=ssl,
+                server_hostname="localhost" if ssl else None,
+            )
+        except BaseException:
+            sock.close()
+            raise
         client = Client(reader, writer)
         self.clients.append(client)
         return client

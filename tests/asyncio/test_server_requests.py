@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from typing import Any
 
 import pytest
 
@@ -295,7 +296,7 @@ async def test_extra_headers_that_cannot_be_sent_fail_the_handshake_with_500(
 
 
 async def test_request_is_known_to_the_handler_as_it_travelled() -> None:
-    seen = []
+    seen: list[Any] = []
 
     async def handler(ws: ServerConnection) -> None:
         assert ws.request is not None

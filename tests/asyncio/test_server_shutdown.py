@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -295,26 +297,23 @@ async def test_server_that_never_served_closes() -> None:
         assert not server.is_serving()
 
 
-async def test_unix_server_serves_and_tells_paths(tmp_path: Any) -> None:
-    for path in (str(tmp_path / "a"), bytes(tmp_path / "b"), tmp_path / "c"):
-        seen = []
+@pytest.mark.parametrize("kind", [str, os.fsencode, Path])
+async def test_unix_server_serves_and_tells_the_path(kind: Any, tmp_path: Path) -> None:
+    path = str(tmp_path / "socket")
+    seen = []
 
-        async def handler(ws: ServerConnection) -> None:
-            seen.append(ws.local_address)  # noqa: B023
+    async def handler(ws: ServerConnection) -> None:
+        seen.append(ws.local_address)
 
-        async with unix_serve(handler, path):
-            reader, writer = await asyncio.open_unix_connection(path)
-            writer.write(request())
-            assert (await reader.readline()).startswith(b"HTTP/1.1 101")
-            writer.close()
-        assert seen == [
-            path
-            if isinstance(path, str)
-            else str(tmp_path / "bc"[path == tmp_path / "c"])
-        ]
-        # A file that was left behind does not matter.
-        async with unix_serve(echo, path):
-            pass
+    async with unix_serve(handler, kind(path)):
+        reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(request())
+        assert (await reader.readline()).startswith(b"HTTP/1.1 101")
+        writer.close()
+    assert seen == [path]
+    # A file that was left behind does not matter.
+    async with unix_serve(echo, kind(path)):
+        pass
 
 
 @pytest.mark.variants("plain")
@@ -358,11 +357,9 @@ async def test_closing_over_tls_ends(server_tls: Any, client_tls: Any) -> None:
         silent = await place.connect(ssl=client_tls)
         client = await place.connect(ssl=client_tls)
         await client.upgrade()
-        half = await place.connect()  # nothing of TLS
         watch = Stopwatch()
         place.server.close(drain=0.5)
         assert (await client.say_goodbye()).code == 1001
         await place.server.wait_closed()
         assert watch.elapsed < 4
-        assert silent
-        assert half
+        assert await silent.ended() == b""
