@@ -25,7 +25,7 @@ from typing import Any
 from . import rows
 from .clients import CLIENTS, Skip, Target
 from .messages import LAST, message
-from .peers import PATIENCE
+from .peers import PATIENCE, allow_descriptors
 from .rows import Row
 
 
@@ -156,6 +156,50 @@ async def serve(client: ModuleType, target: Target, meter: Meter) -> None:
     await stop()
 
 
+async def broadcast(client: ModuleType, target: Target, meter: Meter) -> None:
+    """Each broadcast, or burst of them, is read by everybody before the next one."""
+    row = target.row
+    if not hasattr(client, "broadcaster"):
+        raise Skip("no way to send to many connections")
+    port, send, stop = await client.broadcaster(target)
+    reader, writer = await asyncio.open_connection("127.0.0.1", target.port)
+    writer.write(f"{port}\n".encode())
+    same(await reader.readline(), b"open\n", "word of the peer")
+    for index in range(row.warmup // row.connections):
+        await send(message(row, index), 1)
+        same(await reader.readline(), b"got\n", "word of the peer")
+    common, last = message(row, 0), message(row, LAST)
+    meter.start()
+    for _ in range(row.operations // row.connections // row.burst - 1):
+        await send(common, row.burst)
+        await reader.readline()
+    await send(last, row.burst)
+    same(await reader.readline(), b"got\n", "word of the peer")
+    meter.stop()
+    same(await reader.read(), b"", "word of the peer, once it has closed all")
+    writer.close()
+    await stop()
+
+
+async def crowd(client: ModuleType, target: Target, meter: Meter) -> None:
+    """The peer opens connections and leaves them open."""
+    needed = target.row.warmup + target.row.operations + 64
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < needed:
+        raise Skip(f"the system does not allow {needed:,} open files")
+    port, stop = await client.serve(target)
+    reader, writer = await asyncio.open_connection("127.0.0.1", target.port)
+    writer.write(f"{port}\n".encode())
+    same(await reader.readline(), b"warm\n", "word of the peer")
+    meter.start()
+    writer.write(b"go\n")
+    same(await reader.readline(), b"done\n", "word of the peer")
+    meter.stop()
+    writer.write(b"go\n")
+    same(await reader.read(), b"", "word of the peer, once it has closed all")
+    writer.close()
+    await stop()
+
+
 SCENARIOS = {
     "receive": receive,
     "send": send,
@@ -163,6 +207,9 @@ SCENARIOS = {
     "connect": connect,
     "idle": idle,
     "serve": serve,
+    "broadcast": broadcast,
+    "crowd": crowd,
+    "handshake": serve,
 }
 
 
@@ -201,6 +248,7 @@ def main() -> None:
     signal.alarm(PATIENCE)
     if job["own_cpu"] is not None:
         os.sched_setaffinity(0, {job["own_cpu"]})
+    allow_descriptors()
     print(json.dumps(run(job)))
 
 

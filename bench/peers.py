@@ -12,6 +12,7 @@ import base64
 import hashlib
 import json
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -180,7 +181,7 @@ ROLES = {
     "flood": serve_flood,
     "sink": serve_sink,
     "echo": serve_echo,
-    "greet": serve_greet,  # "hold" and "load" are in main()
+    "greet": serve_greet,  # "hold" is in main(), the peers of servers in load.py
 }
 
 
@@ -194,19 +195,26 @@ def accept(listener: socket.socket, row: Row, context: ssl.SSLContext | None) ->
     return stream
 
 
+def allow_descriptors() -> None:
+    """Let this process have as many sockets as the system allows it."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def main() -> None:
     job = json.loads(sys.argv[1])
     row = rows.from_job(job)
     signal.alarm(PATIENCE)
     if job["peer_cpu"] is not None:
         os.sched_setaffinity(0, {job["peer_cpu"]})
+    allow_descriptors()
     context = None
     if row.tls:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(job["certificate"])
     with socket.create_server(("127.0.0.1", 0), backlog=16) as listener:
         print(listener.getsockname()[1], flush=True)
-        if row.role == "load":
+        if row.role in load.ROLES:
             control, _ = listener.accept()
             with control:
                 load.run(control, row)

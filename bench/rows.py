@@ -18,6 +18,9 @@ SCENARIOS = {
     "connect": "greet",
     "idle": "hold",
     "serve": "load",
+    "broadcast": "members",
+    "crowd": "crowd",
+    "handshake": "knock",
     "import": None,
 }
 
@@ -60,7 +63,8 @@ class Row:
         connections: how many are open at once.
         kind: ``"text"``, ``"binary"`` or ``"json"`` (which is text).
         size: bytes of payload in a message.
-        burst: messages sent before the event loop gets its turn.
+        burst: messages sent before the event loop gets its turn; where a server
+            echoes, how many are under way in each connection.
         deflate: permessage-deflate is on; it is off everywhere else.
         tls: the connection is a ``wss:`` one.
         statement: what the scenario ``import`` runs, a key of ``Entry.imports``.
@@ -184,16 +188,68 @@ ROWS = [
     ),
     Row(
         "serve-echo-256",
-        "server echo, 50 connections, 256 B",
+        "server echo, 50 connections, 256 B text",
         "serve",
         operations=20_000,
         warmup=1000,
         connections=50,
+        kind="text",
         size=256,
+        targets=(compiled("picows.websockets", 1.0), PURE),
+    ),
+    Row(
+        "serve-echo-256-16",
+        "the same with 16 messages under way in each",
+        "serve",
+        operations=80_000,
+        warmup=1000,
+        connections=50,
+        kind="text",
+        size=256,
+        burst=16,
+        targets=(compiled("picows.websockets", 1.0), PURE),
+    ),
+    Row(
+        "broadcast-512",
+        "broadcast 512 B to 500, a delivery",
+        "broadcast",
+        operations=100_000,
+        warmup=2_000,
+        connections=500,
+        size=512,
+        targets=(compiled("picows", 0.8), PURE),
+    ),
+    Row(
+        "broadcast-512-10",
+        "the same, 10 broadcasts in a turn of the loop",
+        "broadcast",
+        operations=250_000,
+        warmup=2_000,
+        connections=500,
+        size=512,
+        burst=10,
+        targets=(compiled("picows", 0.8), PURE),
+    ),
+    Row(
+        "serve-idle-memory",
+        "memory of an idle connection of a server",
+        "crowd",
+        operations=2_000,
+        warmup=50,
+        measures="memory",
+        targets=(compiled("websockets", 0.62),),
+    ),
+    Row(
+        "serve-handshake",
+        "opening and closing handshake of a server",
+        "handshake",
+        operations=1_000,
+        warmup=50,
+        targets=(compiled("picows.websockets", 1.0), PURE),
     ),
     Row(
         "idle-memory",
-        "memory of an idle connection",
+        "memory of an idle connection of a client",
         "idle",
         operations=300,
         warmup=20,

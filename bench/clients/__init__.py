@@ -8,6 +8,9 @@ A module has
   ``target.row.deflate``, everything else as the package has it;
 - ``async serve(target) -> (port, stop)``: start a server that sends each message back,
   with the same settings; ``await stop()`` ends it;
+- ``async broadcaster(target) -> (port, send, stop)``, for the rows of broadcasts: start
+  a server; ``await send(message, count)`` sends it ``count`` times to all connections,
+  in one turn of the event loop;
 - ``async finish()``, if the package keeps something open between connections.
 
 and its ``Connection``

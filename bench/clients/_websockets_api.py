@@ -41,6 +41,35 @@ async def echo_server(
     return server.sockets[0].getsockname()[1], stop
 
 
+async def broadcasting_server(
+    serve: Callable[..., Any], broadcast: Callable[..., Any], target: Target
+) -> tuple[
+    int, Callable[[Message, int], Awaitable[None]], Callable[[], Awaitable[None]]
+]:
+    """Start a server that sends with ``broadcast()`` of the package."""
+    members: set[Any] = set()
+
+    async def handler(ws: Any) -> None:
+        members.add(ws)
+        try:
+            async for _ in ws:
+                pass
+        finally:
+            members.discard(ws)
+
+    server = await serve(handler, "127.0.0.1", 0, **options(target))
+
+    async def send(message: Message, count: int) -> None:
+        for _ in range(count):
+            broadcast(members, message)
+
+    async def stop() -> None:
+        server.close()
+        await server.wait_closed()
+
+    return server.sockets[0].getsockname()[1], send, stop
+
+
 class Connection:
     def __init__(self, ws: Any) -> None:
         self.ws = ws

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import aiohttp
 from aiohttp import web
@@ -90,3 +91,33 @@ async def serve(target: Target) -> tuple[int, Callable[[], Awaitable[None]]]:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     return runner.addresses[0][1], runner.cleanup
+
+
+async def broadcaster(target: Target) -> Any:
+    """It has no broadcast; this is what a program with it does."""
+    members: set[web.WebSocketResponse] = set()
+
+    async def join(request: web.Request) -> web.WebSocketResponse:
+        ws = web.WebSocketResponse(max_msg_size=0, compress=False)
+        await ws.prepare(request)
+        members.add(ws)
+        async for _ in ws:
+            pass
+        members.discard(ws)
+        return ws
+
+    application = web.Application()
+    application.router.add_get("/", join)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+
+    async def send(message: Message, count: int) -> None:
+        for _ in range(count):
+            for ws in members:
+                if isinstance(message, str):
+                    await ws.send_str(message)
+                else:
+                    await ws.send_bytes(message)
+
+    return runner.addresses[0][1], send, runner.cleanup

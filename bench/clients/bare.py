@@ -11,11 +11,12 @@ import asyncio
 import platform
 import socket
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from .. import messages
 from ..load import REQUEST
 from ..messages import CLOSE, LAST, client_frame, message, server_frame
-from . import Target
+from . import Skip, Target
 
 Message = str | bytes
 
@@ -122,6 +123,8 @@ HANDSHAKE = (
 
 async def serve(target: Target) -> tuple[int, Callable[[], Awaitable[None]]]:
     """Sockets straight on the event loop's selector, without transports."""
+    if target.row.scenario != "serve" or target.row.burst > 1:
+        raise Skip("no floor for this row")
     row, opcode = target.row, messages.opcode(target.row)
     loop = asyncio.get_running_loop()
     listener = socket.create_server(("127.0.0.1", 0))
@@ -168,3 +171,40 @@ async def serve(target: Target) -> tuple[int, Callable[[], Awaitable[None]]]:
         listener.close()
 
     return listener.getsockname()[1], stop
+
+
+async def broadcaster(target: Target) -> Any:
+    """One system call a delivery."""
+    opcode = messages.opcode(target.row)
+    loop = asyncio.get_running_loop()
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.setblocking(False)
+    members: list[socket.socket] = []
+
+    def acceptable() -> None:
+        sock, _ = listener.accept()
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+        def readable() -> None:
+            if sock.recv(4096).startswith(b"GET "):
+                sock.send(HANDSHAKE)
+                members.append(sock)
+                return
+            loop.remove_reader(sock)
+            sock.close()
+
+        loop.add_reader(sock, readable)
+
+    loop.add_reader(listener, acceptable)
+
+    async def send(content: Message, count: int) -> None:
+        frame = server_frame(content, opcode)
+        for _ in range(count):
+            for sock in members:
+                sock.send(frame)
+
+    async def stop() -> None:
+        loop.remove_reader(listener)
+        listener.close()
+
+    return listener.getsockname()[1], send, stop

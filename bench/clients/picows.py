@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from importlib import metadata
+from typing import Any
 
 from picows import (
     WSFrame,
@@ -136,3 +137,38 @@ async def serve(target: Target) -> tuple[int, Callable[[], Awaitable[None]]]:
         server.close()
 
     return server.sockets[0].getsockname()[1], stop
+
+
+class Member(WSListener):
+    """A connection that is only sent to."""
+
+    def __init__(self, members: set[WSTransport]) -> None:
+        self.members = members
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self.members.add(transport)
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type == WSMsgType.CLOSE:
+            self.members.discard(transport)
+            transport.send_close(frame.get_close_code())
+            transport.disconnect()
+
+
+async def broadcaster(target: Target) -> Any:
+    """It has no broadcast; this is what a program with it does."""
+    members: set[WSTransport] = set()
+    server = await ws_create_server(
+        lambda request: Member(members), "127.0.0.1", 0, max_frame_size=2**31 - 1
+    )
+
+    async def send(message: Message, count: int) -> None:
+        kind = WSMsgType.TEXT if isinstance(message, str) else WSMsgType.BINARY
+        for _ in range(count):
+            for transport in members:
+                transport.send(kind, message)
+
+    async def stop() -> None:
+        server.close()
+
+    return server.sockets[0].getsockname()[1], send, stop

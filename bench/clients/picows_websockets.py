@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from importlib import metadata
+from typing import Any
 
 from picows.websockets import connect
 
 from . import Target
-from ._websockets_api import Connection, echo_server, options
+from ._websockets_api import Connection, broadcasting_server, echo_server, options
 
 
 def version() -> str:
@@ -23,3 +24,9 @@ async def serve(target: Target) -> tuple[int, Callable[[], Awaitable[None]]]:
     from picows.websockets import serve
 
     return await echo_server(serve, target)
+
+
+async def broadcaster(target: Target) -> Any:
+    from picows.websockets import broadcast, serve
+
+    return await broadcasting_server(serve, broadcast, target)

@@ -19,13 +19,25 @@ from typing import TYPE_CHECKING, Any
 from .version import version as __version__
 
 if TYPE_CHECKING:
+    from .asyncio.broadcast import BroadcastResult, broadcast
     from .asyncio.client import (
         ClientConnection,
         WebSocketClientProtocol,
         connect,
         unix_connect,
     )
-    from .asyncio.server import Server, ServerConnection, serve, unix_serve
+    from .asyncio.router import Router, route, unix_route
+    from .asyncio.server import (
+        BasicAuthWebSocketServerProtocol,
+        Server,
+        ServerConnection,
+        WebSocketServer,
+        WebSocketServerProtocol,
+        basic_auth,
+        basic_auth_protocol_factory,
+        serve,
+        unix_serve,
+    )
     from .core._select import IMPLEMENTATION
     from .core.closing import State
     from .core.datastructures import Headers, HeadersLike, MultipleValuesError
@@ -69,7 +81,13 @@ if TYPE_CHECKING:
 # Where each public name lives; `core` modules are not for import by programs.
 _HOMES = {
     "asyncio.client": "ClientConnection WebSocketClientProtocol connect unix_connect",
-    "asyncio.server": "Server ServerConnection serve unix_serve",
+    "asyncio.broadcast": "BroadcastResult broadcast",
+    "asyncio.router": "Router route unix_route",
+    "asyncio.server": (
+        "Server ServerConnection WebSocketServer WebSocketServerProtocol "
+        "BasicAuthWebSocketServerProtocol basic_auth basic_auth_protocol_factory "
+        "serve unix_serve"
+    ),
     "core._select": "IMPLEMENTATION",
     "core.closing": "State",
     "core.datastructures": "Headers HeadersLike MultipleValuesError",
@@ -92,6 +110,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split
 _MODULES = frozenset(
     {
         "asyncio",
+        "auth",
         "client",
         "datastructures",
         "exceptions",
@@ -114,8 +133,18 @@ __all__ = [
     "unix_connect",
     "Server",
     "ServerConnection",
+    "WebSocketServer",
+    "WebSocketServerProtocol",
+    "BasicAuthWebSocketServerProtocol",
+    "basic_auth",
+    "basic_auth_protocol_factory",
     "serve",
     "unix_serve",
+    "Router",
+    "route",
+    "unix_route",
+    "BroadcastResult",
+    "broadcast",
     "IMPLEMENTATION",
     "State",
     "Headers",

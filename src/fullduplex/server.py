@@ -2,6 +2,33 @@
 
 from __future__ import annotations
 
-from .asyncio.server import Server, ServerConnection, serve, unix_serve
+from .asyncio.broadcast import BroadcastResult, broadcast
+from .asyncio.router import Router, route, unix_route
+from .asyncio.server import (
+    BasicAuthWebSocketServerProtocol,
+    Server,
+    ServerConnection,
+    WebSocketServer,
+    WebSocketServerProtocol,
+    basic_auth,
+    basic_auth_protocol_factory,
+    serve,
+    unix_serve,
+)
 
-__all__ = ["Server", "ServerConnection", "serve", "unix_serve"]
+__all__ = [
+    "BasicAuthWebSocketServerProtocol",
+    "BroadcastResult",
+    "Router",
+    "Server",
+    "ServerConnection",
+    "WebSocketServer",
+    "WebSocketServerProtocol",
+    "basic_auth",
+    "basic_auth_protocol_factory",
+    "broadcast",
+    "route",
+    "serve",
+    "unix_route",
+    "unix_serve",
+]

@@ -137,7 +137,9 @@ async def test_send_when_the_client_reads_slowly_is_never_cut() -> None:
         watch = Stopwatch()
         left = size
         while left > 0:
-            left -= len(await peer.reader.read(min(left, 60_000)))
+            data = await peer.reader.read(min(left, 60_000))
+            assert data, "the connection was cut"
+            left -= len(data)
             if watch.elapsed < 0.5:
                 await asyncio.sleep(0.01)
         await sending

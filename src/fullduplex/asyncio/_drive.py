@@ -106,7 +106,9 @@ class Driver(asyncio.BufferedProtocol):
         """Give memory for the handshake."""
         if self._spare is None:
             self._spare = bytearray(16384)
-        return self._spare
+        # asyncio's TLS reads record after record into slices of what it gets, and
+        # a slice of a bytearray would be a copy.
+        return memoryview(self._spare)
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take what was read (asyncio calls this)."""
@@ -253,6 +255,23 @@ class Driver(asyncio.BufferedProtocol):
         data = session.writer.take()
         if not self.ended:
             self.transport.write(data)
+
+    def end_turn(self) -> None:
+        """Send what was joined during this turn of the loop, if it still waits."""
+        if self.session is not None and self.session.writer.pending:
+            self._flush()
+
+    def begin_close(self, code: int, reason: str) -> None:
+        """Start to close the connection without waiting for its end."""
+        session = self.session
+        assert session is not None
+        operation = session.close(code, reason, monotonic())
+        try:
+            operation.send(None)  # type: ignore[arg-type]
+        except StopIteration:
+            pass  # it is closed already
+        operation.close()
+        self.step()
 
     def step(self) -> None:
         """Carry out what the session wants after something happened."""

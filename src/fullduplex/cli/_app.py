@@ -1,7 +1,7 @@
 """Options and arguments: from the words of a command line to a call.
 
-Two commands share one name.  A URI holds ``://``, so the word ``demo`` in first
-place can only mean the demonstration.
+Three commands share one name.  A URI holds ``://``, so the words ``demo`` and
+``serve`` in first place can only mean these.
 """
 
 from __future__ import annotations
@@ -29,6 +29,10 @@ def run(arguments: Sequence[str]) -> NoReturn:
     command, name = client, "fullduplex"
     if arguments[:1] == ["demo"]:
         command, name, arguments = demo, "fullduplex demo", arguments[1:]
+    elif arguments[:1] == ["serve"]:
+        from ._serve import command as serve
+
+        command, name, arguments = serve, "fullduplex serve", arguments[1:]
     try:
         # click only parses: around what it runs, it has its own idea of Ctrl-C.
         action: Callable[[], int] | int = command.main(
@@ -107,7 +111,8 @@ def _check_seconds(
 
 @click.command(
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="`fullduplex demo` shows the library at work, without a network.",
+    epilog="`fullduplex demo` shows the library at work, without a network; "
+    "`fullduplex serve` starts an echo or chat server.",
 )
 @click.argument("uri", callback=_check_uri)
 @click.option(

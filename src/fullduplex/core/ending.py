@@ -40,12 +40,12 @@ class Ending:
     __slots__ = (
         "_close_by",
         "_closed_waiters",
-        "_fragmenting",
         "_keepalive",
         "_new_waiter",
         "_settle_by",
         "attention",
         "clear_to_send",
+        "fragmenting",
         "messages",
         "must_abort",
         "must_half_close",
@@ -81,7 +81,8 @@ class Ending:
         self.reading_paused = False
         self.must_half_close = False
         self.must_abort = False
-        self._fragmenting = False
+        #: whether a message is being sent in fragments, which keeps others out
+        self.fragmenting = False
         self._close_by: float | None = None
         self._settle_by: float | None = None
         self._keepalive = Keepalive(options.ping_interval, options.ping_timeout, now)
@@ -127,7 +128,7 @@ class Ending:
         if protocol.unsettled:
             self.settle(now)
         if protocol.state is State.OPEN:
-            if self._fragmenting:
+            if self.fragmenting:
                 # The message in progress can no longer be completed.
                 code, reason = CloseCode.INTERNAL_ERROR, ""
             protocol.send_close(code, reason)

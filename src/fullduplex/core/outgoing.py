@@ -33,7 +33,14 @@ class PingSink(Interface):
 class Outgoing(Receiving):
     """The part of a session that sends; see `Session` for the arguments."""
 
-    __slots__ = ("_pings", "_random", "_send_waiters", "latency", "writing_paused")
+    __slots__ = (
+        "_pings",
+        "_random",
+        "_send_waiters",
+        "latency",
+        "writing_paused",
+        "written_past",
+    )
 
     def __init__(
         self,
@@ -46,6 +53,8 @@ class Outgoing(Receiving):
         super().__init__(protocol, options, new_waiter, now)
         self._random = random
         self.writing_paused = False
+        #: bytes of frames that the driver wrote without passing them by `writer`
+        self.written_past = 0
         #: seconds, of the last ping that was answered; 0 before
         self.latency = 0.0
         self._pings: dict[bytes, tuple[PingSink | None, float]] = {}
@@ -68,7 +77,7 @@ class Outgoing(Receiving):
     def begin_fragments(self) -> Operation[None]:
         """Wait until no other message is being sent, then keep others out."""
         yield from self._until_clear()
-        self._fragmenting = True
+        self.fragmenting = True
         self.clear_to_send = False
 
     def send_fragment(
@@ -87,7 +96,7 @@ class Outgoing(Receiving):
             exc: why the message stays incomplete.  A message cannot be taken
                 back, so the connection fails with 1011.
         """
-        self._fragmenting = False
+        self.fragmenting = False
         if exc is not None and self.protocol.state is State.OPEN:
             self.protocol.fail(exc, CloseCode.INTERNAL_ERROR, "")
             self.settle(self.now)
@@ -101,13 +110,13 @@ class Outgoing(Receiving):
             self.protocol.plain
             and self.protocol.state is State.OPEN
             and not self.writing_paused
-            and not self._fragmenting
+            and not self.fragmenting
             and self._close_by is None
         )
 
     def _until_clear(self) -> Operation[None]:
         yield from self._until_open()
-        while self._fragmenting or self.writing_paused:
+        while self.fragmenting or self.writing_paused:
             yield from self._wait(self._send_waiters)
             yield from self._until_open()
 

@@ -144,7 +144,7 @@ class Session(Outgoing):
         Called before `timer_expired`; output that moves restarts the deadline
         of the pong, so that a slow upload is not taken for a dead peer.
         """
-        self._keepalive.output(self.writer.total - size, size, now)
+        self._keepalive.output(self.writer.total + self.written_past - size, size, now)
 
     # Time
 

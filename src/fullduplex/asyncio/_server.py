@@ -1,0 +1,416 @@
+"""The life of a server: accepting, one deadline for all handshakes, shutting down.
+
+All handshakes have the same time, so the oldest one ends first: one dict in the
+order of arrival and one timer serve all of them.
+
+Shutting down goes in an order that ends on every version of Python: stop listening,
+close connections, wait for handlers, and only then wait for the listener, which
+since Python 3.12 waits for connections itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from time import monotonic
+from types import TracebackType
+from typing import Any, Self
+
+from ..core.admission import MAX_REFUSED, RETRY_AFTER, Admission
+from ..core.frames import Close
+from ..core.serving import Settings
+from ._server_connection import ServerConnection
+
+__all__ = ["Server"]
+
+# Seconds that a client which has not sent its request yet gets at shutdown.
+SHUTDOWN_GRACE = 1.0
+# Seconds between what is done to a handler that does not end: cancelling it,
+# cutting its connection, leaving it behind.
+PERSUASION = 1.0
+
+
+class _Refused(asyncio.Protocol):
+    """For a client that cannot even be told why."""
+
+    def connection_made(self, transport: Any) -> None:
+        """Cut it off (asyncio calls this)."""
+        transport.abort()
+
+
+class Server:
+    """
+    A running server, as `serve` returns it.
+
+    It is an asynchronous context manager, which closes it at the end of the block
+    and waits until it is closed.
+
+    Not made by programs.
+    """
+
+    def __init__(
+        self,
+        handler: Callable[[ServerConnection], Any],
+        settings: Settings,
+        create: Callable[..., ServerConnection],
+        admission: Admission,
+    ) -> None:
+        #: what all connections share
+        self.settings = settings
+        #: the logger of the server and its connections
+        self.logger = settings.logger
+        self._handler = handler
+        self._create = create
+        self._admission = admission
+        self._listener: Any = None
+        self._loop: asyncio.AbstractEventLoop = None  # type: ignore[assignment]
+        # All connections from TCP to the end of the handler, and when those that
+        # are in the handshake must be done with it.
+        self._connections: dict[ServerConnection, None] = {}
+        self._opening: dict[ServerConnection, float | None] = {}
+        self._opening_timer: asyncio.TimerHandle | None = None
+        self._report_timer: asyncio.TimerHandle | None = None
+        self._grace_timer: asyncio.TimerHandle | None = None
+        self._closing_with: tuple[int, str] | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._deadline: float | None = None
+        self._hurry: asyncio.Event | None = None
+        self._empty: asyncio.Future[None] | None = None
+        self._closed: asyncio.Future[None] | None = None
+
+    # Accepting
+
+    def _make_protocol(self) -> asyncio.BaseProtocol:
+        """Make the protocol of an accepted connection (asyncio calls this)."""
+        try:
+            connection = self._create(
+                ws_handler=self._handler, ws_server=self, **self.settings.keywords
+            )
+            return connection._driver
+        except Exception:
+            # asyncio would keep that to itself.
+            self.logger.error("create_protocol failed", exc_info=True)
+            return _Refused()
+
+    def _attach(self, connection: ServerConnection, transport: Any) -> None:
+        """Take up a connection; called before any of its bytes is read."""
+        if self._closed is not None and self._closed.done():
+            transport.abort()
+            return
+        self._connections[connection] = None
+        timeout = self.settings.open_timeout
+        now = monotonic()
+        self._opening[connection] = None if timeout is None else now + timeout
+        if timeout is not None and self._opening_timer is None:
+            self._arm_opening(timeout)
+        if self._closing_with is not None:
+            self._shut_out_silent_soon()
+        admission = self._admission
+        group = None
+        if admission.by_ip:
+            peer = transport.get_extra_info("peername")
+            if isinstance(peer, tuple):
+                group = connection._admitted_as = admission.group(peer[0])
+        limit = admission.connected(group)
+        if limit is not None:
+            connection._refused_by = limit
+            admission.waiting += 1
+            self._refusal_counted()
+            if admission.waiting > MAX_REFUSED:
+                transport.abort()
+
+    def _detach(self, connection: ServerConnection) -> None:
+        """Forget a connection whose TCP and handler have ended."""
+        if connection not in self._connections:
+            return
+        del self._connections[connection]
+        self._opening.pop(connection, None)
+        if connection._refused_by is not None:
+            self._admission.waiting -= 1
+        else:
+            self._admission.disconnected(connection._admitted_as)
+        empty = self._empty
+        if not self._connections and empty is not None and not empty.done():
+            empty.set_result(None)
+
+    def _answered(self, connection: ServerConnection) -> None:
+        """Note that the handshake of a connection is over."""
+        self._opening.pop(connection, None)
+
+    def _retry_after(self, connection: ServerConnection) -> int:
+        """Count a request; returns 0, or after how many seconds to come again."""
+        if connection._refused_by is not None:
+            return RETRY_AFTER
+        retry_after = self._admission.requested(monotonic())
+        if retry_after:
+            self._refusal_counted()
+        return retry_after
+
+    def _refusal_counted(self) -> None:
+        if self._report_timer is None:
+            self._report_timer = self._loop.call_later(1, self._report)
+
+    def _report(self) -> None:
+        self._report_timer = None
+        text = self._admission.report()
+        if text is not None:
+            self.logger.warning("%s", text)
+
+    @property
+    def refused(self) -> Mapping[str, int]:
+        """How many clients each limit refused, by the name of the parameter."""
+        return dict(self._admission.refused)
+
+    # The one deadline of all handshakes
+
+    def _arm_opening(self, delay: float) -> None:
+        self._opening_timer = self._loop.call_later(delay, self._opening_due)
+
+    def _opening_due(self) -> None:
+        self._opening_timer = None
+        now = monotonic()
+        for connection, deadline in list(self._opening.items()):
+            if deadline is None:
+                continue
+            if deadline > now:
+                self._arm_opening(deadline - now)
+                return
+            del self._opening[connection]
+            connection._timed_out()
+
+    # What programs see
+
+    @property
+    def connections(self) -> set[ServerConnection]:
+        """The connections that are open now; a new set each time."""
+        return {connection for connection in self._connections if connection.open}
+
+    @property
+    def websockets(self) -> set[ServerConnection]:
+        """The same as `connections`."""
+        return self.connections
+
+    @property
+    def sockets(self) -> Sequence[Any]:
+        """The listening sockets; empty once the server is closed."""
+        return () if self._closing is not None else self._listener.sockets
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """Return the event loop of the server."""
+        return self._loop
+
+    def is_serving(self) -> bool:
+        """Tell whether connections are accepted."""
+        return self._closing is None and bool(self._listener.is_serving())
+
+    async def start_serving(self) -> None:
+        """
+        Begin to accept connections, after ``start_serving=False``.
+
+        Raises:
+            RuntimeError: the server is closed.
+        """
+        if self._closing is not None:
+            raise RuntimeError("server is closed")
+        if not self._listener.is_serving():
+            await self._listener.start_serving()
+            self._log_sockets()
+
+    async def serve_forever(self) -> None:
+        """
+        Accept connections and wait until the server is closed.
+
+        Cut: closes the server with 1001 and waits for the end first.
+
+        Raises:
+            RuntimeError: the server is closed already.
+        """
+        await self.start_serving()
+        try:
+            await self.wait_closed()
+        except asyncio.CancelledError:
+            self.close()
+            await self.wait_closed()
+            raise
+
+    def close(
+        self,
+        close_connections: bool = True,
+        code: int = 1001,
+        reason: str = "",
+        drain: float | None = None,
+    ) -> None:
+        """
+        Stop accepting and close all connections; `wait_closed` waits for the end.
+
+        Handshakes that are under way are answered 503.  Clients that have not sent
+        a request are cut off after a second.  Handlers learn of the end from `recv`,
+        `send` and `wait_closed` of their connection.
+
+        The first call counts.  A further one may only bring the end nearer, with
+        another `drain`.
+
+        Args:
+            close_connections: False lets the connections that are open go on, up to
+                `drain` seconds.
+            code: close code for the connections; 1012 announces a restart.
+            reason: close reason for the connections.
+            drain: seconds for handlers to return.  After that they are cancelled,
+                those that were still running are named in the log, and 2 seconds
+                later the server is closed, whatever they do.  None waits without
+                limit.
+
+        Raises:
+            ProtocolError: `code` or `reason` must not be sent; the server goes on.
+            ValueError: `drain` is negative.
+        """
+        if drain is not None and not drain >= 0:
+            raise ValueError(f"drain is {drain!r}; it must be 0 or more seconds")
+        Close(code, reason).check()
+        if drain is not None:
+            deadline = monotonic() + drain
+            if self._deadline is None or deadline < self._deadline:
+                self._deadline = deadline
+            if self._hurry is not None:
+                self._hurry.set()
+        if self._closing is not None:
+            return
+        self.logger.info("server closing")
+        self._closing_with = (code, reason)
+        self._listener.close()
+        self._hurry = asyncio.Event()
+        self._closing = self._loop.create_task(self._close(close_connections))
+
+    async def wait_closed(self) -> None:
+        """
+        Wait until the server is closed and all handlers have returned.
+
+        It does not begin to close.  Cut: safe.
+        """
+        if self._closed is None:
+            self._closed = self._loop.create_future()
+        await asyncio.shield(self._closed)
+
+    # Shutting down
+
+    async def _close(self, close_connections: bool) -> None:
+        self._shut_out_silent_soon()
+        if close_connections:
+            self._close_open()
+        if not await self._emptied():
+            await self._persuade()
+        self._stop_timers()
+        await self._listener_closed()
+        self.logger.info("server closed")
+        if self._closed is None:
+            self._closed = self._loop.create_future()
+        if not self._closed.done():
+            self._closed.set_result(None)
+
+    def _shut_out_silent_soon(self) -> None:
+        if self._grace_timer is None:
+            self._grace_timer = self._loop.call_later(
+                SHUTDOWN_GRACE, self._shut_out_silent
+            )
+
+    def _shut_out_silent(self) -> None:
+        self._grace_timer = None
+        for connection in list(self._opening):
+            # A hook that is running still has its time.
+            if connection.request is None:
+                self._answered(connection)
+                connection._shut_out()
+
+    def _close_open(self) -> None:
+        assert self._closing_with is not None
+        for connection in self.connections:
+            connection._begin_close(*self._closing_with)
+
+    async def _emptied(self) -> bool:
+        """Wait for all connections to end, until the deadline."""
+        assert self._hurry is not None
+        while self._connections:
+            left = None if self._deadline is None else self._deadline - monotonic()
+            if left is not None and left <= 0:
+                return False
+            self._empty = self._loop.create_future()
+            hurry = self._loop.create_task(self._hurry.wait())
+            await asyncio.wait(
+                (self._empty, hurry),
+                timeout=left,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            hurry.cancel()
+            self._hurry.clear()
+        return True
+
+    async def _persuade(self) -> None:
+        """End handlers that did not end in time."""
+        running = [item for item in self._connections if item._is_running()]
+        for connection in running:
+            self.logger.warning(
+                "cancelling a handler that did not return in time: %s",
+                connection._describe(),
+            )
+            assert connection.handler_task is not None
+            connection.handler_task.cancel()
+        if running:
+            await self._emptied_within(PERSUASION)
+        for connection in list(self._connections):
+            connection.transport.abort()
+        await self._emptied_within(PERSUASION)
+        for connection in list(self._connections):
+            self.logger.error(
+                "leaving behind a handler that ignores being cancelled: %s",
+                connection._describe(),
+            )
+
+    async def _emptied_within(self, seconds: float) -> None:
+        if self._connections:
+            self._empty = self._loop.create_future()
+            await asyncio.wait((self._empty,), timeout=seconds)
+
+    def _stop_timers(self) -> None:
+        for timer in (self._opening_timer, self._report_timer, self._grace_timer):
+            if timer is not None:
+                timer.cancel()
+        self._opening_timer = self._grace_timer = None
+        self._report()
+
+    async def _listener_closed(self) -> None:
+        """Wait for TLS handshakes, which nobody but the listener knows of."""
+        timeout: float | None = None
+        if self._deadline is not None:
+            timeout = max(self._deadline - monotonic(), 0) + PERSUASION
+        try:
+            async with asyncio.timeout(timeout):
+                await self._listener.wait_closed()
+        except TimeoutError:
+            self.logger.warning("leaving behind TLS handshakes that did not end")
+
+    # Starting
+
+    def _started(self, listener: Any) -> None:
+        self._listener = listener
+        if listener.is_serving():
+            self._log_sockets()
+
+    def _log_sockets(self) -> None:
+        for sock in self._listener.sockets:
+            name = sock.getsockname()
+            if isinstance(name, tuple):
+                host = f"[{name[0]}]" if ":" in name[0] else name[0]
+                name = f"{host}:{name[1]}"
+            self.logger.info("server listening on %s", name)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+        await self.wait_closed()

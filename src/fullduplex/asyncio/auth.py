@@ -1,0 +1,171 @@
+"""HTTP Basic authentication for `serve`: as a hook, and as a protocol factory."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any
+
+from ..core.auth import (
+    Credentials,
+    Refused,
+    challenge,
+    checker,
+    read_credentials,
+)
+from ..core.datastructures import Headers
+from ..core.http1 import Request, Response
+from ._server_connection import ServerConnection
+
+__all__ = [
+    "BasicAuthWebSocketServerProtocol",
+    "basic_auth",
+    "basic_auth_protocol_factory",
+]
+
+Check = Callable[[str, str], Awaitable[bool] | bool]
+
+
+def basic_auth(
+    realm: str = "",
+    credentials: Credentials | None = None,
+    check_credentials: Check | None = None,
+) -> Callable[[ServerConnection, Request], Awaitable[Response | None]]:
+    """
+    Make a `process_request` that asks for a user name and a password (RFC 7617).
+
+    The user name is then found in `ServerConnection.username`.  Use it with TLS:
+    both travel readable otherwise.
+
+    Args:
+        realm: what the client is told that the password is for.
+        credentials: a pair (username, password), or an iterable of pairs.
+        check_credentials: tells whether a user name and a password are right; may
+            be a coroutine function.  Give either this or `credentials`.
+
+    Raises:
+        TypeError: `credentials` has the wrong shape.
+        ValueError: both or neither of `credentials` and `check_credentials` are
+            given, or `realm` cannot be sent.
+    """
+    if (credentials is None) == (check_credentials is None):
+        raise ValueError("give either credentials or check_credentials")
+    demand = challenge(realm)
+    check: Check
+    if check_credentials is None:
+        check = checker(credentials)
+    else:
+        check = check_credentials
+
+    async def process_request(
+        connection: ServerConnection, request: Request
+    ) -> Response | None:
+        """Answer 401 unless the credentials are right."""
+        return await _authenticate(connection, request, check, demand)
+
+    return process_request
+
+
+async def _authenticate(
+    connection: ServerConnection, request: Request, check: Check, demand: str
+) -> Response | None:
+    try:
+        username, password = read_credentials(request)
+        verdict = check(username, password)
+        if inspect.isawaitable(verdict):
+            verdict = await verdict
+        if not verdict:
+            raise Refused("Invalid credentials\n")
+    except Refused as exc:
+        response = connection.respond(HTTPStatus.UNAUTHORIZED, str(exc))
+        response.headers["WWW-Authenticate"] = demand
+        return response
+    connection.username = username
+    return None
+
+
+class BasicAuthWebSocketServerProtocol(ServerConnection):
+    """
+    A connection whose client has to give a user name and a password.
+
+    Made by `basic_auth_protocol_factory`, or subclassed with a `realm` and a
+    `check_credentials` of its own.
+
+    Args:
+        realm: replaces the attribute of the class.
+        check_credentials: replaces the method.
+        *args: as for `ServerConnection`, as is ``**kwds``.
+    """
+
+    #: what the client is told that the password is for
+    realm: str = ""
+
+    def __init__(
+        self,
+        *args: Any,
+        realm: str | None = None,
+        check_credentials: Check | None = None,
+        **kwds: Any,
+    ) -> None:
+        super().__init__(*args, **kwds)
+        if realm is not None:
+            self.realm = realm
+        self._check_credentials = check_credentials
+
+    async def check_credentials(self, username: str, password: str) -> bool:
+        """Override to tell whether a user name and a password are right."""
+        if self._check_credentials is None:
+            return False
+        verdict = self._check_credentials(username, password)
+        if inspect.isawaitable(verdict):
+            verdict = await verdict
+        return bool(verdict)
+
+    async def process_request(self, path: str, request_headers: Headers) -> Any:
+        """Check the credentials.  Override to add checks, and call this one."""
+        refusal = await _authenticate(
+            self,
+            Request(path, request_headers),
+            self.check_credentials,
+            challenge(self.realm),
+        )
+        if refusal is not None:
+            return refusal
+        return await super().process_request(path, request_headers)
+
+
+def basic_auth_protocol_factory(
+    realm: str | None = None,
+    credentials: Credentials | None = None,
+    check_credentials: Check | None = None,
+    create_protocol: Callable[..., BasicAuthWebSocketServerProtocol] | None = None,
+) -> Callable[..., BasicAuthWebSocketServerProtocol]:
+    """
+    Make a ``create_protocol`` that asks for a user name and a password.
+
+    `basic_auth` does the same as a `process_request`.
+
+    Args:
+        realm: as for `basic_auth`.
+        credentials: as for `basic_auth`.
+        check_credentials: as for `basic_auth`.
+        create_protocol: `BasicAuthWebSocketServerProtocol` or a subclass.
+
+    Raises:
+        TypeError: both or neither of `credentials` and `check_credentials` are
+            given, or `credentials` has the wrong shape.
+        ValueError: `realm` cannot be sent.
+    """
+    if (credentials is None) == (check_credentials is None):
+        raise TypeError("give either credentials or check_credentials")
+    if realm is not None:
+        challenge(realm)
+    return functools.partial(
+        create_protocol or BasicAuthWebSocketServerProtocol,
+        realm=realm,
+        check_credentials=(
+            checker(credentials) if check_credentials is None else check_credentials
+        ),
+    )

@@ -1,0 +1,234 @@
+"""`broadcast`: send one message to many connections without waiting for any."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import Iterable
+from typing import TypeVar
+
+from ..core.broadcast import (
+    BUFFER_FACTOR,
+    BroadcastResult,
+    OnSlow,
+    SharedMessage,
+    check_policy,
+)
+from ..core.closing import State
+from ..core.errors import ConcurrencyError
+from ..core.frames import CloseCode
+from ..core.protocol import Side
+from ..core.session import Session
+from ..core.typing import DataLike
+from ._drive import JOIN, Driver
+from .connection import Connection
+
+__all__ = ["BroadcastResult", "broadcast"]
+
+C = TypeVar("C", bound=Connection)
+
+OPEN, CLIENT = State.OPEN, Side.CLIENT
+
+
+def broadcast(
+    connections: Iterable[C],
+    message: DataLike,
+    *,
+    text: bool | None = None,
+    raise_exceptions: bool = False,
+    on_slow: OnSlow = "buffer",
+    max_buffer: int | None = None,
+) -> BroadcastResult[C]:
+    """
+    Send a message to many connections.
+
+    It never waits: what a peer does not take at once stays in memory and goes out
+    when the peer reads.  The frame is built once for all servers' connections, and
+    compressed once for all of those that start each message with an empty window
+    (``no_context_takeover``).  The first broadcast of a turn of the event loop goes
+    out at once; later ones of the same turn are joined and go out at its end.
+
+    Connections that are not open are skipped.  One that is sending a fragmented
+    message is skipped with a warning, for another message cannot stand inside it
+    (RFC 6455, 5.4).  What goes wrong with one connection changes nothing for the
+    others.
+
+    A connection is slow when more than `max_buffer` bytes wait to be sent to it
+    already; what waits is so bounded by `max_buffer` and one message.
+
+    Args:
+        connections: of servers or clients, all on the running event loop; often
+            ``server.connections``.
+        message: `str` goes out as text, a bytes-like object as binary.
+        text: True sends bytes as a text message, which must then be UTF-8;
+            False sends a `str` as a binary one.
+        raise_exceptions: raise for skipped connections instead of logging.
+        on_slow: what becomes of a slow connection: ``"buffer"`` closes it
+            with 1013, after a generous buffer; ``"close"`` closes it with 1013 as
+            soon as it is above the mark at which `send` would wait; ``"drop"``
+            leaves it open without this message.
+        max_buffer: bytes; by default 16 times the connection's `write_limit` for
+            ``"buffer"``, and once for ``"drop"`` and ``"close"``.
+
+    Returns:
+        Whom it was sent to, and who was dropped, closed or skipped.
+
+    Raises:
+        TypeError: `message` is neither `str` nor bytes-like; nothing was sent.
+        ValueError: `on_slow` or `max_buffer` is out of range; nothing was sent.
+        UnicodeEncodeError: a `str` has lone surrogates; nothing was sent.
+        ExceptionGroup: with `raise_exceptions`, after all others were served:
+            `ConcurrencyError` for a connection in the middle of a fragmented
+            message, `RuntimeError` with its cause for one whose extension failed.
+    """
+    check_policy(on_slow, max_buffer)
+    shared = SharedMessage(message, text)
+    frame = shared.plain
+    size = len(frame)
+    members = list(connections)
+    result: BroadcastResult[C] = BroadcastResult()
+    if not members:
+        return result
+    loop = members[0].loop
+    turn = _turn(loop)
+    fresh = turn.fresh
+    # Without a cap of its own, who is clear to send is not slow.
+    if max_buffer is None:
+        rest = []
+        for connection in members:
+            driver = connection._driver
+            session = driver.session
+            if (
+                session is None
+                or not session.clear_to_send
+                or session.protocol.state is not OPEN
+                or connection.side is CLIENT
+            ):
+                rest.append(connection)
+            elif fresh and not session.writer.pending:
+                session.written_past += size
+                driver.transport.write(frame)
+            else:
+                turn.join(driver, session, frame)
+        result.sent = len(members) - len(rest)
+    else:
+        rest = members
+    errors: list[Exception] = []
+    for connection in rest:
+        try:
+            _send_one(connection, shared, turn, on_slow, max_buffer, result)
+        except Exception as exc:
+            result.skipped.append(connection)
+            if raise_exceptions:
+                errors.append(exc)
+            else:
+                connection.logger.warning(
+                    "skipped broadcast: %s", exc, exc_info=exc.__cause__
+                )
+    turn.begin(loop)
+    if errors:
+        raise ExceptionGroup("skipped broadcast", errors)
+    return result
+
+
+def _send_one(
+    connection: C,
+    shared: SharedMessage,
+    turn: _Turn,
+    on_slow: OnSlow,
+    cap: int | None,
+    result: BroadcastResult[C],
+) -> None:
+    """
+    Send to a connection of any kind and in any state.
+
+    Raises:
+        ConcurrencyError: it is sending a fragmented message.
+        RuntimeError: an extension failed.
+    """
+    driver = connection._driver
+    session = driver.session
+    if (
+        session is None
+        or session.protocol.state is not OPEN
+        or driver.transport.is_closing()
+    ):
+        result.skipped.append(connection)
+        return
+    if session.fragmenting:
+        raise ConcurrencyError("a fragmented message is being sent")
+    if cap is None:
+        cap = session.options.write_high
+        if on_slow == "buffer":
+            cap *= BUFFER_FACTOR
+    writer = session.writer
+    if writer.pending + driver.transport.get_write_buffer_size() > cap:
+        if on_slow == "drop":
+            result.dropped.append(connection)
+        else:
+            driver.begin_close(CloseCode.TRY_AGAIN_LATER, "reading too slowly")
+            result.closed.append(connection)
+        return
+    try:
+        frame = shared.frame_for(session.protocol)
+        if frame is None:
+            shared.send_to(session.protocol)
+    except Exception as exc:
+        raise RuntimeError("failed to encode the message") from exc
+    if frame is None:
+        driver.wrote()
+    elif turn.fresh and not writer.pending:
+        session.written_past += len(frame)
+        driver.transport.write(frame)
+    else:
+        turn.join(driver, session, frame)
+    result.sent += 1
+
+
+class _Turn:
+    """
+    One turn of an event loop, which broadcasts share.
+
+    Sending is bound by one system call a connection.  So what is broadcast while
+    an earlier broadcast of the same turn is in the system's hands waits for the
+    end of the turn and leaves with one call.
+    """
+
+    __slots__ = ("_joined", "fresh")
+
+    def __init__(self) -> None:
+        self._joined: list[Driver] = []
+        #: whether nothing was broadcast yet in this turn
+        self.fresh = True
+
+    def begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self.fresh:
+            self.fresh = False
+            loop.call_soon(self._end)
+
+    def join(self, driver: Driver, session: Session, frame: bytes) -> None:
+        """Queue behind what waits; one system call will take it all."""
+        writer = session.writer
+        if not writer.pending:
+            self._joined.append(driver)
+        writer.add_raw(frame)
+        if writer.pending >= JOIN:
+            driver.end_turn()
+
+    def _end(self) -> None:
+        self.fresh = True
+        joined, self._joined = self._joined, []
+        for driver in joined:
+            driver.end_turn()
+
+
+_turns: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Turn] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def _turn(loop: asyncio.AbstractEventLoop) -> _Turn:
+    turn = _turns.get(loop)
+    if turn is None:
+        turn = _turns[loop] = _Turn()
+    return turn

@@ -1,0 +1,150 @@
+"""One message for many connections: what can be shared is built once.
+
+    connection                                   frame
+    ------------------------------------------   ---------------------------------
+    server, no extension                         one for all
+    server, permessage-deflate alone, and each   one for all with the same window
+    message starts with an empty window          and the same settings
+    any other                                    its own: a client masks (RFC 6455,
+                                                 5.1), a window that is kept makes
+                                                 bytes depend on earlier messages
+
+Rule: this module knows no transport.  Who is open and who is slow is decided by
+the driver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeVar
+
+from .extensions.permessage_deflate import PerMessageDeflate
+from .protocol import BINARY, FIN, RSV1, TEXT, Protocol, Side
+from .sending import single
+from .wire import FrameWriter
+
+__all__ = [
+    "BUFFER_FACTOR",
+    "BroadcastResult",
+    "OnSlow",
+    "SharedMessage",
+    "check_policy",
+]
+
+C = TypeVar("C")
+
+OnSlow = Literal["buffer", "drop", "close"]
+
+# How many times `write_limit` a member may have waiting under "buffer".
+BUFFER_FACTOR = 16
+
+
+@dataclass(slots=True)
+class BroadcastResult(Generic[C]):
+    """
+    What became of a message given to `broadcast`.
+
+    Attributes:
+        sent: number of connections that it was sent to.  It is on its way; whether
+            it arrived is not known.
+        dropped: connections that were too slow and did not get it.
+        closed: connections that were too slow and are being closed with 1013.
+        skipped: connections that are not open, or in the middle of sending a
+            fragmented message, or whose extension failed.
+    """
+
+    sent: int = 0
+    dropped: list[C] = field(default_factory=list)
+    closed: list[C] = field(default_factory=list)
+    skipped: list[C] = field(default_factory=list)
+
+
+def check_policy(on_slow: object, max_buffer: object) -> None:
+    """
+    Refuse what `broadcast` cannot do.
+
+    Raises:
+        TypeError: `max_buffer` is neither None nor an int.
+        ValueError: `on_slow` is no policy, or `max_buffer` is negative.
+    """
+    if on_slow not in ("buffer", "drop", "close"):
+        raise ValueError(
+            f"on_slow is {on_slow!r}; it must be 'buffer', 'drop' or 'close'"
+        )
+    if max_buffer is None:
+        return
+    if isinstance(max_buffer, bool) or not isinstance(max_buffer, int):
+        raise TypeError(
+            "max_buffer must be an int (bytes) or None, "
+            f"not {type(max_buffer).__name__}"
+        )
+    if max_buffer < 0:
+        raise ValueError(f"max_buffer is {max_buffer}; it must be at least 0 bytes")
+
+
+class SharedMessage:
+    """
+    A message and the frames that were built of it so far.
+
+    Args:
+        message: `str` or bytes-like; copied.
+        text: True sends bytes as text, False a `str` as binary, None goes by type.
+
+    Raises:
+        TypeError: `message` is of another type.
+        UnicodeEncodeError: a `str` has lone surrogates.
+    """
+
+    __slots__ = ("_deflated", "data", "is_text", "plain")
+
+    def __init__(self, message: Any, text: bool | None) -> None:
+        if not isinstance(message, (str, bytes, bytearray, memoryview)):
+            raise TypeError(
+                f"message must be str or bytes-like, not {type(message).__name__}"
+            )
+        parts = single(message, text)
+        assert parts is not None  # only iterables give None
+        payload, self.is_text = parts
+        #: the payload, not compressed
+        self.data = payload.encode() if isinstance(payload, str) else bytes(payload)
+        #: the frame for servers without an extension
+        self.plain = self._frame(0, self.data)
+        self._deflated: dict[Hashable, bytes] = {}
+
+    def _frame(self, rsv: int, payload: bytes) -> bytes:
+        writer = FrameWriter(mask=False)
+        writer.add(FIN | rsv | (TEXT if self.is_text else BINARY), payload)
+        return writer.take()
+
+    def frame_for(self, protocol: Protocol) -> bytes | None:
+        """
+        Return the frame that `protocol` shares with others.
+
+        None if its frame is its own; `send_to` then compresses and queues it.
+        """
+        if protocol.side is Side.CLIENT or protocol.debug:
+            return None
+        extensions = protocol.extensions
+        if not extensions:
+            return self.plain
+        deflate = extensions[0]
+        if (
+            len(extensions) > 1
+            or type(deflate) is not PerMessageDeflate
+            or not deflate.local_no_context_takeover
+        ):
+            return None
+        key = (
+            deflate.local_max_window_bits,
+            *sorted(deflate.compress_settings.items()),
+        )
+        frame = self._deflated.get(key)
+        if frame is None:
+            payload = deflate.deflate(self.data, fin=True)
+            frame = self._deflated[key] = self._frame(RSV1, payload)
+        return frame
+
+    def send_to(self, protocol: Protocol) -> None:
+        """Queue a frame of its own, in one step with compressing it."""
+        protocol.send_message(self.data, self.is_text)

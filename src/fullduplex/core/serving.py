@@ -1,0 +1,177 @@
+"""What is equal for all connections of a server, checked once and then shared."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .datastructures import Headers, HeadersLike
+from .errors import InvalidHandshake
+from .extensions.base import ServerExtensionFactory
+from .extensions.permessage_deflate import enable_server_permessage_deflate
+from .handshake.negotiation import OriginRule
+from .handshake.server import ServerHandshake, check_extensions
+from .hooks import (
+    adapt_process_request,
+    adapt_process_response,
+    adapt_select_subprotocol,
+)
+from .http1 import SERVER, Request
+from .options import Options, _seconds
+from .typing import LoggerLike
+
+__all__ = ["Settings", "enable_compression"]
+
+ExtraHeaders = HeadersLike | Callable[[str, Headers], HeadersLike]
+
+# What the handshake itself sets; a second value would contradict the first.
+OURS = (
+    "Connection",
+    "Sec-WebSocket-Accept",
+    "Sec-WebSocket-Extensions",
+    "Sec-WebSocket-Protocol",
+    "Upgrade",
+)
+
+
+class Settings:
+    """
+    Limits, offers and hooks of a server's connections.
+
+    Args:
+        keywords: the parameters of `serve` that concern connections; see there.
+        logger: where to log if `keywords` have none.
+
+    Raises:
+        TypeError: a parameter has the wrong type.
+        ValueError: a parameter is out of range.
+    """
+
+    __slots__ = (
+        "extensions",
+        "extra_headers",
+        "judge",
+        "keywords",
+        "logger",
+        "open_timeout",
+        "options",
+        "origins",
+        "process_request",
+        "process_response",
+        "select_subprotocol",
+        "server_header",
+        "subprotocols",
+    )
+
+    def __init__(self, keywords: dict[str, Any], logger: LoggerLike) -> None:
+        self.keywords = keywords
+        self.logger = logger
+        self._unpack(**keywords)
+
+    def _unpack(
+        self,
+        *,
+        origins: Sequence[OriginRule] | None = None,
+        extensions: Sequence[ServerExtensionFactory] | None = None,
+        subprotocols: Sequence[str] | None = None,
+        select_subprotocol: Any = None,
+        process_request: Any = None,
+        process_response: Any = None,
+        extra_headers: ExtraHeaders | None = None,
+        server_header: str | None = SERVER,
+        open_timeout: float | None = 10,
+        logger: LoggerLike | None = None,
+        **limits: Any,
+    ) -> None:
+        self.options = Options.check(**limits)
+        self.open_timeout = _seconds("open_timeout", open_timeout, zero=True)
+        if logger is not None:
+            self.logger = logger
+        self.origins = without_empty(origins)
+        self.extensions = extensions
+        self.subprotocols = subprotocols
+        self.server_header = server_header
+        self.select_subprotocol = adapt_select_subprotocol(select_subprotocol)
+        self.process_request = adapt_process_request(process_request)
+        self.process_response = adapt_process_response(process_response)
+        self.extra_headers: ExtraHeaders | None = extra_headers
+        if extra_headers is not None and not callable(extra_headers):
+            self.extra_headers = checked_headers(extra_headers)
+        #: judges requests for all connections that have no steps of their own
+        self.judge = self.make_judge()
+
+    def make_judge(self, **steps: Any) -> ServerHandshake:
+        """Make what judges requests; `steps` are arguments of `ServerHandshake`."""
+        return ServerHandshake(
+            origins=self.origins,
+            extensions=self.extensions,
+            subprotocols=self.subprotocols,
+            server_header=self.server_header,
+            **steps,
+        )
+
+    def extra_headers_for(self, request: Request) -> Headers | None:
+        """
+        Return the headers to add to the response 101.
+
+        Raises whatever the application's function raises, and what `Headers` does.
+        """
+        extra = self.extra_headers
+        if extra is None or isinstance(extra, Headers):
+            return extra
+        assert callable(extra)
+        return checked_headers(extra(request.path, request.headers))
+
+
+def enable_compression(
+    compression: str | None, extensions: Sequence[ServerExtensionFactory] | None
+) -> Sequence[ServerExtensionFactory] | None:
+    """
+    Return the extensions to support.
+
+    Raises:
+        TypeError: `extensions` has other things than factories.
+        ValueError: `compression` is neither ``"deflate"`` nor None.
+    """
+    check_extensions(extensions)
+    if compression == "deflate":
+        return enable_server_permessage_deflate(extensions)
+    if compression is not None:
+        raise ValueError(
+            f"compression is {compression!r}; it must be 'deflate' or None"
+        )
+    return extensions
+
+
+def without_empty(
+    origins: Sequence[OriginRule] | None,
+) -> Sequence[OriginRule] | None:
+    """Replace ``""``, which once stood for requests without origin, by None."""
+    if isinstance(origins, (list, tuple, set, frozenset)) and any(
+        not isinstance(origin, re.Pattern) and origin == "" for origin in origins
+    ):
+        warnings.warn(
+            "use None instead of '' in origins", DeprecationWarning, stacklevel=5
+        )
+        return [None if origin == "" else origin for origin in origins]
+    return origins
+
+
+def checked_headers(headers: HeadersLike | None) -> Headers:
+    """
+    Copy what the application wants to add to a response.
+
+    Raises:
+        ValueError: a header is one that the handshake sets.
+        TypeError: these are no headers.
+    """
+    try:
+        checked = Headers() if headers is None else Headers(headers)
+    except (AttributeError, InvalidHandshake) as exc:
+        raise ValueError(f"extra_headers cannot be sent: {exc}") from exc
+    for name in OURS:
+        if name in checked:
+            raise ValueError(f"extra_headers has {name}, which the handshake sets")
+    return checked

@@ -1,0 +1,159 @@
+"""What is shared between the frames of one message for many connections."""
+
+from __future__ import annotations
+
+import logging
+import zlib
+
+import pytest
+
+from fullduplex.core.broadcast import SharedMessage, check_policy
+from fullduplex.core.extensions.base import Extension
+from fullduplex.core.extensions.permessage_deflate import PerMessageDeflate
+from fullduplex.core.protocol import Protocol, Side
+
+from .pair import BINARY, TEXT, dissect, frame
+
+MESSAGE = "all of you, " * 20
+
+
+def protocol(
+    side: Side = Side.SERVER,
+    *extensions: Extension,
+    logger: logging.Logger | None = None,
+) -> Protocol:
+    made = Protocol(side, logger=logger)
+    made.use_extensions(extensions)
+    return made
+
+
+def deflate(*, fresh: bool = True, bits: int = 12, level: int = 5) -> PerMessageDeflate:
+    return PerMessageDeflate(fresh, fresh, 15, bits, {"memLevel": level})
+
+
+def inflate(data: bytes) -> bytes:
+    return zlib.decompressobj(wbits=-15).decompress(data + b"\x00\x00\xff\xff")
+
+
+def test_servers_without_extension_share_one_object() -> None:
+    shared = SharedMessage("é", None)
+
+    first, second = shared.frame_for(protocol()), shared.frame_for(protocol())
+
+    assert first == frame(TEXT, "é")
+    assert first is second
+
+
+@pytest.mark.parametrize(
+    ("message", "text", "opcode"),
+    [
+        ("a", None, TEXT),
+        ("a", False, BINARY),
+        (b"a", None, BINARY),
+        (bytearray(b"a"), None, BINARY),
+        (memoryview(b"a"), True, TEXT),
+    ],
+)
+def test_opcode_goes_by_type_or_by_text(
+    message: str | bytes, text: bool | None, opcode: int
+) -> None:
+    assert SharedMessage(message, text).frame_for(protocol()) == frame(opcode, b"a")
+
+
+def test_equal_parameters_without_takeover_share_one_compressed_frame() -> None:
+    shared = SharedMessage(MESSAGE, None)
+
+    first = shared.frame_for(protocol(Side.SERVER, deflate()))
+    second = shared.frame_for(protocol(Side.SERVER, deflate()))
+
+    assert first is second
+    assert first is not None
+    [seen] = dissect(first)
+    assert seen.rsv == 4
+    assert inflate(seen.payload) == MESSAGE.encode()
+
+
+@pytest.mark.parametrize("other", [deflate(bits=9), deflate(level=9)])
+def test_other_parameters_get_another_frame(other: PerMessageDeflate) -> None:
+    shared = SharedMessage(MESSAGE, None)
+
+    first = shared.frame_for(protocol(Side.SERVER, deflate()))
+    second = shared.frame_for(protocol(Side.SERVER, other))
+
+    assert first is not second
+    assert second is not None
+    assert inflate(dissect(second)[0].payload) == MESSAGE.encode()
+
+
+def test_kept_window_several_extensions_clients_and_logging_get_their_own() -> None:
+    shared = SharedMessage(MESSAGE, None)
+    loud = logging.getLogger("test.loud")
+    loud.setLevel(logging.DEBUG)
+
+    assert shared.frame_for(protocol(Side.SERVER, deflate(fresh=False))) is None
+    assert shared.frame_for(protocol(Side.SERVER, deflate(), deflate())) is None
+    assert shared.frame_for(protocol(Side.SERVER, Extension())) is None
+    assert shared.frame_for(protocol(Side.CLIENT)) is None
+    assert shared.frame_for(protocol(logger=loud)) is None
+
+
+def test_kept_window_is_used_for_the_next_message() -> None:
+    receiver = protocol(Side.SERVER, deflate(fresh=False))
+    shared = SharedMessage(MESSAGE, None)
+
+    shared.send_to(receiver)
+    first = receiver.writer.take()
+    shared.send_to(receiver)
+    second = receiver.writer.take()
+
+    assert len(second) < len(first)
+    decompressor = zlib.decompressobj(wbits=-15)
+    for data in (first, second):
+        [seen] = dissect(data)
+        payload = decompressor.decompress(seen.payload + b"\x00\x00\xff\xff")
+        assert payload == MESSAGE.encode()
+
+
+def test_client_masks_its_own_frame() -> None:
+    client = protocol(Side.CLIENT)
+
+    SharedMessage("a", None).send_to(client)
+
+    [seen] = dissect(client.writer.take())
+    assert (seen.masked, seen.payload) == (True, b"a")
+
+
+def test_message_that_is_changed_later_goes_out_as_it_was() -> None:
+    message = bytearray(b"before")
+    shared = SharedMessage(message, None)
+    message[:] = b"behind"
+
+    assert shared.frame_for(protocol()) == frame(BINARY, b"before")
+
+
+@pytest.mark.parametrize("message", [None, 1, ["a"], {"a": 1}, iter("a")])
+def test_other_types_are_refused(message: object) -> None:
+    with pytest.raises(TypeError, match="str or bytes-like"):
+        SharedMessage(message, None)
+
+
+def test_lone_surrogate_is_refused() -> None:
+    with pytest.raises(UnicodeEncodeError):
+        SharedMessage("\ud800", None)
+
+
+@pytest.mark.parametrize(
+    ("on_slow", "max_buffer", "error"),
+    [
+        ("wait", None, ValueError),
+        (None, None, ValueError),
+        ("drop", -1, ValueError),
+        ("drop", 1.5, TypeError),
+        ("drop", True, TypeError),
+    ],
+)
+def test_policy_out_of_range_is_refused(
+    on_slow: object, max_buffer: object, error: type[Exception]
+) -> None:
+    with pytest.raises(error, match=r"on_slow|max_buffer"):
+        check_policy(on_slow, max_buffer)
