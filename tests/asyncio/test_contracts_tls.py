@@ -72,10 +72,8 @@ async def test_send_when_the_peer_stops_reading_is_released(tls: Any) -> None:
         assert watch.elapsed < 0.5 + SLACK
 
 
-@pytest.mark.parametrize("size", [1_500_000, 16_000_000])
-async def test_send_when_the_peer_reads_slowly_is_never_cut(
-    size: int, tls: Any
-) -> None:
+async def test_send_when_the_peer_reads_slowly_is_never_cut(tls: Any) -> None:
+    size = 16_000_000
     # What the peer's own buffers hold, up to 0.4 MB with TLS, moves unseen: it must
     # be read within the timeout, as it is with any timeout of everyday use.
     options: dict[str, Any] = {
