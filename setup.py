@@ -28,7 +28,11 @@ def extensions():
             Extension(
                 f"fullduplex.{name}",
                 [f"src/fullduplex/{name.replace('.', '/')}.pyx"],
-                depends=["src/fullduplex/core/csrc/kernels.h"],
+                depends=[
+                    "src/fullduplex/core/csrc/kernels.h",
+                    "src/fullduplex/core/_inbox_c.pxi",
+                    "src/fullduplex/core/_writer_c.pxi",
+                ],
                 extra_compile_args=[] if os.name == "nt" else ["-O3"],
             )
             for name in MODULES

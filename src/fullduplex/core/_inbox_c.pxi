@@ -1,0 +1,105 @@
+# Part of _wire_c.pyx: memory to read into, and the queue of what was read.
+
+cdef class ReadBuffer:
+    """Memory that a transport reads into; one serves all connections of a loop."""
+
+    cdef object _memory
+    cdef readonly object view
+    cdef uint8_t *ptr
+    cdef readonly Py_ssize_t size
+
+    def __init__(self, Py_ssize_t size=262144):
+        if size < 16384:
+            raise ValueError(f"size is {size} bytes; a read buffer has at least 16384")
+        self._memory = bytearray(size)
+        self.view = memoryview(self._memory)
+        self.ptr = <uint8_t*>PyByteArray_AS_STRING(self._memory)
+        self.size = size
+
+
+cdef uint64_t _limit(object value) except? 0:
+    """No length on the wire is above 2**63 - 1."""
+    return 1 << 63 if value is None or value > 1 << 63 else value
+
+
+cdef class Inbox:
+    cdef PyObject **_ring
+    cdef Py_ssize_t _room
+    cdef Py_ssize_t _first
+    cdef Py_ssize_t _count
+
+    def __cinit__(self):
+        self._ring = NULL
+
+    def __dealloc__(self):
+        self._drop()
+        PyMem_Free(self._ring)
+
+    cdef int _drop(self) except -1:
+        cdef PyObject *raw
+        while self._count:
+            raw = self._ring[self._first]
+            self._first = (self._first + 1) & (self._room - 1)
+            self._count -= 1
+            Py_XDECREF(raw)
+        return 0
+
+    def __len__(self):
+        return self._count
+
+    def __bool__(self):
+        return self._count != 0
+
+    def __iter__(self):
+        cdef Py_ssize_t i
+        return iter([<object>self._ring[(self._first + i) & (self._room - 1)] for i in range(self._count)])
+
+    cpdef append(self, item):
+        if self._count == self._room:
+            self._grow()
+        Py_INCREF(item)
+        self._ring[(self._first + self._count) & (self._room - 1)] = <PyObject*>item
+        self._count += 1
+
+    cdef int _grow(self) except -1:
+        cdef Py_ssize_t room = 2 * self._room if self._room else 8
+        cdef Py_ssize_t i
+        cdef PyObject **ring = <PyObject**>PyMem_Malloc(room * sizeof(PyObject*))
+        if ring == NULL:
+            raise MemoryError
+        for i in range(self._count):
+            ring[i] = self._ring[(self._first + i) & (self._room - 1)]
+        PyMem_Free(self._ring)
+        self._ring = ring
+        self._room = room
+        self._first = 0
+        return 0
+
+    def popleft(self):
+        cdef PyObject *raw
+        cdef object item
+        if self._count == 0:
+            raise IndexError("no message is waiting")
+        raw = self._ring[self._first]
+        self._first = (self._first + 1) & (self._room - 1)
+        self._count -= 1
+        if self._count == 0 and self._room > 1024:
+            # A burst is over; its ring need not outlive it.
+            PyMem_Free(self._ring)
+            self._ring = NULL
+            self._room = self._first = 0
+        item = <object>raw
+        Py_DECREF(item)
+        return item
+
+    def pop(self):
+        cdef object item
+        if self._count == 0:
+            raise IndexError("no message is waiting")
+        self._count -= 1
+        item = <object>self._ring[(self._first + self._count) & (self._room - 1)]
+        Py_DECREF(item)
+        return item
+
+    def clear(self):
+        self._drop()
