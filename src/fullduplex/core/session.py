@@ -312,9 +312,7 @@ class Session:
         Called before `timer_expired`; output that moves restarts the deadline
         of the pong, so that a slow upload is not taken for a dead peer.
         """
-        self._keepalive.output(
-            self.writer.total + self.written_past - size, size, now
-        )
+        self._keepalive.output(self.writer.total + self.written_past - size, size, now)
 
     # Time
 
