@@ -14,7 +14,6 @@ fired.  Each `yield` is the only place where such an operation can be cut.
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 from typing import Protocol as Interface
@@ -146,7 +145,7 @@ class Session:
         self.fragmenting = False
         #: bytes of frames that the driver wrote without passing them by `writer`
         self.written_past = 0
-        self._send_waiters: deque[Waiter] = deque()
+        self._send_waiters: list[Waiter] = []
         self._closed_waiters: list[Waiter] = []
         protocol.on_pong = self._pong_received
 
