@@ -222,6 +222,22 @@ async def test_context_of_a_hook_reaches_the_handler() -> None:
 
 
 @pytest.mark.variants("plain")
+async def test_request_and_response_are_the_same_objects_each_time() -> None:
+    seen = []
+
+    async def handler(ws: ServerConnection) -> None:
+        assert ws.request is not None
+        assert ws.response is not None
+        ws.request.headers["X-Note"] = "1"
+        seen.append((ws.request_headers["X-Note"], ws.request is ws.request))
+        seen.append((ws.response_headers["Server"], ws.response is ws.response))
+
+    async with serving(handler, server_header="S") as place:
+        await (await place.open()).say_goodbye()
+        assert seen == [("1", True), ("S", True)]
+
+
+@pytest.mark.variants("plain")
 async def test_attributes_before_the_request_raise_attribute_error() -> None:
     made: list[ServerConnection] = []
 

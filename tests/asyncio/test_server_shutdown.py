@@ -192,6 +192,20 @@ async def test_drain_cancels_handlers_and_names_them(
 
 
 @pytest.mark.variants("plain")
+async def test_drain_names_many_handlers_in_one_record(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with serving(hanging) as place:
+        for _ in range(13):
+            await place.open()
+        place.server.close(drain=0)
+        await place.server.wait_closed()
+        (line,) = records(caplog, logging.WARNING)
+        assert line.count("hanging") == 10
+        assert line.endswith("and 3 more")
+
+
+@pytest.mark.variants("plain")
 async def test_drain_without_closing_lets_connections_go_on_until_the_deadline() -> (
     None
 ):

@@ -11,7 +11,8 @@ since Python 3.12 waits for connections itself.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import islice
 from time import monotonic
 from types import TracebackType
 from typing import Any, Self
@@ -28,6 +29,8 @@ SHUTDOWN_GRACE = 1.0
 # Seconds between what is done to a handler that does not end: cancelling it,
 # cutting its connection, leaving it behind.
 PERSUASION = 1.0
+# Handlers that are named in one record of the log.
+NAMED = 10
 
 
 class _Refused(asyncio.Protocol):
@@ -347,11 +350,11 @@ class Server:
     async def _persuade(self) -> None:
         """End handlers that did not end in time."""
         running = [item for item in self._connections if item._is_running()]
-        for connection in running:
+        if running:
             self.logger.warning(
-                "cancelling a handler that did not return in time: %s",
-                connection._describe(),
+                "cancelling handlers that did not return in time: %s", named(running)
             )
+        for connection in running:
             assert connection.handler_task is not None
             connection.handler_task.cancel()
         if running:
@@ -359,10 +362,10 @@ class Server:
         for connection in list(self._connections):
             connection.transport.abort()
         await self._emptied_within(PERSUASION)
-        for connection in list(self._connections):
+        if self._connections:
             self.logger.error(
-                "leaving behind a handler that ignores being cancelled: %s",
-                connection._describe(),
+                "leaving behind handlers that ignore being cancelled: %s",
+                named(self._connections),
             )
 
     async def _emptied_within(self, seconds: float) -> None:
@@ -414,3 +417,11 @@ class Server:
     ) -> None:
         self.close()
         await self.wait_closed()
+
+
+def named(connections: Collection[ServerConnection]) -> str:
+    """Name the handlers of connections, as many as a log can bear."""
+    shown = [connection._describe() for connection in islice(connections, NAMED)]
+    if len(connections) > NAMED:
+        shown.append(f"and {len(connections) - NAMED} more")
+    return "; ".join(shown)

@@ -22,7 +22,7 @@ from ..core.errors import AbortHandshake
 from ..core.extensions.base import Extension
 from ..core.handshake.server import ServerHandshake
 from ..core.hooks import HookError, as_response, call_hook, complete_response
-from ..core.http1 import Request, RequestParser, Response
+from ..core.http1 import Request, RequestParser, Response, ResponseParser
 from ..core.protocol import Side
 from ..core.serving import Settings
 from ..core.typing import StatusLike, Subprotocol
@@ -57,6 +57,9 @@ class Opening(Connection):
 
     #: value of ``Origin``; None if there was none
     origin: str | None = None
+
+    _request: Request | bytes | None
+    _response: Response | bytes | None
 
     # Rare states have no place in each instance.
     _gone: asyncio.Event | None = None
@@ -123,8 +126,9 @@ class Opening(Connection):
             self._refuse_garbage(exc)
             return
         if request is not None:
-            self.request = request
-            self._log_request("<")
+            self._request = request
+            if self._base_logger.isEnabledFor(logging.DEBUG):
+                self._log_request("<")
             try:
                 self._requested(request)
             except Exception:
@@ -141,9 +145,47 @@ class Opening(Connection):
             and not self._own_request
         ):
             if self._conclude(*self._judge(request)):
+                self._compact()
                 self._start(self._serve(None))
         else:
             self._start(self._serve(request))
+
+    # Request and response are kept as bytes unless somebody has seen the objects,
+    # which take ten times the memory, and most programs never look at them.
+
+    @property
+    def request(self) -> Request | None:
+        """The opening handshake; None before it was received."""
+        known = self._request
+        if isinstance(known, bytes):
+            known = self._request = RequestParser().feed(known)
+        return known
+
+    @request.setter
+    def request(  # pyright: ignore[reportIncompatibleVariableOverride]
+        self, request: Request | None
+    ) -> None:
+        self._request = request
+
+    @property
+    def response(self) -> Response | None:
+        """The answer; None before it was sent."""
+        known = self._response
+        if isinstance(known, bytes):
+            known = self._response = ResponseParser().feed(known)
+        return known
+
+    @response.setter
+    def response(  # pyright: ignore[reportIncompatibleVariableOverride]
+        self, response: Response | None
+    ) -> None:
+        self._response = response
+
+    def _compact(self) -> None:
+        if isinstance(self._request, Request):
+            self._request = self._request.serialize()
+        if isinstance(self._response, Response):
+            self._response = self._response.serialize()
 
     def _start(self, life: Any) -> None:
         task = self._loop.create_task(life)
@@ -224,9 +266,10 @@ class Opening(Connection):
         assert parser is not None
         data = self._settings.judge.response_bytes(response)
         self._parser = None
-        self.response = response
+        self._response = response
         self.transport.write(data)
-        self._log_response(">")
+        if self._base_logger.isEnabledFor(logging.DEBUG):
+            self._log_response(">")
         self.server._answered(self)
         self.subprotocol = agreed[1]
         if self._early_paused:
@@ -275,7 +318,7 @@ class Opening(Connection):
 
     def _reply(self, response: Response, *, linger: bool = False) -> None:
         """Send a response that ends the connection."""
-        self.response = response
+        self._response = response
         self._parser = None
         complete_response(response, http_date())
         data = self._settings.judge.response_bytes(response)

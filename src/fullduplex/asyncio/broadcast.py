@@ -92,7 +92,8 @@ def broadcast(
     loop = members[0].loop
     turn = _turn(loop)
     fresh = turn.fresh
-    # Without a cap of its own, who is clear to send is not slow.
+    # Without a cap of its own, who is clear to send is not slow.  As for `send`, a
+    # peer that has begun to close still gets what is sent before our answer.
     if max_buffer is None:
         rest = []
         for connection in members:
@@ -101,7 +102,6 @@ def broadcast(
             if (
                 session is None
                 or not session.clear_to_send
-                or session.protocol.state is not OPEN
                 or connection.side is CLIENT
             ):
                 rest.append(connection)

@@ -85,11 +85,13 @@ class Connection:
     def _open(self, extensions: list[Extension], leftover: bytes) -> None:
         """Turn from the handshake to messages, within the read callback."""
         buffer = read_buffer(self._loop)
+        debug = self._base_logger.isEnabledFor(logging.DEBUG)
         protocol = Protocol(
             self.side,
             max_size=self._options.max_size,
             max_fragment=self._options.max_fragment,
-            logger=self.logger,
+            # Made only where frames are logged: it takes as much as the messages.
+            logger=self.logger if debug else self._base_logger,
             buffer=buffer,
             direct_view=buffer is not None,
         )

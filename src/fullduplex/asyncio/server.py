@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 from ..core.admission import Admission
 from ..core.extensions.base import ServerExtensionFactory
@@ -181,13 +181,16 @@ class serve:
         handler = either("handler", handler, "ws_handler", ws_handler)
         if handler is None:
             raise TypeError("serve() needs a handler")
-        create = either(
+        create: Callable[..., ServerConnection] = ServerConnection
+        given = either(
             "create_protocol", create_protocol, "create_connection", create_connection
         )
-        if create is not None and not callable(create):
-            raise TypeError(
-                f"create_protocol must be a class, not {type(create).__name__}"
-            )
+        if given is not None:
+            if not callable(given):
+                raise TypeError(
+                    f"create_protocol must be a class, not {type(given).__name__}"
+                )
+            create = cast("Callable[..., ServerConnection]", given)
         if kwds.get("sock") is not None and (host is not None or port is not None):
             raise ValueError("sock is given, so host and port must not be")
         settings = Settings(
@@ -220,7 +223,7 @@ class serve:
         self._server = Server(
             adapt_handler(handler),
             settings,
-            create or ServerConnection,
+            create,
             Admission(
                 max_connections=max_connections,
                 max_connections_per_ip=max_connections_per_ip,

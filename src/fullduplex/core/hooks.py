@@ -123,7 +123,8 @@ def adapt_handler(handler: Any) -> Callable[[Any], Awaitable[None]]:
     if _takes(handler, 1):
         return handler  # type: ignore[no-any-return]
     _check("handler", handler, 2, "one parameter, the connection")
-    return lambda connection: handler(connection, connection.path)
+    hook: Any = handler
+    return lambda connection: hook(connection, connection.path)
 
 
 def adapt_process_request(hook: Any) -> Callable[[Any, Request], Any] | None:
