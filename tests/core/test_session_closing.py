@@ -367,3 +367,14 @@ def test_settle_without_anything_put_off_is_only_a_start_of_closing() -> None:
     session.settle(0)
     assert sent(session) == []
     assert received(session) == []
+
+
+def test_server_ends_tcp_at_once_when_messages_wait_that_nobody_may_answer() -> None:
+    session = make_session(SERVER, close_timeout=3)
+    step(session.close(1000, "", 10), 10)
+
+    unread = frame(0x1, b"unread", mask=KEY)
+    deliver(session, unread + close_frame(mask=KEY), 11)
+
+    assert session.must_half_close
+    assert session.deadline() == 13

@@ -39,7 +39,7 @@ class Driver(asyncio.BufferedProtocol):
 
     Args:
         loop: the running loop.
-        buffer: memory for the bytes of the handshake.
+        on_connect: called with the transport, before anything is read.
         on_handshake: called with the bytes that arrive before `open`.
         on_end: called once, with the transport's exception or None, after the
             session has been told.
@@ -243,11 +243,8 @@ class Driver(asyncio.BufferedProtocol):
 
     def _end_burst(self) -> None:
         self._burst = None
-        session = self.session
-        assert session is not None
         self._wrote_at = monotonic()
-        if session.writer.pending:
-            self._flush()
+        self.end_turn()
 
     def _flush(self) -> None:
         session = self.session

@@ -48,7 +48,8 @@ class Receiving(Ending):
     def delivered(self) -> None:
         """Settle what was put off until the reader had its turn; check marks."""
         if self.protocol.unsettled:
-            if not self.messages:
+            if not self.messages or self.protocol.state is not State.OPEN:
+                # Nobody has replies to send, or nobody may any more.
                 self.settle(self.now)
             elif self._settle_by is None:
                 self._settle_by = self.now + GRACE

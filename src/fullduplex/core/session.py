@@ -85,6 +85,7 @@ class Session(Outgoing):
             self.reader.feed(data)
         except Exception as exc:
             self.protocol.refuse(exc)
+        # What there is to do after input is the same, with nothing more to parse.
         return self.data_received(0, now)
 
     def _after_events(self) -> None:
