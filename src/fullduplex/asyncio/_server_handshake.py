@@ -401,11 +401,6 @@ class Opening(Connection):
 
     # Logging
 
-    def _note(self, level: int, message: str, *args: Any) -> None:
-        """Log with the connection's own logger, which is made only if needed."""
-        if self._base_logger.isEnabledFor(level):
-            self.logger.log(level, message, *args)
-
     def _log_refusal(self, response: Response) -> None:
         text = (
             "HTTP response sent (%d %s)"

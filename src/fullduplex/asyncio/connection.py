@@ -9,21 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable
-from functools import cached_property
 from time import monotonic
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar, overload
+from typing import Any, Literal, Self, overload
 
-from ..core.closing import State
-from ..core.datastructures import Headers
+from ..core.attributes import Attributes
 from ..core.errors import ConnectionClosedOK
 from ..core.extensions.base import Extension
 from ..core.http1 import Request, Response
-from ..core.logs import ConnectionLogger, log_head
 from ..core.options import Options
-from ..core.protocol import Protocol, Side
+from ..core.protocol import Protocol
 from ..core.sending import Fragments, control_payload, single
 from ..core.session import PAUSED, Session
 from ..core.typing import BytesLike, Data, DataLike, LoggerLike
@@ -34,10 +30,8 @@ from ._transport import read_buffer
 
 __all__ = ["Connection"]
 
-T = TypeVar("T")
 
-
-class Connection:
+class Connection(Attributes):
     """
     A WebSocket connection; see `ClientConnection` and `ServerConnection`.
 
@@ -46,8 +40,6 @@ class Connection:
     it ends in any other way; and an asynchronous context manager, which closes it
     with 1000, or with 1011 when the block raises.
     """
-
-    side: Side
 
     # What `recv` and `send` touch is found without a look into a dictionary.
     __slots__ = ("__dict__", "__weakref__", "_driver", "_messages", "_session")
@@ -85,7 +77,7 @@ class Connection:
     def _open(self, extensions: list[Extension], leftover: bytes) -> None:
         """Turn from the handshake to messages, within the read callback."""
         buffer = read_buffer(self._loop)
-        debug = self._base_logger.isEnabledFor(logging.DEBUG)
+        debug = self._debugging()
         protocol = Protocol(
             self.side,
             max_size=self._options.max_size,
@@ -108,18 +100,6 @@ class Connection:
         self._driver.open(self._session, leftover)
         self.connection_open()
 
-    def _log_request(self, mark: str) -> None:
-        request = self.request
-        assert request is not None
-        start = f"{request.method} {request.path} {request.protocol}"
-        log_head(self.logger, mark, start, request.headers)
-
-    def _log_response(self, mark: str) -> None:
-        response = self.response
-        if response is not None:
-            start = f"HTTP/1.1 {response.status_code} {response.reason_phrase}"
-            log_head(self.logger, mark, start, response.headers)
-
     # Hooks for subclasses
 
     def connection_made(self, transport: Any) -> None:
@@ -133,16 +113,6 @@ class Connection:
 
     # Attributes
 
-    @cached_property
-    def id(self) -> uuid.UUID:
-        """Identifier of the connection, useful in logs."""
-        return uuid.uuid4()
-
-    @cached_property
-    def logger(self) -> LoggerLike:
-        """Logger whose records have the attribute ``websocket``."""
-        return ConnectionLogger(self._base_logger, self)
-
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
         """The event loop of the connection."""
@@ -153,93 +123,12 @@ class Connection:
         """The asyncio transport; None before TCP is connected."""
         return self._driver.transport
 
-    @property
-    def protocol(self) -> Protocol:
-        """The frame level.  AttributeError before the connection is open."""
-        if self._session is None:
-            raise AttributeError("protocol is available once the connection is open")
-        return self._session.protocol
-
-    @property
-    def local_address(self) -> Any:
-        """
-        Address of our end: a tuple for IP sockets, a path for Unix sockets.
-
-        None before TCP is connected.
-        """
-        return self._address("sockname")
-
-    @property
-    def remote_address(self) -> Any:
-        """Address of the peer's end; as `local_address`."""
-        return self._address("peername")
-
     def _address(self, name: str) -> Any:
         transport = self._driver.transport
         return None if transport is None else transport.get_extra_info(name)
 
-    @property
-    def state(self) -> State:
-        """State of the connection (RFC 6455, 4 and 7)."""
-        if self._session is not None:
-            return self._session.protocol.state
-        return State.CLOSED if self._driver.ended else State.CONNECTING
-
-    @property
-    def open(self) -> bool:
-        """Whether messages can be exchanged; False while opening and closing."""
-        return self.state is State.OPEN
-
-    @property
-    def closed(self) -> bool:
-        """Whether TCP has ended; False while opening and closing."""
-        return self.state is State.CLOSED
-
-    @property
-    def path(self) -> str:
-        """Path of the request, with the query.  AttributeError before it is known."""
-        return self._known(self.request, "path").path
-
-    @property
-    def request_headers(self) -> Headers:
-        """Headers of the request.  AttributeError before they are known."""
-        return self._known(self.request, "request_headers").headers
-
-    @property
-    def response_headers(self) -> Headers:
-        """Headers of the response.  AttributeError before they are known."""
-        return self._known(self.response, "response_headers").headers
-
-    def _known(self, part: T | None, name: str) -> T:
-        if part is None or self._session is None:
-            raise AttributeError(f"{name} is available once the connection is open")
-        return part
-
-    @property
-    def extensions(self) -> list[Extension]:
-        """Extensions in use, in the order of the response."""
-        return self._session.protocol.extensions if self._session is not None else []
-
-    @property
-    def latency(self) -> float:
-        """Seconds between the last answered ping and its pong; 0 before."""
-        return self._session.latency if self._session is not None else 0.0
-
-    @property
-    def close_code(self) -> int | None:
-        """
-        Close code that was received; 1006 if there was none, 1005 if it was empty.
-
-        None until the connection is closed (RFC 6455, 7.1.5).
-        """
-        return self._session.protocol.close_code if self._session is not None else None
-
-    @property
-    def close_reason(self) -> str | None:
-        """Close reason that was received, maybe empty; None until it is closed."""
-        if self._session is None:
-            return None
-        return self._session.protocol.close_reason
+    def _tcp_ended(self) -> bool:
+        return self._driver.ended
 
     # Receiving
 

@@ -1,0 +1,164 @@
+"""What programs see of a connection without waiting, the same on every face."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from functools import cached_property
+from typing import Any, TypeVar
+
+from .closing import State
+from .datastructures import Headers
+from .extensions.base import Extension
+from .http1 import Request, Response
+from .logs import ConnectionLogger, log_head
+from .protocol import Protocol, Side
+from .session import Session
+from .typing import LoggerLike
+
+__all__ = ["Attributes"]
+
+T = TypeVar("T")
+
+
+class Attributes:
+    """
+    The base of all connection classes.
+
+    A face sets `_session` when the handshake is done, and tells through
+    `_tcp_ended` and `_address` what only its socket knows.
+    """
+
+    side: Side
+
+    __slots__ = ()
+
+    _base_logger: LoggerLike
+    _session: Session
+    request: Request | None
+    response: Response | None
+    subprotocol: str | None
+
+    def _tcp_ended(self) -> bool:
+        """Whether TCP has ended before the connection was open."""
+        raise NotImplementedError
+
+    def _address(self, name: str) -> Any:
+        """Return the address called ``sockname`` or ``peername``; None before TCP."""
+        raise NotImplementedError
+
+    @cached_property
+    def id(self) -> uuid.UUID:
+        """Identifier of the connection, useful in logs."""
+        return uuid.uuid4()
+
+    @cached_property
+    def logger(self) -> LoggerLike:
+        """Logger whose records have the attribute ``websocket``."""
+        return ConnectionLogger(self._base_logger, self)
+
+    @property
+    def protocol(self) -> Protocol:
+        """The frame level.  AttributeError before the connection is open."""
+        if self._session is None:
+            raise AttributeError("protocol is available once the connection is open")
+        return self._session.protocol
+
+    @property
+    def local_address(self) -> Any:
+        """
+        Address of our end: a tuple for IP sockets, a path for Unix sockets.
+
+        None before TCP is connected.
+        """
+        return self._address("sockname")
+
+    @property
+    def remote_address(self) -> Any:
+        """Address of the peer's end; as `local_address`."""
+        return self._address("peername")
+
+    @property
+    def state(self) -> State:
+        """State of the connection (RFC 6455, 4 and 7)."""
+        if self._session is not None:
+            return self._session.protocol.state
+        return State.CLOSED if self._tcp_ended() else State.CONNECTING
+
+    @property
+    def open(self) -> bool:
+        """Whether messages can be exchanged; False while opening and closing."""
+        return self.state is State.OPEN
+
+    @property
+    def closed(self) -> bool:
+        """Whether TCP has ended; False while opening and closing."""
+        return self.state is State.CLOSED
+
+    @property
+    def path(self) -> str:
+        """Path of the request, with the query.  AttributeError before it is known."""
+        return self._known(self.request, "path").path
+
+    @property
+    def request_headers(self) -> Headers:
+        """Headers of the request.  AttributeError before they are known."""
+        return self._known(self.request, "request_headers").headers
+
+    @property
+    def response_headers(self) -> Headers:
+        """Headers of the response.  AttributeError before they are known."""
+        return self._known(self.response, "response_headers").headers
+
+    def _known(self, part: T | None, name: str) -> T:
+        if part is None or self._session is None:
+            raise AttributeError(f"{name} is available once the connection is open")
+        return part
+
+    @property
+    def extensions(self) -> list[Extension]:
+        """Extensions in use, in the order of the response."""
+        return self._session.protocol.extensions if self._session is not None else []
+
+    @property
+    def latency(self) -> float:
+        """Seconds between the last answered ping and its pong; 0 before."""
+        return self._session.latency if self._session is not None else 0.0
+
+    @property
+    def close_code(self) -> int | None:
+        """
+        Close code that was received; 1006 if there was none, 1005 if it was empty.
+
+        None until the connection is closed (RFC 6455, 7.1.5).
+        """
+        return self._session.protocol.close_code if self._session is not None else None
+
+    @property
+    def close_reason(self) -> str | None:
+        """Close reason that was received, maybe empty; None until it is closed."""
+        if self._session is None:
+            return None
+        return self._session.protocol.close_reason
+
+    # Logging
+
+    def _log_request(self, mark: str) -> None:
+        request = self.request
+        assert request is not None
+        start = f"{request.method} {request.path} {request.protocol}"
+        log_head(self.logger, mark, start, request.headers)
+
+    def _log_response(self, mark: str) -> None:
+        response = self.response
+        if response is not None:
+            start = f"HTTP/1.1 {response.status_code} {response.reason_phrase}"
+            log_head(self.logger, mark, start, response.headers)
+
+    def _note(self, level: int, message: str, *args: Any) -> None:
+        """Log with the connection's own logger, which is made only if needed."""
+        if self._base_logger.isEnabledFor(level):
+            self.logger.log(level, message, *args)
+
+    def _debugging(self) -> bool:
+        return self._base_logger.isEnabledFor(logging.DEBUG)
