@@ -15,18 +15,14 @@ from collections.abc import (
 from types import TracebackType
 from typing import Any
 
-from ..core.datastructures import Headers, HeadersLike
+from ..core.connecting import Elsewhere, Plan, check_tls
+from ..core.datastructures import HeadersLike
 from ..core.errors import InvalidStatus
 from ..core.extensions.base import ClientExtensionFactory
-from ..core.extensions.permessage_deflate import enable_client_permessage_deflate
-from ..core.handshake.client import ClientHandshake, check_extensions
 from ..core.http1 import USER_AGENT
 from ..core.keywords import callable_or_none, deprecated, either, unknown
-from ..core.options import Options
 from ..core.reconnect import backoff, process_exception
-from ..core.redirects import follow_redirect, without_headers
 from ..core.typing import LoggerLike, PathLike
-from ..core.uri import WebSocketURI, parse_uri
 from . import _transport
 from ._client_connection import ClientConnection
 from ._tls import default_context
@@ -126,6 +122,8 @@ class connect:
     After any of these nothing is left open.  Cut: cancelling closes the socket.
     """
 
+    _unix_path: PathLike | None = None
+
     def __init__(
         self,
         uri: str,
@@ -160,18 +158,6 @@ class connect:
         unknown("connect", kwds, CONNECTION_KEYWORDS | _own_keywords())
         if isinstance(proxy, str):
             raise ValueError("proxy is a URL, but proxies are not supported yet")
-        check_extensions(extensions)
-        if compression == "deflate":
-            extensions = enable_client_permessage_deflate(extensions)
-        elif compression is not None:
-            raise ValueError(
-                f"compression is {compression!r}; it must be 'deflate' or None"
-            )
-        if open_timeout is not None:
-            if not isinstance(open_timeout, (int, float)):
-                raise TypeError("open_timeout must be a number of seconds or None")
-            if open_timeout != open_timeout:
-                raise ValueError("open_timeout is nan; it must be seconds or None")
         for name, value in (
             ("create_protocol", create_protocol),
             ("create_connection", create_connection),
@@ -179,17 +165,40 @@ class connect:
             ("reconnect_delays", reconnect_delays),
         ):
             callable_or_none(name, value)
-        limits = {
-            "ping_interval": ping_interval,
-            "ping_timeout": ping_timeout,
-            "close_timeout": close_timeout,
-            "max_size": max_size,
-            "max_queue": max_queue,
-            "read_limit": read_limit,
-            "write_limit": write_limit,
-        }
-        Options.check(**limits)
-        self._uri = parse_uri(uri)
+        sock = kwds.get("sock")
+        has_address = "host" in kwds or "port" in kwds
+        if sock is not None and has_address:
+            raise ValueError("sock is given, so host and port must not be")
+        elsewhere: Elsewhere = None
+        if sock is not None:
+            elsewhere = "sock"
+        elif self._unix_path is not None:
+            elsewhere = "unix"
+        elif has_address:
+            elsewhere = "address"
+        self._plan = Plan(
+            uri,
+            {
+                "origin": origin,
+                "extensions": extensions,
+                "subprotocols": subprotocols,
+                "compression": compression,
+                "extra_headers": extra_headers,
+                "additional_headers": additional_headers,
+                "user_agent_header": user_agent_header,
+                "open_timeout": open_timeout,
+                "ping_interval": ping_interval,
+                "ping_timeout": ping_timeout,
+                "close_timeout": close_timeout,
+                "max_size": max_size,
+                "max_queue": max_queue,
+                "read_limit": read_limit,
+                "write_limit": write_limit,
+                "logger": logger,
+            },
+            elsewhere=elsewhere,
+        )
+        check_tls(self._plan.uri, kwds, tls.SSLContext)
         self._create = (
             either(
                 "create_protocol",
@@ -200,102 +209,34 @@ class connect:
             or ClientConnection
         )
         self._kwds = kwds
-        self._unix_path: PathLike | None = None
-        self._open_timeout = open_timeout
         self._process_exception = process_exception
         self._delays = reconnect_delays
         self._logger = check_logger(logger, "fullduplex.client")
-        headers = either(
-            "extra_headers", extra_headers, "additional_headers", additional_headers
-        )
-        self._options: dict[str, Any] = {
-            **limits,
-            "origin": origin,
-            "extensions": extensions,
-            "subprotocols": subprotocols,
-            # A copy: an iterator would be used up by the first attempt.
-            "extra_headers": None if headers is None else Headers(headers),
-            "user_agent_header": user_agent_header,
-            "logger": logger,
-        }
-        self._check_tls(self._uri)
-        self._check_offer()
         self._connection: ClientConnection | None = None
-
-    def _check_tls(self, uri: WebSocketURI) -> None:
-        given = self._kwds.get("ssl")
-        if uri.secure:
-            if given is None and "ssl" in self._kwds:
-                raise ValueError("ssl is None, but the URI begins with wss://")
-            if not isinstance(given, (bool, tls.SSLContext, type(None))):
-                raise TypeError(
-                    f"ssl must be an SSLContext or True, not {type(given).__name__}"
-                )
-            if given is False:
-                raise ValueError("ssl is False, but the URI begins with wss://")
-        elif given is not None:
-            raise ValueError("ssl is given, but the URI begins with ws://; use wss://")
-        elif self._kwds.get("server_hostname") is not None:
-            raise ValueError("server_hostname is given, but the URI begins with ws://")
-        sock = self._kwds.get("sock")
-        if sock is not None and ("host" in self._kwds or "port" in self._kwds):
-            raise ValueError("sock is given, so host and port must not be")
-
-    def _check_offer(self) -> None:
-        """Refuse what no handshake could be made of, before a socket is opened."""
-        options = self._options
-        ClientHandshake(
-            self._uri,
-            origin=options["origin"],
-            extensions=options["extensions"],
-            subprotocols=options["subprotocols"],
-            extra_headers=options["extra_headers"],
-            user_agent=options["user_agent_header"],
-        )
 
     # Connecting
 
     async def connect(self) -> ClientConnection:
         """Connect once; the same as ``await`` on the object."""
         try:
-            async with asyncio.timeout(self._open_timeout):
-                return await self._follow()
+            async with asyncio.timeout(self._plan.open_timeout):
+                self._plan.begin()
+                while True:
+                    try:
+                        return await self._attempt()
+                    except InvalidStatus as exc:
+                        if not self._plan.redirected(exc):
+                            raise
         except TimeoutError as exc:
             if isinstance(exc.__cause__, asyncio.CancelledError):
-                raise TimeoutError(
-                    "timed out during the opening handshake; "
-                    f"open_timeout is {self._open_timeout:g} s"
-                ) from exc
+                raise TimeoutError(self._plan.timed_out()) from exc
             raise
 
-    async def _follow(self) -> ClientConnection:
-        """Connect, and connect elsewhere as long as the answer is a redirect."""
-        trail = [self._uri]
-        while True:
-            try:
-                return await self._attempt()
-            except InvalidStatus as exc:
-                redirect = follow_redirect(
-                    trail,
-                    exc.response,
-                    has_address=self._kwds.keys() & {"host", "port"} != set(),
-                    has_sock=self._kwds.get("sock") is not None,
-                    is_unix=self._unix_path is not None,
-                )
-                if redirect is None:
-                    raise
-            trail.append(redirect.uri)
-            self._uri = redirect.uri
-            if redirect.drop_headers:
-                self._options["extra_headers"] = without_headers(
-                    self._options["extra_headers"], redirect.drop_headers
-                )
-
     async def _attempt(self) -> ClientConnection:
-        uri = self._uri
+        uri = self._plan.uri
         loop = asyncio.get_running_loop()
         connection = self._create(
-            **self._options, host=uri.host, port=uri.port, secure=uri.secure
+            **self._plan.keywords, host=uri.host, port=uri.port, secure=uri.secure
         )
         factory = connection._prepare(uri)
         kwds = dict(self._kwds)
@@ -401,8 +342,8 @@ class unix_connect(connect):
                 raise TypeError(f"unix_connect() takes no {name}")
         if uri is None:
             uri = "ws://localhost/" if kwds.get("ssl") is None else "wss://localhost/"
-        super().__init__(uri, **kwds)
         self._unix_path = path
+        super().__init__(uri, **kwds)
 
 
 def _own_keywords() -> frozenset[str]:

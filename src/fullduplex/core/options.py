@@ -5,23 +5,32 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Options"]
+__all__ = ["Options", "seconds"]
 
 # Received bytes that may wait unread, as a multiple of `read_limit`: large enough
 # that control frames behind ordinary messages are still read and answered.
 UNREAD_FACTOR = 16
 
 
-def _seconds(name: str, value: object, *, zero: bool) -> float | None:
+def seconds(name: str, value: object, *, past: bool = False) -> float | None:
+    """
+    Check a time in seconds; None stands for no limit.
+
+    Args:
+        past: whether it may be negative, which is over at once.
+
+    Raises:
+        TypeError: it is no number.
+        ValueError: it is nan, or negative.
+    """
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(
             f"{name} must be a number of seconds or None, not {type(value).__name__}"
         )
-    if value != value or value < 0 or (value == 0 and not zero):
-        least = "0 or more" if zero else "more than 0"
-        raise ValueError(f"{name} is {value!r}; it must be {least} seconds, or None")
+    if value != value or (value < 0 and not past):
+        raise ValueError(f"{name} is {value!r}; it must be 0 or more seconds, or None")
     return value
 
 
@@ -129,9 +138,9 @@ class Options:
             raise TypeError("write_limit must be an int (bytes) or a pair of ints")
         unread = UNREAD_FACTOR * _count("read_limit", read_limit, "bytes", 1)
         return cls(
-            ping_interval=_seconds("ping_interval", ping_interval, zero=True),
-            ping_timeout=_seconds("ping_timeout", ping_timeout, zero=True),
-            close_timeout=_seconds("close_timeout", close_timeout, zero=True),
+            ping_interval=seconds("ping_interval", ping_interval),
+            ping_timeout=seconds("ping_timeout", ping_timeout),
+            close_timeout=seconds("close_timeout", close_timeout),
             max_size=_optional("max_size", message, "bytes"),
             max_fragment=_optional("max_size", fragment, "bytes"),
             queue_high=queue_high,

@@ -19,7 +19,7 @@ from .hooks import (
     adapt_select_subprotocol,
 )
 from .http1 import SERVER, Request
-from .options import Options, _seconds
+from .options import Options, seconds
 from .typing import LoggerLike
 
 __all__ = ["Settings", "enable_compression"]
@@ -86,7 +86,7 @@ class Settings:
         **limits: Any,
     ) -> None:
         self.options = Options.check(**limits)
-        self.open_timeout = _seconds("open_timeout", open_timeout, zero=True)
+        self.open_timeout = seconds("open_timeout", open_timeout)
         if logger is not None:
             self.logger = logger
         self.origins = without_empty(origins)
