@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from fullduplex import serve
-from fullduplex.asyncio import _server
+from fullduplex.core import reception
 
 from .kit import TEXT, until
 from .server_kit import echo, records, request, serving
@@ -86,7 +86,7 @@ async def test_what_was_refused_is_logged_at_the_end_at_the_latest(
 async def test_flood_above_the_limit_is_cut_off_without_an_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(_server, "MAX_REFUSED", 3)
+    monkeypatch.setattr(reception, "MAX_REFUSED", 3)
     async with serving(max_connections=1) as place:
         await place.open()
         flood = [await place.connect() for _ in range(3)]

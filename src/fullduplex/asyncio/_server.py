@@ -11,26 +11,17 @@ since Python 3.12 waits for connections itself.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
-from itertools import islice
-from time import monotonic
+from collections.abc import Callable, Sequence
+from time import monotonic, time
 from types import TracebackType
 from typing import Any, Self
 
-from ..core.admission import MAX_REFUSED, RETRY_AFTER, Admission
-from ..core.frames import Close
+from ..core.admission import Admission
+from ..core.reception import PERSUASION, SHUTDOWN_GRACE, Reception, named
 from ..core.serving import Settings
 from ._server_connection import ServerConnection
 
 __all__ = ["Server"]
-
-# Seconds that a client which has not sent its request yet gets at shutdown.
-SHUTDOWN_GRACE = 1.0
-# Seconds between what is done to a handler that does not end: cancelling it,
-# cutting its connection, leaving it behind.
-PERSUASION = 1.0
-# Handlers that are named in one record of the log.
-NAMED = 10
 
 
 class _Refused(asyncio.Protocol):
@@ -41,7 +32,7 @@ class _Refused(asyncio.Protocol):
         transport.abort()
 
 
-class Server:
+class Server(Reception[ServerConnection]):
     """
     A running server, as `serve` returns it.
 
@@ -58,25 +49,15 @@ class Server:
         create: Callable[..., ServerConnection],
         admission: Admission,
     ) -> None:
-        #: what all connections share
-        self.settings = settings
-        #: the logger of the server and its connections
-        self.logger = settings.logger
+        super().__init__(settings, admission)
         self._handler = handler
         self._create = create
-        self._admission = admission
         self._listener: Any = None
         self._loop: asyncio.AbstractEventLoop = None  # type: ignore[assignment]
-        # All connections from TCP to the end of the handler, and when those that
-        # are in the handshake must be done with it.
-        self._connections: dict[ServerConnection, None] = {}
-        self._opening: dict[ServerConnection, float | None] = {}
         self._opening_timer: asyncio.TimerHandle | None = None
         self._report_timer: asyncio.TimerHandle | None = None
         self._grace_timer: asyncio.TimerHandle | None = None
-        self._closing_with: tuple[int, str] | None = None
         self._closing: asyncio.Task[None] | None = None
-        self._deadline: float | None = None
         self._hurry: asyncio.Event | None = None
         self._empty: asyncio.Future[None] | None = None
         self._closed: asyncio.Future[None] | None = None
@@ -100,54 +81,20 @@ class Server:
         if self._closed is not None and self._closed.done():
             transport.abort()
             return
-        self._connections[connection] = None
+        peer = transport.get_extra_info("peername")
+        if not self._arrived(connection, peer, monotonic()):
+            transport.abort()
         timeout = self.settings.open_timeout
-        now = monotonic()
-        self._opening[connection] = None if timeout is None else now + timeout
         if timeout is not None and self._opening_timer is None:
             self._arm_opening(timeout)
         if self._closing_with is not None:
             self._shut_out_silent_soon()
-        admission = self._admission
-        group = None
-        if admission.by_ip:
-            peer = transport.get_extra_info("peername")
-            if isinstance(peer, tuple):
-                group = connection._admitted_as = admission.group(peer[0])
-        limit = admission.connected(group)
-        if limit is not None:
-            connection._refused_by = limit
-            admission.waiting += 1
-            self._refusal_counted()
-            if admission.waiting > MAX_REFUSED:
-                transport.abort()
 
     def _detach(self, connection: ServerConnection) -> None:
         """Forget a connection whose TCP and handler have ended."""
-        if connection not in self._connections:
-            return
-        del self._connections[connection]
-        self._opening.pop(connection, None)
-        if connection._refused_by is not None:
-            self._admission.waiting -= 1
-        else:
-            self._admission.disconnected(connection._admitted_as)
         empty = self._empty
-        if not self._connections and empty is not None and not empty.done():
+        if self._gone(connection) and empty is not None and not empty.done():
             empty.set_result(None)
-
-    def _answered(self, connection: ServerConnection) -> None:
-        """Note that the handshake of a connection is over."""
-        self._opening.pop(connection, None)
-
-    def _retry_after(self, connection: ServerConnection) -> int:
-        """Count a request; returns 0, or after how many seconds to come again."""
-        if connection._refused_by is not None:
-            return RETRY_AFTER
-        retry_after = self._admission.requested(monotonic())
-        if retry_after:
-            self._refusal_counted()
-        return retry_after
 
     def _refusal_counted(self) -> None:
         if self._report_timer is None:
@@ -155,14 +102,7 @@ class Server:
 
     def _report(self) -> None:
         self._report_timer = None
-        text = self._admission.report()
-        if text is not None:
-            self.logger.warning("%s", text)
-
-    @property
-    def refused(self) -> Mapping[str, int]:
-        """How many clients each limit refused, by the name of the parameter."""
-        return dict(self._admission.refused)
+        super()._report()
 
     # The one deadline of all handshakes
 
@@ -171,27 +111,13 @@ class Server:
 
     def _opening_due(self) -> None:
         self._opening_timer = None
-        now = monotonic()
-        for connection, deadline in list(self._opening.items()):
-            if deadline is None:
-                continue
-            if deadline > now:
-                self._arm_opening(deadline - now)
-                return
-            del self._opening[connection]
-            connection._timed_out()
+        late, delay = self._overdue(monotonic())
+        if delay is not None:
+            self._arm_opening(delay)
+        for connection in late:
+            connection._end_opening()
 
     # What programs see
-
-    @property
-    def connections(self) -> set[ServerConnection]:
-        """The connections that are open now; a new set each time."""
-        return {connection for connection in self._connections if connection.open}
-
-    @property
-    def websockets(self) -> set[ServerConnection]:
-        """The same as `connections`."""
-        return self.connections
 
     @property
     def sockets(self) -> Sequence[Any]:
@@ -217,7 +143,7 @@ class Server:
             raise RuntimeError("server is closed")
         if not self._listener.is_serving():
             await self._listener.start_serving()
-            self._log_sockets()
+            self._log_addresses(self._listener.sockets)
 
     async def serve_forever(self) -> None:
         """
@@ -267,19 +193,11 @@ class Server:
             ProtocolError: `code` or `reason` must not be sent; the server goes on.
             ValueError: `drain` is negative.
         """
-        if drain is not None and not drain >= 0:
-            raise ValueError(f"drain is {drain!r}; it must be 0 or more seconds")
-        Close(code, reason).check()
-        if drain is not None:
-            deadline = monotonic() + drain
-            if self._deadline is None or deadline < self._deadline:
-                self._deadline = deadline
-            if self._hurry is not None:
-                self._hurry.set()
-        if self._closing is not None:
+        first = self._begin_closing(code, reason, drain, monotonic())
+        if self._hurry is not None:
+            self._hurry.set()
+        if not first:
             return
-        self.logger.info("server closing")
-        self._closing_with = (code, reason)
         self._listener.close()
         self._hurry = asyncio.Event()
         self._closing = self._loop.create_task(self._close(close_connections))
@@ -322,7 +240,7 @@ class Server:
             # A hook that is running still has its time.
             if connection.request is None:
                 self._answered(connection)
-                connection._shut_out()
+                connection._carry_out(connection._shut_out(time()))
 
     def _close_open(self) -> None:
         assert self._closing_with is not None
@@ -396,15 +314,7 @@ class Server:
     def _started(self, listener: Any) -> None:
         self._listener = listener
         if listener.is_serving():
-            self._log_sockets()
-
-    def _log_sockets(self) -> None:
-        for sock in self._listener.sockets:
-            name = sock.getsockname()
-            if isinstance(name, tuple):
-                host = f"[{name[0]}]" if ":" in name[0] else name[0]
-                name = f"{host}:{name[1]}"
-            self.logger.info("server listening on %s", name)
+            self._log_addresses(self._listener.sockets)
 
     async def __aenter__(self) -> Self:
         return self
@@ -417,11 +327,3 @@ class Server:
     ) -> None:
         self.close()
         await self.wait_closed()
-
-
-def named(connections: Collection[ServerConnection]) -> str:
-    """Name the handlers of connections, as many as a log can bear."""
-    shown = [connection._describe() for connection in islice(connections, NAMED)]
-    if len(connections) > NAMED:
-        shown.append(f"and {len(connections) - NAMED} more")
-    return "; ".join(shown)

@@ -1,0 +1,476 @@
+"""The server's end of a connection until it is open: from bytes to an answer.
+
+What hooks return may have to be waited for.  `_answer` is therefore a generator: it
+yields what a hook returned, and the face sends back what that became.  Nothing else
+here waits, writes or knows the time.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Literal
+
+from .attributes import Attributes
+from .datastructures import Headers
+from .dates import http_date
+from .errors import AbortHandshake
+from .extensions.base import Extension, ServerExtensionFactory
+from .handshake.negotiation import (
+    OriginRule,
+    process_origin,
+    process_server_extensions,
+    process_server_subprotocol,
+)
+from .handshake.server import ServerHandshake
+from .hooks import HookError, as_response, call_hook, complete_response
+from .http1 import Request, RequestParser, Response, ResponseParser
+from .protocol import Side
+from .serving import Settings
+from .typing import StatusLike, Subprotocol
+
+if TYPE_CHECKING:
+    from .reception import Reception
+
+__all__ = ["LINGER", "Answer", "Answering"]
+
+# Seconds for which input is still read and dropped after a refusal that came
+# before the end of a request: closing at once would make the system send a reset,
+# which can overtake the response.
+LINGER = 2.0
+
+# What a handshake agreed on: extensions and subprotocol.
+Agreement = tuple[list[Extension], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """
+    What to do for a client.
+
+    Args:
+        data: bytes to send.
+        then: what follows: the connection is ``"open"``; or close TCP when the
+            bytes are out; or ``"linger"``, which is to close our direction of TCP and
+            the other one at the client's end, or after `LINGER` seconds; or
+            ``"abort"``, with nothing to send.
+        agreed: what was negotiated, if it is open.
+        leftover: bytes that came behind the request, if it is open.
+    """
+
+    data: bytes
+    then: Literal["open", "close", "linger", "abort"]
+    agreed: Agreement = ([], None)
+    leftover: bytes = b""
+
+
+ABORT = Answer(b"", "abort")
+
+
+class Answering(Attributes):
+    """
+    What the server's connections of all faces have in common.
+
+    A face calls `_take` with the bytes of the client; with the request, `_at_once`,
+    and if that leaves it to hooks, `_answer`.
+    """
+
+    side = Side.SERVER
+
+    #: value of ``Origin``; None if there was none
+    origin: str | None = None
+    #: user name of HTTP Basic authentication; None without
+    username: str | None = None
+
+    server: Any
+
+    _settings: Settings
+    _parser: RequestParser | None
+    _request: Request | bytes | None
+    _response: Response | bytes | None
+
+    # By which limits it was let in, or refused; rare states have no place in each
+    # instance.
+    _admitted_as: str | None = None
+    _refused_by: str | None = None
+
+    # Which steps a subclass overrides; set once a class.
+    _face: type[Answering]
+    _own_request = False
+    _own_select = False
+    _own_steps: tuple[str, ...] = ()
+
+    def __init_subclass__(cls, *, face: bool = False, **kwds: Any) -> None:
+        """
+        Learn which steps a subclass overrides.
+
+        Args:
+            face: whether it is the class of a face, whose steps are the default.
+        """
+        super().__init_subclass__(**kwds)
+        if face:
+            cls._face = cls
+        base = getattr(cls, "_face", None)
+        if base is None:
+            return
+
+        def own(name: str) -> bool:
+            return getattr(cls, name) is not getattr(base, name)
+
+        steps = ("process_origin", "process_extensions", "process_subprotocol")
+        cls._own_request = own("process_request")
+        cls._own_select = own("select_subprotocol")
+        cls._own_steps = tuple(name for name in steps if own(name))
+
+    def _client_gone(self) -> bool:
+        """Whether nobody is there any more to be answered."""
+        return self._tcp_ended()
+
+    # Input
+
+    def _take(self, data: bytes, now: float) -> Request | Answer | None:
+        """
+        Take bytes of a client that has not sent its request yet.
+
+        Args:
+            now: seconds since 1970.
+
+        Returns:
+            The request once it is complete; an answer to what cannot become one.
+        """
+        parser = self._parser
+        assert parser is not None
+        try:
+            request = parser.feed(data)
+        except Exception as exc:
+            return self._refuse_garbage(exc, now)
+        if request is not None:
+            self._request = request
+            if self._debugging():
+                self._log_request("<")
+        return request
+
+    def _at_once(self, request: Request, retry_after: int, now: float) -> Answer | None:
+        """
+        Answer a request where no hook has to be asked; else return None.
+
+        Args:
+            retry_after: seconds after which a client that exceeds a limit may try
+                again; 0 if it doesn't.
+        """
+        settings = self._settings
+        if retry_after:
+            return self._refuse(
+                self._unavailable("Too many clients.\n", now, retry_after), now
+            )
+        if (
+            settings.process_request is None
+            and settings.process_response is None
+            and not self._own_request
+        ):
+            answer = self._conclude(*self._judge(request, now), now)
+            self._compact(answer)
+            return answer
+        return None
+
+    def _answer(self, request: Request, now: float) -> Generator[Any, Any, Answer]:
+        """Answer a request with the help of hooks; yields what these return."""
+        settings = self._settings
+        agreed: Agreement = ([], None)
+        hook = "process_request"
+        try:
+            response = None
+            if self._own_request:
+                value = yield self.process_request(request.path, request.headers)
+                response = as_response(hook, value)
+            elif settings.process_request is not None:
+                value = yield settings.process_request(self, request)
+                response = as_response(hook, value)
+            if response is None:
+                response, agreed = self._judge(request, now)
+            elif response.status_code != 101:
+                complete_response(response, http_date(now))
+            if settings.process_response is not None:
+                hook = "process_response"
+                value = yield settings.process_response(self, request, response)
+                answer = as_response(hook, value)
+                if answer is not None:
+                    response = answer
+            # It must be possible to send it.
+            settings.judge.response_bytes(response)
+        except AbortHandshake as exc:
+            aborted = as_response(hook, (exc.status, exc.headers, exc.body))
+            assert aborted is not None
+            response = aborted
+        except Exception as exc:
+            if self._client_gone():
+                return ABORT
+            failure = HookError(hook)
+            failure.__cause__ = exc
+            self._log_failure(failure)
+            response, agreed = self._server_error(now), ([], None)
+        return self._conclude(response, agreed, now)
+
+    # Deciding
+
+    def _judge(self, request: Request, now: float) -> tuple[Response, Agreement]:
+        """Decide on a request."""
+        judge = self._make_judge()
+        response = judge.accept(request, now_date=http_date(now))
+        self.origin = judge.origin
+        exc = judge.exception
+        if exc is None:
+            try:
+                extra = call_hook(
+                    "extra_headers", self._settings.extra_headers_for, request
+                )
+                if extra is not None:
+                    response.headers.update(extra)
+                return response, (judge.extensions, judge.subprotocol)
+            except Exception as error:
+                exc = error
+                response = self._server_error(now)
+        if isinstance(exc, AbortHandshake):
+            answer = as_response("hook", (exc.status, exc.headers, exc.body))
+            assert answer is not None
+            response = answer
+        elif response.status_code == 500:
+            self._log_failure(exc)
+        else:
+            self.logger.debug("! invalid handshake", exc_info=exc)
+        return response, ([], None)
+
+    def _make_judge(self) -> ServerHandshake:
+        settings = self._settings
+        steps: dict[str, Any] = {name: getattr(self, name) for name in self._own_steps}
+        if settings.select_subprotocol is not None or self._own_select:
+            steps["process_subprotocol"] = self.process_subprotocol
+        for name, step in steps.items():
+            steps[name] = functools.partial(call_hook, name, step)
+        return settings.make_judge(**steps) if steps else settings.judge
+
+    def _conclude(self, response: Response, agreed: Agreement, now: float) -> Answer:
+        if self._client_gone():
+            return ABORT
+        server: Reception[Any] = self.server
+        if response.status_code == 101 and server._closing_with is not None:
+            response = self._unavailable("Server is shutting down.\n", now)
+        if response.status_code != 101:
+            self._log_refusal(response)
+            return self._refuse(response, now)
+        parser = self._parser
+        assert parser is not None
+        data = self._settings.judge.response_bytes(response)
+        self._parser = None
+        self._response = response
+        if self._debugging():
+            self._log_response(">")
+        self.subprotocol = agreed[1]
+        self._note(logging.INFO, "connection open")
+        return Answer(data, "open", agreed, parser.leftover)
+
+    def _refuse(
+        self, response: Response, now: float, *, linger: bool = False
+    ) -> Answer:
+        """Make the answer that ends the connection."""
+        self._response = response
+        self._parser = None
+        complete_response(response, http_date(now))
+        data = self._settings.judge.response_bytes(response)
+        if self.request is not None and self.request.method == "HEAD":
+            data = data[: data.index(b"\r\n\r\n") + 4]
+        self._log_response(">")
+        return Answer(data, "linger" if linger else "close")
+
+    def _refuse_garbage(self, exc: Exception, now: float) -> Answer:
+        """Answer what is no request, if a client could understand that."""
+        self.logger.debug("! no valid HTTP request", exc_info=exc)
+        response = self._settings.judge.error_response(exc, now_date=http_date(now))
+        if response is None:
+            self._parser = None
+            return ABORT
+        self._log_refusal(response)
+        return self._refuse(response, now, linger=True)
+
+    def _shut_out(self, now: float) -> Answer:
+        """Answer a client that has not sent a whole request when the server closes."""
+        parser = self._parser
+        if parser is not None and parser.leftover:
+            response = self._unavailable("Server is shutting down.\n", now)
+            return self._refuse(response, now, linger=True)
+        return ABORT
+
+    def _timed_out(self, *, hooks: bool) -> None:
+        """
+        Log that ``open_timeout`` is over; the client gets no answer.
+
+        Args:
+            hooks: whether it was spent in hooks of the application.
+        """
+        timeout = self._settings.open_timeout
+        if hooks:
+            self.logger.error(
+                "process_request or process_response took longer than %s s "
+                "(open_timeout)",
+                timeout,
+            )
+        else:
+            self.logger.debug("! no request within %s s (open_timeout)", timeout)
+
+    def _unavailable(self, text: str, now: float, retry_after: int = 0) -> Response:
+        response = self._respond(HTTPStatus.SERVICE_UNAVAILABLE, text, now)
+        if retry_after:
+            response.headers["Retry-After"] = str(retry_after)
+        return response
+
+    def _server_error(self, now: float) -> Response:
+        return self._respond(
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+            "Cannot open a WebSocket connection: the server failed.\n",
+            now,
+        )
+
+    def _respond(self, status: StatusLike, text: str, now: float) -> Response:
+        judge = self._settings.judge
+        return judge.reject(int(status), text, now_date=http_date(now))
+
+    # Request and response are kept as bytes unless somebody has seen the objects,
+    # which take ten times the memory, and most programs never look at them.
+
+    @property
+    def request(self) -> Request | None:
+        """The opening handshake; None before it was received."""
+        known = self._request
+        if isinstance(known, bytes):
+            known = self._request = RequestParser().feed(known)
+        return known
+
+    @request.setter
+    def request(  # pyright: ignore[reportIncompatibleVariableOverride]
+        self, request: Request | None
+    ) -> None:
+        self._request = request
+
+    @property
+    def response(self) -> Response | None:
+        """The answer; None before it was sent."""
+        known = self._response
+        if isinstance(known, bytes):
+            known = self._response = ResponseParser().feed(known)
+        return known
+
+    @response.setter
+    def response(  # pyright: ignore[reportIncompatibleVariableOverride]
+        self, response: Response | None
+    ) -> None:
+        self._response = response
+
+    def _compact(self, answer: Answer) -> None:
+        if answer.then == "open":
+            if isinstance(self._request, Request):
+                self._request = self._request.serialize()
+            self._response = answer.data
+
+    def _known(self, part: Any, name: str) -> Any:
+        # The request is known to hooks already.
+        if part is None:
+            raise AttributeError(f"{name} is not known before the request is complete")
+        return part
+
+    # Logging
+
+    def _log_refusal(self, response: Response) -> None:
+        text = (
+            "HTTP response sent (%d %s)"
+            if response.status_code < 400
+            else "connection rejected (%d %s)"
+        )
+        self.logger.info(text, response.status_code, response.reason_phrase)
+
+    def _log_failure(self, exc: Exception) -> None:
+        if isinstance(exc, HookError):
+            self.logger.error("%s failed", exc.hook, exc_info=exc.__cause__)
+        else:
+            self.logger.error("opening handshake failed", exc_info=exc)
+
+    # What programs override
+
+    def process_request(self, path: str, request_headers: Headers) -> Any:
+        """Override to answer plain HTTP, or to check requests."""
+        raise NotImplementedError
+
+    def select_subprotocol(
+        self, client_subprotocols: Sequence[str], server_subprotocols: Sequence[str]
+    ) -> str | None:
+        """
+        Override to choose a subprotocol; called if neither list is empty.
+
+        By default this calls the function that was given to `serve`, or takes the
+        server's first one that the client offers too.
+        """
+        hook = self._settings.select_subprotocol
+        client, server = list(client_subprotocols), list(server_subprotocols)
+        if hook is not None:
+            return hook(self, client, server)
+        return next((name for name in server if name in client), None)
+
+    #: overridable step: ``(headers, origins) -> origin``
+    process_origin = staticmethod(process_origin)
+    #: overridable step: ``(headers, factories) -> (header value, extensions)``
+    process_extensions = staticmethod(process_server_extensions)
+
+    def process_subprotocol(
+        self, headers: Headers, available_subprotocols: Sequence[str] | None
+    ) -> Subprotocol | None:
+        """Override to read and choose a subprotocol."""
+        available = list(available_subprotocols or ())
+        if self._own_select:
+
+            def select(offered: list[Subprotocol]) -> str | None:
+                if not offered or not available:
+                    return None
+                return call_hook(
+                    "select_subprotocol", self.select_subprotocol, offered, available
+                )
+
+            return process_server_subprotocol(headers, available, select)
+        hook = self._settings.select_subprotocol
+        if hook is None:
+            return process_server_subprotocol(headers, available)
+        return process_server_subprotocol(
+            headers,
+            available,
+            lambda offered: call_hook(
+                "select_subprotocol", hook, self, offered, available
+            ),
+        )
+
+    # Attributes
+
+    @property
+    def origins(self) -> Sequence[OriginRule] | None:
+        """Origins that are admitted; None for all."""
+        return self._settings.origins
+
+    @property
+    def available_extensions(self) -> Sequence[ServerExtensionFactory] | None:
+        """Extensions that the server supports."""
+        return self._settings.extensions
+
+    @property
+    def available_subprotocols(self) -> Sequence[str] | None:
+        """Subprotocols that the server supports."""
+        return self._settings.subprotocols
+
+    @property
+    def extra_headers(self) -> Any:
+        """What is added to the response 101."""
+        return self._settings.extra_headers
+
+    @property
+    def server_header(self) -> str | None:
+        """Value of ``Server``."""
+        return self._settings.server_header

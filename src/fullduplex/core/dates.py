@@ -1,0 +1,29 @@
+"""The ``Date`` header (RFC 9110, 5.6.7), from a number of seconds."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+__all__ = ["http_date"]
+
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+MONTHS = (
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun",
+    "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+)  # fmt: skip
+
+_last = (0, "Thu, 01 Jan 1970 00:00:00 GMT")
+
+
+def http_date(now: float) -> str:
+    """Write `now`, in seconds since 1970; names don't depend on the locale."""
+    global _last
+    second = int(now)
+    if _last[0] != second:
+        day = datetime.fromtimestamp(second, UTC)
+        _last = (
+            second,
+            f"{DAYS[day.weekday()]}, {day.day:02} {MONTHS[day.month - 1]} {day.year} "
+            f"{day.hour:02}:{day.minute:02}:{day.second:02} GMT",
+        )
+    return _last[1]

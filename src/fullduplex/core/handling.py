@@ -1,0 +1,51 @@
+"""How a server's handler ends: what the log says, and what the client is told."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from typing import Any
+
+from .answering import Answering
+from .closing import State
+from .errors import ConnectionClosedOK
+from .hooks import only_closed
+
+__all__ = ["Handling"]
+
+
+class Handling(Answering):
+    """What server connections of all faces have in common around the handler."""
+
+    ws_handler: Any
+
+    def _returned(self) -> tuple[int, str]:
+        """Note that the handler has returned; returns what to close with."""
+        if self.open:
+            self._note(logging.DEBUG, "handler returned; closing")
+        return 1000, ""
+
+    def _failed(self, exc: Exception) -> tuple[int, str]:
+        """Log what the handler raised; returns what to close with."""
+        # A ConnectionClosed while this connection is open is another one's, such
+        # as that of a client that the handler runs: nobody has noticed it yet.
+        if self.state is State.OPEN or not only_closed(exc):
+            self.logger.error("connection handler failed", exc_info=exc)
+        elif isinstance(exc, ConnectionClosedOK):
+            self._note(logging.DEBUG, "handler ended: %s", exc)
+        else:
+            self._note(logging.INFO, "handler ended: %s", exc)
+        return 1011, ""
+
+    def _cancelled(self) -> tuple[int, str]:
+        """Return what to close with when the handler was cancelled."""
+        return self.server._closing_with or (1011, "")
+
+    def _describe(self) -> str:
+        """Name the handler and its client, for the log."""
+        handler: Any = self.ws_handler
+        while isinstance(handler, functools.partial):
+            handler = handler.func
+        name = getattr(handler, "__qualname__", type(handler).__name__)
+        path = "?" if self.request is None else self.request.path
+        return f"{name} with path {path[:64]!r} from {self.remote_address}"
