@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 __all__ = ["Opening", "maybe"]
 
 
-class Opening(Handling, Connection):
+class Opening(  # pyright: ignore[reportIncompatibleVariableOverride]
+    Handling, Connection
+):
     """
     The part of a server's connection that lives until it is open.
 
