@@ -6,15 +6,14 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from types import TracebackType
-from typing import Any, cast
+from typing import Any
 
-from ..core.admission import Admission
 from ..core.extensions.base import ServerExtensionFactory
 from ..core.handshake.negotiation import OriginRule
-from ..core.hooks import adapt_handler
+from ..core.hosting import Hosting
 from ..core.http1 import SERVER, Response
-from ..core.keywords import deprecated, either, unknown
-from ..core.serving import ExtraHeaders, Settings, enable_compression
+from ..core.keywords import deprecated, unknown
+from ..core.serving import ExtraHeaders
 from ..core.typing import LoggerLike, PathLike
 from . import _transport
 from ._server import Server
@@ -178,27 +177,21 @@ class serve:
         for name in ("loop", "legacy_recv"):
             deprecated(kwds, name, "nothing instead", None)
         unknown("serve", kwds, SERVER_KEYWORDS | _own_keywords())
-        handler = either("handler", handler, "ws_handler", ws_handler)
-        if handler is None:
-            raise TypeError("serve() needs a handler")
-        create: Callable[..., ServerConnection] = ServerConnection
-        given = either(
-            "create_protocol", create_protocol, "create_connection", create_connection
-        )
-        if given is not None:
-            if not callable(given):
-                raise TypeError(
-                    f"create_protocol must be a class, not {type(given).__name__}"
-                )
-            create = cast("Callable[..., ServerConnection]", given)
         if kwds.get("sock") is not None and (host is not None or port is not None):
             raise ValueError("sock is given, so host and port must not be")
-        settings = Settings(
+        hosting = Hosting(
+            ServerConnection,
+            check_logger(logger, "fullduplex.server"),
             {
+                "handler": handler,
+                "ws_handler": ws_handler,
+                "create_protocol": create_protocol,
+                "create_connection": create_connection,
                 "origins": origins,
-                "extensions": enable_compression(compression, extensions),
+                "extensions": extensions,
                 "subprotocols": subprotocols,
                 "select_subprotocol": select_subprotocol,
+                "compression": compression,
                 "process_request": process_request,
                 "process_response": process_response,
                 "extra_headers": extra_headers,
@@ -211,9 +204,11 @@ class serve:
                 "max_queue": max_queue,
                 "read_limit": read_limit,
                 "write_limit": write_limit,
+                "max_connections": max_connections,
+                "max_connections_per_ip": max_connections_per_ip,
+                "max_handshakes_per_second": max_handshakes_per_second,
                 "logger": logger,
             },
-            check_logger(logger, "fullduplex.server"),
         )
         if kwds.get("ssl") is not None:
             if open_timeout is not None:
@@ -221,14 +216,7 @@ class serve:
             if close_timeout is not None:
                 kwds.setdefault("ssl_shutdown_timeout", close_timeout)
         self._server = Server(
-            adapt_handler(handler),
-            settings,
-            create,
-            Admission(
-                max_connections=max_connections,
-                max_connections_per_ip=max_connections_per_ip,
-                max_handshakes_per_second=max_handshakes_per_second,
-            ),
+            hosting.handler, hosting.settings, hosting.create, hosting.admission
         )
         self._address: dict[str, Any] = {}
         if kwds.get("sock") is None:
