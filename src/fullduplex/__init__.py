@@ -38,7 +38,9 @@ if TYPE_CHECKING:
         serve,
         unix_serve,
     )
+    from .asyncio.session import Session as Session
     from .core._select import IMPLEMENTATION
+    from .core.backoff import Backoff
     from .core.closing import State
     from .core.datastructures import Headers, HeadersLike, MultipleValuesError
     from .core.errors import (
@@ -69,6 +71,8 @@ if TYPE_CHECKING:
     )
     from .core.frames import Close, CloseCode, Frame, Opcode
     from .core.http1 import Request, Response
+    from .core.outbox import OutboxFull
+    from .core.reconnect import StateChange
     from .core.typing import (
         Data,
         ExtensionName,
@@ -89,6 +93,9 @@ _HOMES = {
         "serve unix_serve"
     ),
     "core._select": "IMPLEMENTATION",
+    "asyncio.session": "Session",
+    "core.backoff": "Backoff",
+    "core.outbox": "OutboxFull",
     "core.closing": "State",
     "core.datastructures": "Headers HeadersLike MultipleValuesError",
     "core.errors": (
@@ -101,6 +108,7 @@ _HOMES = {
     ),
     "core.frames": "Close CloseCode Frame Opcode",
     "core.http1": "Request Response",
+    "core.reconnect": "StateChange",
     "core.typing": (
         "Data ExtensionName ExtensionParameter LoggerLike Origin Subprotocol"
     ),
@@ -146,6 +154,10 @@ __all__ = [
     "BroadcastResult",
     "broadcast",
     "IMPLEMENTATION",
+    "Backoff",
+    "OutboxFull",
+    "Session",
+    "StateChange",
     "State",
     "Headers",
     "HeadersLike",

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from fullduplex import (
+    Backoff,
     ClientConnection,
     ConnectionClosed,
     InvalidHandshake,
     InvalidStatus,
+    StateChange,
     connect,
 )
 from fullduplex.client import backoff, process_exception
@@ -131,7 +133,7 @@ async def test_loop_connects_again_each_time_and_closes_the_connection_before() 
 async def test_loop_goes_on_after_the_server_has_closed() -> None:
     async with server(leaving, leaving, good) as (listener, codes):
         received = []
-        async for ws in connect(listener.uri):
+        async for ws in connect(listener.uri, reconnect_delays=Delays()):
             try:
                 async for message in ws:
                     received.append(message)
@@ -349,3 +351,151 @@ def test_default_delays_grow_up_to_a_limit() -> None:
     assert values[1] == 3.1
     assert values == sorted(values)[:1] + values[1:]
     assert max(values) == values[-1] == 90
+
+
+def pushing_out(code: int) -> Callable[[Peer], Any]:
+    async def push_out(peer: Peer) -> None:
+        await peer.handshake(glued=close_frame(code))
+        await peer.end_after_close()
+
+    return push_out
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1008, 1013])
+async def test_server_that_accepts_and_closes_sees_growing_delays(code: int) -> None:
+    delays = Delays(*[0.001 * n for n in range(1, 10)])
+    async with server(*[pushing_out(code)] * 4) as (listener, _):
+        async for ws in connect(listener.uri, reconnect_delays=delays):
+            async with asyncio.timeout(2):
+                await ws.wait_closed()
+            if len(delays.taken) == 3:
+                break
+    assert delays.made == 1
+    assert delays.taken == [0.001, 0.002, 0.003]
+
+
+async def test_delays_begin_anew_after_a_useful_connection() -> None:
+    # With no time to be useful, every connection is.
+    backoff = Backoff(initial=0.001, min=50, reset_after=0)
+    async with server(leaving, leaving, leaving, good) as (listener, _):
+        count = 0
+        async for ws in connect(listener.uri, reconnect_delays=backoff):
+            count += 1
+            if count == 4:
+                await ws.close()
+                break
+            await ws.wait_closed()
+
+
+async def test_headers_are_asked_for_at_each_attempt() -> None:
+    seen: list[str | None] = []
+
+    async def noting(peer: Peer) -> int | None:
+        await peer.handshake()
+        seen.append(peer.header("Authorization"))
+        return (await peer.answer_close()).code
+
+    tokens = iter(["one", "two", "three"])
+
+    async def headers() -> dict[str, str]:
+        await asyncio.sleep(0)
+        return {"Authorization": f"Bearer {next(tokens)}"}
+
+    async with server(noting, noting, noting) as (listener, _):
+        async for ws in connect(listener.uri, extra_headers=headers):
+            await ws.close()
+            if len(seen) == 3:
+                break
+    assert seen == ["Bearer one", "Bearer two", "Bearer three"]
+
+
+async def test_headers_of_a_plain_function_are_taken_as_well() -> None:
+    async def noting(peer: Peer) -> int | None:
+        await peer.handshake()
+        assert peer.header("X-Token") == "mine"
+        return (await peer.answer_close()).code
+
+    async with server(noting) as (listener, _):
+        ws = await connect(listener.uri, extra_headers=lambda: {"X-Token": "mine"})
+        await ws.close()
+
+
+async def test_headers_that_cannot_be_sent_end_the_loop() -> None:
+    async with listening() as listener:
+        with pytest.raises(ValueError, match="upgrade"):
+            await connect(listener.uri, extra_headers=lambda: {"Upgrade": "x"})
+
+
+async def test_on_open_runs_before_the_connection_is_returned() -> None:
+    greeted = []
+
+    async def greet(ws: ClientConnection) -> None:
+        greeted.append(await ws.recv())
+
+    async with server(good, good) as (listener, _):
+        async for ws in connect(listener.uri, on_open=greet):
+            assert greeted[-1] == "hello"
+            await ws.close()
+            if len(greeted) == 2:
+                break
+
+
+async def test_on_open_that_fails_closes_the_connection_and_escapes() -> None:
+    async def fail(ws: ClientConnection) -> None:
+        raise LookupError
+
+    async with server(good) as (listener, codes):
+        with pytest.raises(LookupError):
+            await connect(listener.uri, on_open=fail)
+    assert codes.closed == [1011]
+
+
+async def test_on_open_that_loses_the_connection_is_tried_again() -> None:
+    greeted = []
+
+    async def greet(ws: ClientConnection) -> None:
+        greeted.append(await ws.recv())
+
+    delays = Delays(0.001)
+    async with server(leaving, good) as (listener, _):
+        options: dict[str, Any] = {"on_open": greet, "reconnect_delays": delays}
+        async for ws in connect(listener.uri, **options):
+            await ws.close()
+            break
+    assert greeted == ["hello"]
+    assert delays.taken == [0.001]
+
+
+async def test_states_are_told_in_order() -> None:
+    changes: list[StateChange] = []
+    delays = Delays(0.001, 0.002)
+    async with server(vanishing, leaving, refusing(401)) as (listener, _):
+        with pytest.raises(InvalidStatus):
+            async for ws in connect(
+                listener.uri, on_state=changes.append, reconnect_delays=delays
+            ):
+                await ws.wait_closed()
+    assert [(change.state, change.attempt) for change in changes] == [
+        ("connecting", 1),
+        ("waiting", 1),
+        ("connecting", 2),
+        ("open", 2),
+        ("lost", 2),
+        ("waiting", 2),
+        ("connecting", 3),
+        ("given_up", 3),
+    ]
+    assert changes[1].delay == 0.001
+    assert "401" in changes[-1].reason
+
+
+async def test_class_attributes_tune_the_delays() -> None:
+    class Patient(connect):
+        BACKOFF_INITIAL = 0.001
+        BACKOFF_MIN = 0.001
+        BACKOFF_MAX = 0.002
+
+    async with server(vanishing, vanishing, vanishing, good) as (listener, _):
+        async for ws in Patient(listener.uri):
+            await ws.close()
+            break

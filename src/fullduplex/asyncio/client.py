@@ -8,20 +8,30 @@ import os
 import ssl as tls
 from collections.abc import (
     AsyncIterator,
+    Awaitable,
     Callable,
     Generator,
+    Iterator,
     Sequence,
 )
+from time import monotonic, time
 from types import TracebackType
 from typing import Any
 
+from ..core.backoff import (
+    BACKOFF_FACTOR,
+    BACKOFF_INITIAL_DELAY,
+    BACKOFF_MAX_DELAY,
+    BACKOFF_MIN_DELAY,
+    Backoff,
+)
 from ..core.connecting import Elsewhere, Plan, check_tls
 from ..core.datastructures import HeadersLike
 from ..core.errors import InvalidStatus
 from ..core.extensions.base import ClientExtensionFactory
 from ..core.http1 import USER_AGENT
 from ..core.keywords import callable_or_none, deprecated, either, unknown
-from ..core.reconnect import backoff, process_exception
+from ..core.reconnect import Reconnector, StateChange, delays_from, process_exception
 from ..core.typing import LoggerLike, PathLike
 from . import _transport
 from ._client_connection import ClientConnection
@@ -98,15 +108,23 @@ class connect:
         extensions: extensions to offer, in the order of preference.
         subprotocols: subprotocols to offer, in the order of preference.
         extra_headers: further headers of the request: a mapping, pairs, or
-            `Headers`; also ``additional_headers``.
+            `Headers`; or a function or coroutine function that returns these, which
+            is called for each attempt, so that tokens are fresh; also
+            ``additional_headers``.
         logger: where to log; by default the logger ``fullduplex.client``.
         user_agent_header: value of ``User-Agent``; None or ``""`` for none.
         open_timeout: seconds for DNS, TCP, TLS, the handshake and all redirects
             together; None for no limit.
         process_exception: tells whether reconnecting makes sense after an exception:
             returns None to try again, or the exception to raise.
-        reconnect_delays: returns an iterator over the seconds to wait after each
-            failure in a row.
+        reconnect_delays: `Backoff`, or what returns an iterator over the seconds to
+            wait after each failure in a row.  By default a `Backoff` made of the
+            class attributes ``BACKOFF_INITIAL``, ``BACKOFF_MIN``, ``BACKOFF_MAX`` and
+            ``BACKOFF_FACTOR``.
+        on_open: coroutine function, called with each new connection before it is
+            returned: the place to log in and to subscribe.  When it raises, the
+            connection is closed with 1011, and opening has failed.
+        on_state: called with each `StateChange` of state while reconnecting.
         **kwds: arguments for ``loop.create_connection``, such as ``ssl``,
             ``server_hostname``, ``host`` and ``port`` (to connect to another place
             than the URI says), ``sock``, ``family`` and ``local_addr``.
@@ -121,6 +139,12 @@ class connect:
 
     After any of these nothing is left open.  Cut: cancelling closes the socket.
     """
+
+    #: seconds; see `Backoff`
+    BACKOFF_INITIAL = BACKOFF_INITIAL_DELAY
+    BACKOFF_MIN = BACKOFF_MIN_DELAY
+    BACKOFF_MAX = BACKOFF_MAX_DELAY
+    BACKOFF_FACTOR = BACKOFF_FACTOR
 
     _unix_path: PathLike | None = None
 
@@ -140,14 +164,16 @@ class connect:
         origin: str | None = None,
         extensions: Sequence[ClientExtensionFactory] | None = None,
         subprotocols: Sequence[str] | None = None,
-        extra_headers: HeadersLike | None = None,
+        extra_headers: HeadersLike | Callable[[], Any] | None = None,
         logger: LoggerLike | None = None,
         user_agent_header: str | None = USER_AGENT,
         open_timeout: float | None = 10,
-        additional_headers: HeadersLike | None = None,
+        additional_headers: HeadersLike | Callable[[], Any] | None = None,
         create_connection: Callable[..., ClientConnection] | None = None,
         process_exception: Callable[[Exception], Exception | None] = process_exception,
-        reconnect_delays: Callable[[], Generator[float]] = backoff,
+        reconnect_delays: Backoff | Callable[[], Iterator[float]] | None = None,
+        on_open: Callable[[ClientConnection], Awaitable[Any]] | None = None,
+        on_state: Callable[[StateChange], Any] | None = None,
         proxy: str | bool | None = True,
         **kwds: Any,
     ) -> None:
@@ -163,6 +189,8 @@ class connect:
             ("create_connection", create_connection),
             ("process_exception", process_exception),
             ("reconnect_delays", reconnect_delays),
+            ("on_open", on_open),
+            ("on_state", on_state),
         ):
             callable_or_none(name, value)
         sock = kwds.get("sock")
@@ -210,7 +238,9 @@ class connect:
         )
         self._kwds = kwds
         self._process_exception = process_exception
-        self._delays = reconnect_delays
+        self._delays = delays_from(reconnect_delays, type(self))
+        self._on_open = on_open
+        self._on_state = on_state
         self._logger = check_logger(logger, "fullduplex.client")
         self._connection: ClientConnection | None = None
 
@@ -218,18 +248,34 @@ class connect:
 
     async def connect(self) -> ClientConnection:
         """Connect once; the same as ``await`` on the object."""
+        connection = await self._open()
+        if self._on_open is not None:
+            try:
+                await self._on_open(connection)
+            except BaseException:
+                await connection.close(1011)
+                raise
+        return connection
+
+    async def _open(self) -> ClientConnection:
+        plan = self._plan
         try:
-            async with asyncio.timeout(self._plan.open_timeout):
-                self._plan.begin()
+            async with asyncio.timeout(plan.open_timeout):
+                plan.begin()
+                if plan.ask_headers is not None:
+                    headers = plan.ask_headers()
+                    if inspect.isawaitable(headers):
+                        headers = await headers
+                    plan.supply(headers)
                 while True:
                     try:
                         return await self._attempt()
                     except InvalidStatus as exc:
-                        if not self._plan.redirected(exc):
+                        if not plan.redirected(exc):
                             raise
         except TimeoutError as exc:
             if isinstance(exc.__cause__, asyncio.CancelledError):
-                raise TimeoutError(self._plan.timed_out()) from exc
+                raise TimeoutError(plan.timed_out()) from exc
             raise
 
     async def _attempt(self) -> ClientConnection:
@@ -281,11 +327,18 @@ class connect:
         await connection.__aexit__(exc_type, exc, traceback)
 
     async def __aiter__(self) -> AsyncIterator[ClientConnection]:
-        delays: Generator[float] | None = None
+        again = Reconnector(
+            self._delays, self._process_exception, self._logger, self._on_state
+        )
         while True:
+            delay: float | None
+            again.connecting()
             try:
                 connection = await self.connect()
-                delays = None
+            except Exception as exc:
+                delay = again.failed(exc, time())
+            else:
+                again.opened(monotonic())
                 try:
                     yield connection
                 except GeneratorExit:
@@ -293,29 +346,15 @@ class connect:
                     # tell which, and 1001 is true of both.
                     await connection.close(1001)
                     raise
-                await connection.close()
-            except Exception as exc:
-                verdict = self._judge(exc)
-                if verdict is not None:
-                    if verdict is exc:
-                        raise
-                    raise verdict from exc
-                if delays is None:
-                    delays = self._delays()
-                delay = next(delays)
-                self._logger.info(
-                    "connecting failed; trying again in %.1f s: %s: %s",
-                    delay,
-                    type(exc).__name__,
-                    exc,
-                )
+                done = connection.open
+                try:
+                    await connection.close()
+                except Exception as exc:
+                    delay = again.failed(exc, time())
+                else:
+                    delay = again.ended(connection.protocol, monotonic(), done=done)
+            if delay is not None:
                 await asyncio.sleep(delay)
-
-    def _judge(self, exc: Exception) -> Exception | None:
-        try:
-            return self._process_exception(exc)
-        except Exception as verdict:
-            return verdict
 
 
 class unix_connect(connect):

@@ -5,7 +5,7 @@ No face repeats these checks, nor what becomes of the request along redirects.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from .datastructures import Headers, HeadersLike
@@ -41,7 +41,16 @@ class Plan:
         ValueError: a parameter is out of range, or cannot be sent.
     """
 
-    __slots__ = ("_elsewhere", "keywords", "open_timeout", "options", "trail", "uri")
+    __slots__ = (
+        "_dropped",
+        "_elsewhere",
+        "ask_headers",
+        "keywords",
+        "open_timeout",
+        "options",
+        "trail",
+        "uri",
+    )
 
     def __init__(
         self, uri: str, keywords: dict[str, Any], *, elsewhere: Elsewhere = None
@@ -51,6 +60,9 @@ class Plan:
         #: URIs of this attempt, from the first one along redirects
         self.trail: list[WebSocketURI] = []
         self._elsewhere = elsewhere
+        self._dropped: frozenset[str] = frozenset()
+        #: to be called for the headers of each attempt; None if they stay the same
+        self.ask_headers: Callable[[], Any] | None = None
         self._unpack(**keywords)
 
     def _unpack(
@@ -60,8 +72,8 @@ class Plan:
         extensions: Sequence[ClientExtensionFactory] | None = None,
         subprotocols: Sequence[str] | None = None,
         compression: str | None = "deflate",
-        extra_headers: HeadersLike | None = None,
-        additional_headers: HeadersLike | None = None,
+        extra_headers: HeadersLike | Callable[[], Any] | None = None,
+        additional_headers: HeadersLike | Callable[[], Any] | None = None,
         user_agent_header: str | None = USER_AGENT,
         open_timeout: float | None = 10,
         logger: LoggerLike | None = None,
@@ -85,12 +97,28 @@ class Plan:
             "origin": origin,
             "extensions": extensions,
             "subprotocols": subprotocols,
-            # A copy: an iterator would be used up by the first attempt.
-            "extra_headers": None if headers is None else Headers(headers),
+            "extra_headers": self._headers(headers),
             "user_agent_header": user_agent_header,
             "logger": logger,
         }
         # What no handshake could be made of is refused before a socket is opened.
+        self.handshake()
+
+    def _headers(self, given: HeadersLike | Callable[[], Any] | None) -> Headers | None:
+        if callable(given) and not isinstance(given, Mapping):
+            self.ask_headers = given
+            return None
+        # A copy: an iterator would be used up by the first attempt.
+        return None if given is None else Headers(given)
+
+    def supply(self, headers: HeadersLike | None) -> None:
+        """
+        Take the headers that `ask_headers` returned for this attempt.
+
+        Raises:
+            TypeError, ValueError: they cannot be sent.
+        """
+        self.keywords["extra_headers"] = without_headers(headers, self._dropped)
         self.handshake()
 
     def handshake(self, **steps: Callable[..., Any]) -> ClientHandshake:
@@ -130,6 +158,7 @@ class Plan:
         self.trail.append(redirect.uri)
         self.uri = redirect.uri
         if redirect.drop_headers:
+            self._dropped |= redirect.drop_headers
             self.keywords["extra_headers"] = without_headers(
                 self.keywords["extra_headers"], redirect.drop_headers
             )

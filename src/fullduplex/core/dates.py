@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
-__all__ = ["http_date"]
+__all__ = ["http_date", "parse_http_date"]
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS = (
     "Jan", "Feb", "Mar", "Apr", "May", "Jun",
     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 )  # fmt: skip
+
+_date = re.compile(r"\w{3}, (\d\d) (\w{3}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT", re.ASCII)
 
 _last = (0, "Thu, 01 Jan 1970 00:00:00 GMT")
 
@@ -27,3 +30,18 @@ def http_date(now: float) -> str:
             f"{day.hour:02}:{day.minute:02}:{day.second:02} GMT",
         )
     return _last[1]
+
+
+def parse_http_date(text: str) -> float | None:
+    """Read a date in the form that `http_date` writes; None if it is none."""
+    match = _date.fullmatch(text)
+    if match is None or match[2] not in MONTHS:
+        return None
+    day, _, year, hour, minute, second = match.groups()
+    month = MONTHS.index(match[2]) + 1
+    try:
+        return datetime(
+            int(year), month, int(day), int(hour), int(minute), int(second), 0, UTC
+        ).timestamp()
+    except ValueError:
+        return None

@@ -1,104 +1,117 @@
-"""When to connect again: how long to wait, and whether it is worth it.
+"""Whether to connect again, and when: one machine for every face.
 
-Delays grow, so that a server which is down is not kept down by its clients.  The
-first one is random, so that clients which lost a server together don't come back
-together.
+    what happened                              what follows
+    -----------------------------------------  ----------------------------------------
+    the application is done with a connection  the next one, at once
+    a connection was lost that was useful      the first delay of a new row
+    a connection was lost that was not         the next delay of the row
+    the server restarts (1012)                 5 to 30 s, if the delays allow that much
+    the server is overloaded (1013)            the next delay of the row, not less than
+                                               half of what it could be
+    opening failed, and may work later         the next delay, or ``Retry-After``
+    opening failed, and will fail again        giving up: the exception is raised
+
+A connection was useful if it was open for `Backoff.reset_after` seconds.
 """
 
 from __future__ import annotations
 
-import math
 import random as _random
-from collections.abc import Callable, Generator
-from typing import Final
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final, Literal
 
-from .environ import setting
-from .errors import InvalidMessage, InvalidStatus
+from .backoff import RESET_AFTER, Backoff, backoff
+from .dates import parse_http_date
+from .errors import ConnectionClosed, InvalidMessage, InvalidProxyStatus, InvalidStatus
+from .frames import OK_CLOSE_CODES, CloseCode
+from .protocol import Protocol
+from .typing import LoggerLike
 
 __all__ = [
-    "BACKOFF_FACTOR",
-    "BACKOFF_INITIAL_DELAY",
-    "BACKOFF_MAX_DELAY",
-    "BACKOFF_MIN_DELAY",
+    "StateChange",
+    "Reconnector",
+    "Verdict",
     "backoff",
+    "classify",
     "process_exception",
 ]
 
-BACKOFF_INITIAL_DELAY: float = setting("BACKOFF_INITIAL_DELAY", 5.0, float)
-"""Seconds below which the first delay is."""
-
-BACKOFF_MIN_DELAY: float = setting("BACKOFF_MIN_DELAY", 3.1, float)
-"""Seconds of the second delay."""
-
-BACKOFF_MAX_DELAY: float = setting("BACKOFF_MAX_DELAY", 90.0, float)
-"""Seconds that no delay exceeds."""
-
-BACKOFF_FACTOR: float = setting("BACKOFF_FACTOR", 1.618, float)
-"""What each later delay is multiplied with."""
-
 # The server is there, and says that it can't answer for now.
-TRANSIENT_STATUS: Final = frozenset({500, 502, 503, 504})
+TRANSIENT_STATUS: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+# Seconds after a service restart, so that all clients don't come at once.
+RESTART_DELAY: Final = (5.0, 30.0)
+# Seconds of Retry-After that are honoured, and by how much longer we may wait.
+MAX_RETRY_AFTER: Final = 3600.0
+RETRY_SPREAD: Final = 0.1
+
+State = Literal["connecting", "open", "lost", "waiting", "given_up"]
 
 
-def backoff(
-    initial_delay: float = BACKOFF_INITIAL_DELAY,
-    min_delay: float = BACKOFF_MIN_DELAY,
-    max_delay: float = BACKOFF_MAX_DELAY,
-    factor: float = BACKOFF_FACTOR,
-    *,
-    random: Callable[[], float] = _random.random,
-) -> Generator[float, None, None]:
+@dataclass(frozen=True)
+class Verdict:
     """
-    Make the delays between attempts to connect; they never end.
-
-    Make a new generator after a success.
+    What a failure to connect means.
 
     Args:
-        initial_delay: the first delay is random, between 0 and this, in seconds.
-        min_delay: the second delay, in seconds.
-        max_delay: largest delay from the second one on, in seconds.
-        factor: how much longer each delay is than the one before; at least 1.
-        random: gives a number from 0 to below 1.
-
-    Raises:
-        ValueError: an argument is negative or not a number, or ``factor`` is below 1.
+        transient: whether another attempt may succeed.
+        reason: why, for people.
     """
-    for name, value in (
-        ("initial_delay", initial_delay),
-        ("min_delay", min_delay),
-        ("max_delay", max_delay),
-    ):
-        if not 0 <= value < math.inf:
-            raise ValueError(f"{name} is {value!r}, expected seconds, 0 or more")
-    if not 1 <= factor < math.inf:
-        raise ValueError(f"factor is {factor!r}, expected 1 or more")
-    return _delays(initial_delay, min_delay, max_delay, factor, random)
+
+    transient: bool
+    reason: str
 
 
-def _delays(
-    initial_delay: float,
-    min_delay: float,
-    max_delay: float,
-    factor: float,
-    random: Callable[[], float],
-) -> Generator[float, None, None]:
-    yield random() * initial_delay
-    delay = min_delay
-    while delay < max_delay:
-        yield delay
-        # min_delay 0 stays 0, which is what was asked for.
-        delay *= factor
-    while True:
-        yield max_delay
+@dataclass(frozen=True)
+class StateChange:
+    """
+    A change of state of a reconnecting client, as ``on_state`` gets it.
+
+    Args:
+        state: ``"connecting"``, ``"open"``, ``"lost"``, ``"waiting"`` or
+            ``"given_up"``.
+        attempt: how many attempts there were in a row without a useful connection.
+        delay: seconds until the next attempt, if ``"waiting"``.
+        reason: what happened, for people; empty if there is nothing to tell.
+        exception: what was raised, if something was.
+    """
+
+    state: State
+    attempt: int
+    delay: float | None = None
+    reason: str = ""
+    exception: Exception | None = None
 
 
-def process_exception(exc: Exception) -> Exception | None:
+def classify(exc: Exception) -> Verdict:
     """
     Tell whether connecting again may help, after this exception.
 
     It may after failures of the network (:exc:`OSError`, so of DNS and TLS too, and
-    :exc:`TimeoutError`), after a server that went away instead of answering, and
-    after status 500, 502, 503 and 504.  Otherwise the same will happen again.
+    :exc:`TimeoutError`), after a server or proxy that went away instead of answering,
+    after a connection that was lost, and after the statuses 408, 425, 429, 500, 502,
+    503 and 504.  Otherwise the same will happen again.
+    """
+    if isinstance(exc, TimeoutError):
+        return Verdict(True, "it took too long")
+    if isinstance(exc, OSError):
+        return Verdict(True, "the network failed")
+    if isinstance(exc, ConnectionClosed):
+        return Verdict(True, "the connection was lost")
+    if isinstance(exc, InvalidMessage) and isinstance(exc.__cause__, EOFError):
+        return Verdict(True, "the server went away")
+    if isinstance(exc, (InvalidStatus, InvalidProxyStatus)):
+        status = exc.response.status_code
+        who = "proxy" if isinstance(exc, InvalidProxyStatus) else "server"
+        if status in TRANSIENT_STATUS:
+            return Verdict(True, f"the {who} cannot answer for now (HTTP {status})")
+        return Verdict(False, f"the {who} refuses (HTTP {status})")
+    return Verdict(False, "the same would happen again")
+
+
+def process_exception(exc: Exception) -> Exception | None:
+    """
+    Tell whether connecting again may help; see `classify`.
 
     Args:
         exc: what opening or closing a connection raised.
@@ -106,10 +119,204 @@ def process_exception(exc: Exception) -> Exception | None:
     Returns:
         ``None`` to connect again, or the exception to raise.
     """
-    if isinstance(exc, (OSError, TimeoutError)):
+    return None if classify(exc).transient else exc
+
+
+class Reconnector:
+    """
+    Decide after each connection and each failure; `now` is the face's clock.
+
+    Args:
+        delays: makes the delays of a row, in seconds.
+        judge: returns None for an exception that may pass, or what to raise.
+        logger: where the changes are logged, at INFO.
+        on_state: called with each `StateChange`.
+        random: gives a number from 0 to below 1.
+    """
+
+    def __init__(
+        self,
+        delays: Callable[[], Iterator[float]],
+        judge: Callable[[Exception], Exception | None],
+        logger: LoggerLike,
+        on_state: Callable[[StateChange], Any] | None = None,
+        random: Callable[[], float] = _random.random,
+    ) -> None:
+        self._make = delays
+        self._judge = judge
+        self._logger = logger
+        self._on_state = on_state
+        self._random = random
+        self._row: Iterator[float] | None = None
+        self._opened_at = 0.0
+        self._attempt = 0
+        self._reset_after = getattr(delays, "reset_after", RESET_AFTER)
+        self._most = getattr(delays, "max", RESTART_DELAY[1])
+
+    def connecting(self) -> None:
+        """Note that an attempt begins."""
+        self._attempt += 1
+        self._tell(StateChange("connecting", self._attempt))
+
+    def opened(self, now: float) -> None:
+        """Note that a connection is open."""
+        self._opened_at = now
+        self._tell(StateChange("open", self._attempt))
+
+    def ended(self, protocol: Protocol, now: float, *, done: bool) -> float | None:
+        """
+        Note that a connection has ended.
+
+        Args:
+            protocol: its frame level.
+            done: whether it was open when the application was done with it.
+
+        Returns:
+            Seconds to wait, or None to connect at once.
+
+        Raises:
+            ConnectionClosed: there is no further delay.
+        """
+        if done or ended_by_us(protocol):
+            self._row = None
+            self._attempt = 0
+            return None
+        exc = protocol.close_exc()
+        self._logger.info("connection lost: %s", exc)
+        self._tell(StateChange("lost", self._attempt, reason=str(exc), exception=exc))
+        code = protocol.close_code
+        if now - self._opened_at >= self._reset_after and (
+            code != CloseCode.TRY_AGAIN_LATER
+        ):
+            self._row = None
+            self._attempt = 0
+        delay = self._next(exc)
+        if code == CloseCode.SERVICE_RESTART:
+            least, most = RESTART_DELAY
+            spread = least + (most - least) * self._random()
+            delay = max(delay, min(spread, self._most))
+        elif code == CloseCode.TRY_AGAIN_LATER:
+            # Full jitter may give almost nothing, which is not later.
+            bound = getattr(self._make, "min", 0.0)
+            delay = max(delay, bound / 2 * (1 + self._random()))
+        return self._wait(delay, exc, "")
+
+    def failed(self, exc: Exception, wall_clock: float) -> float:
+        """
+        Note that opening, or closing the connection before, raised `exc`.
+
+        Args:
+            wall_clock: seconds since 1970, to understand ``Retry-After``.
+
+        Returns:
+            Seconds to wait.
+
+        Raises:
+            Exception: `exc`, or what the judge says instead: it is of no use to try
+                again, or there is no further delay.
+        """
+        try:
+            verdict = self._judge(exc)
+        except Exception as raised:
+            verdict = raised
+        if verdict is not None:
+            self._give_up(exc, verdict)
+        delay = self._next(exc)
+        wanted = retry_after(exc, wall_clock)
+        if wanted is not None:
+            delay = max(delay, wanted * (1 + RETRY_SPREAD * self._random()))
+        return self._wait(delay, exc, classify(exc).reason)
+
+    def _next(self, exc: Exception) -> float:
+        if self._row is None:
+            self._row = iter(self._make())
+        try:
+            return next(self._row)
+        except StopIteration:
+            self._give_up(exc, exc)
+        raise AssertionError
+
+    def _wait(self, delay: float, exc: Exception, why: str) -> float:
+        reason = f"{type(exc).__name__}: {exc}"
+        self._logger.info(
+            "connecting again in %.1f s%s%s",
+            delay,
+            f"; {why}: " if why else "; ",
+            reason,
+        )
+        self._tell(StateChange("waiting", self._attempt, delay, why or reason, exc))
+        return delay
+
+    def _give_up(self, exc: Exception, verdict: Exception) -> None:
+        reason = f"{type(verdict).__name__}: {verdict}"
+        self._tell(
+            StateChange("given_up", self._attempt, reason=reason, exception=verdict)
+        )
+        if verdict is exc:
+            raise exc
+        raise verdict from exc
+
+    def _tell(self, change: StateChange) -> None:
+        if self._on_state is None:
+            return
+        try:
+            self._on_state(change)
+        except Exception:
+            # A callback that tells must not decide.
+            self._logger.error("on_state failed", exc_info=True)
+
+
+def ended_by_us(protocol: Protocol) -> bool:
+    """Whether our application closed the connection, and first."""
+    sent = protocol.close_sent
+    return (
+        sent is not None
+        and not protocol.close_rcvd_then_sent
+        # We fail connections with other codes.
+        and (sent.code in OK_CLOSE_CODES or sent.code >= 3000)
+    )
+
+
+def retry_after(exc: Exception, wall_clock: float) -> float | None:
+    """
+    Read ``Retry-After`` of a response that refused (RFC 9110, 10.2.3).
+
+    Args:
+        wall_clock: seconds since 1970.
+
+    Returns:
+        Seconds to wait, at most an hour; None if it is not there or makes no sense.
+    """
+    if not isinstance(exc, (InvalidStatus, InvalidProxyStatus)):
         return None
-    if isinstance(exc, InvalidMessage) and isinstance(exc.__cause__, EOFError):
+    values = exc.response.headers.get_all("Retry-After")
+    if not values:
         return None
-    if isinstance(exc, InvalidStatus) and exc.status_code in TRANSIENT_STATUS:
-        return None
-    return exc
+    value = values[0].strip()
+    if value.isascii() and value.isdigit():
+        seconds = float(value[:10])
+    else:
+        date = parse_http_date(value)
+        if date is None:
+            return None
+        seconds = date - wall_clock
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER)
+
+
+def delays_from(given: Any, defaults: Any) -> Backoff | Callable[[], Iterator[float]]:
+    """
+    Return what makes the delays.
+
+    Args:
+        given: ``reconnect_delays``.
+        defaults: a class whose attributes ``BACKOFF_INITIAL``, ``BACKOFF_MIN``,
+            ``BACKOFF_MAX`` and ``BACKOFF_FACTOR`` count where `given` is None.
+    """
+    if given is not None:
+        return given  # type: ignore[no-any-return]
+    return Backoff(
+        initial=defaults.BACKOFF_INITIAL,
+        min=defaults.BACKOFF_MIN,
+        max=defaults.BACKOFF_MAX,
+        factor=defaults.BACKOFF_FACTOR,
+    )
