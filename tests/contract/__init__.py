@@ -1,0 +1,1 @@
+"""What every face must do; ``python -m tests.contract`` prints it as a table."""

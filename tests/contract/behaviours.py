@@ -1,0 +1,11 @@
+"""The one list of what every face must do."""
+
+from __future__ import annotations
+
+from . import closing, keepalive, limits, opening, receiving, sending, serving
+from .registry import BEHAVIOURS, Behaviour
+
+__all__ = ["BEHAVIOURS", "Behaviour"]
+
+# Importing them has registered their behaviours.
+PARTS = (opening, receiving, sending, closing, keepalive, limits, serving)

@@ -1,0 +1,188 @@
+"""Closing: it ends, on time and with the right code, whoever begins."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from fullduplex import ConnectionClosedError, ConnectionClosedOK, ProtocolError, State
+
+from ..asyncio.raw import CLOSE, CONT, TEXT
+from .faces import Kit
+from .peer import Peer
+from .registry import SLACK, Clock, behaviour
+
+
+@behaviour()
+async def closing_exchanges_close_frames(kit: Kit, side: str) -> None:
+    async with kit.ends(side) as (ws, peer):
+        assert ws.state is State.OPEN
+        closing = kit.spawn(lambda: ws.close(4000, "é"))
+        received = await kit.do(peer.answer_close)
+        assert (received.code, received.reason) == (4000, "é")
+        await closing.result()
+        assert ws.closed
+        assert (ws.close_code, ws.close_reason) == (4000, "é")
+        with pytest.raises(ConnectionClosedError):
+            await ws.recv()
+
+
+@behaviour()
+async def closing_twice_or_at_the_same_time_does_no_harm(kit: Kit, side: str) -> None:
+    async with kit.ends(side) as (ws, peer):
+        closings = [kit.spawn(lambda: ws.close(1000)) for _ in range(3)]
+        assert (await kit.do(peer.answer_close)).code == 1000
+        for closing in closings:
+            await closing.result()
+        await ws.close(4000)
+        assert ws.close_code == 1000
+
+
+@behaviour()
+async def code_that_must_not_travel_leaves_the_connection_open(
+    kit: Kit, side: str
+) -> None:
+    async with kit.ends(side) as (ws, peer):
+        wrong: list[tuple[Any, ...]] = [(1005,), (1006,), (999,), (1000, "x" * 124)]
+        for arguments in wrong:
+            with pytest.raises(ProtocolError):
+                await ws.close(*arguments)
+        assert ws.open
+        peer.write(TEXT, "still there")
+        assert await ws.recv() == "still there"
+
+
+@behaviour()
+async def close_of_the_peer_is_echoed_without_the_application(
+    kit: Kit, side: str
+) -> None:
+    async with kit.ends(side) as (ws, peer):
+        peer.write_close(3001, "why")
+        received = await kit.do(peer.read)
+        assert (received.code, received.reason) == (3001, "why")
+        peer.close()
+        await ws.wait_closed()
+        assert (ws.close_code, ws.close_reason) == (3001, "why")
+
+
+@behaviour()
+async def closing_releases_whoever_waits(kit: Kit, side: str) -> None:
+    async with kit.ends(side) as (ws, peer):
+        receiving = kit.spawn(ws.recv)
+        waiting = kit.spawn(ws.wait_closed)
+        await kit.unmoved(receiving)
+        closing = kit.spawn(lambda: ws.close(1001))
+        await kit.do(peer.answer_close)
+        await closing.result()
+        with pytest.raises(ConnectionClosedOK):
+            await receiving.result()
+        await waiting.result()
+
+
+@behaviour()
+async def silent_peer_costs_one_close_timeout(kit: Kit, side: str) -> None:
+    async with kit.ends(side, close_timeout=0.4) as (ws, peer):
+        receiving = kit.spawn(ws.recv)
+        await kit.unmoved(receiving)
+        clock = Clock()
+        await ws.close()
+        assert 0.35 < clock.elapsed < 0.4 + SLACK
+        with pytest.raises(ConnectionClosedError):
+            await receiving.result()
+        assert ws.close_code == 1006
+        assert [item.opcode for item in await kit.do(peer.rest)] == [CLOSE]
+
+
+@behaviour()
+async def tcp_that_stays_open_costs_one_close_timeout(kit: Kit, side: str) -> None:
+    async with kit.ends(side, close_timeout=0.4) as (ws, peer):
+        clock = Clock()
+        peer.write_close(1001)
+        with pytest.raises(ConnectionClosedOK):
+            await ws.recv()
+        assert 0.35 < clock.elapsed < 0.4 + SLACK
+        assert (await kit.do(peer.read)).code == 1001
+
+
+@behaviour()
+async def peer_that_does_not_read_costs_one_close_timeout(kit: Kit, side: str) -> None:
+    async with kit.ends(side, close_timeout=0.4, small=True) as (ws, _):
+        sending = kit.spawn(lambda: ws.send(bytes(16 * 2**20)))
+        await kit.unmoved(sending)
+        clock = Clock()
+        await ws.close()
+        assert 0.35 < clock.elapsed < 0.4 + SLACK
+        with pytest.raises(ConnectionClosedError):
+            await sending.result()
+
+
+@behaviour(cancels=True)
+async def closing_that_is_cancelled_still_ends_on_time(kit: Kit, side: str) -> None:
+    async with kit.ends(side, close_timeout=0.3) as (ws, peer):
+        clock = Clock()
+        closing = kit.spawn(ws.close)
+        assert (await kit.do(peer.read)).code == 1000
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing.result()
+        await ws.wait_closed()
+        assert 0.25 < clock.elapsed < 0.3 + SLACK
+        assert ws.close_code == 1006
+
+
+@behaviour()
+async def closing_with_a_full_queue_sees_the_close_of_the_peer(
+    kit: Kit, side: str
+) -> None:
+    async with kit.ends(side, max_queue=2) as (ws, peer):
+        peer.send(*[peer.frame(TEXT, "unread") for _ in range(20)])
+        closing = kit.spawn(lambda: ws.close(1000))
+        assert (await kit.do(peer.answer_close)).code == 1000
+        await closing.result()
+        assert ws.close_code == 1000
+
+
+@behaviour()
+async def faults_fail_with_their_code(kit: Kit, side: str) -> None:
+    faults: dict[str, tuple[Callable[[Peer], bytes], int]] = {
+        "opcode": (lambda peer: peer.frame(3), 1002),
+        "rsv": (lambda peer: peer.frame(TEXT, "x", rsv=0x20), 1002),
+        "long ping": (lambda peer: peer.frame(9, bytes(126)), 1002),
+        "ping in parts": (lambda peer: peer.frame(9, b"", fin=False), 1002),
+        "continuation of nothing": (lambda peer: peer.frame(CONT, "x"), 1002),
+        "close of one byte": (lambda peer: peer.frame(CLOSE, b"\x03"), 1002),
+        "close with a code that must not travel": (
+            lambda peer: peer.frame(CLOSE, (1005).to_bytes(2)),
+            1002,
+        ),
+        "close with a reason that is no text": (
+            lambda peer: peer.frame(CLOSE, (1000).to_bytes(2) + b"\xff"),
+            1007,
+        ),
+        "text in parts that is no text": (
+            lambda peer: peer.frame(TEXT, b"\xc3", fin=False) + peer.frame(CONT, b"x"),
+            1007,
+        ),
+    }
+    for name, (make, code) in faults.items():
+        async with kit.ends(side) as (ws, peer):
+            peer.send(make(peer))
+            assert (await kit.do(peer.read)).code == code, name
+            peer.close()
+            with pytest.raises(ConnectionClosedError) as caught:
+                await ws.recv()
+            assert caught.value.__cause__ is not None, name
+            assert ws.close_code == 1006, name
+
+
+@behaviour()
+async def frame_with_the_wrong_masking_fails_with_1002(kit: Kit, side: str) -> None:
+    async with kit.ends(side) as (ws, peer):
+        peer.masks = not peer.masks
+        peer.write(TEXT, "x")
+        assert (await kit.do(peer.read)).code == 1002
+        peer.close()
+        await ws.wait_closed()

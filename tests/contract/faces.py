@@ -1,0 +1,552 @@
+"""The faces under test behind one way of calling them.
+
+Behaviours are coroutine functions.  On the blocking face nothing that they await ever
+waits for a loop: each call blocks, and the coroutine is driven to its end by hand.
+"""
+
+from __future__ import annotations
+
+import abc
+import asyncio
+import importlib
+import inspect
+import os
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, TypeVar
+
+from .peer import PATIENCE, Listener, Peer, client
+
+__all__ = ["FACES", "End", "Face", "Kit", "Task"]
+
+T = TypeVar("T")
+Step = Callable[[], Awaitable[Any]]
+
+
+class Task(abc.ABC):
+    """Something that runs beside the behaviour."""
+
+    @abc.abstractmethod
+    async def result(self) -> Any:
+        """Wait for it and return what it returned, or raise what it raised."""
+
+    @abc.abstractmethod
+    def done(self) -> bool:
+        """Whether it has ended."""
+
+    def cancel(self) -> None:
+        """Cancel it, where there is cancelling."""
+        raise NotImplementedError
+
+
+class End:
+    """
+    Our end of a connection.
+
+    Attributes that need no waiting are those of the connection.
+    """
+
+    def __init__(self, kit: Kit, ws: Any) -> None:
+        self.kit = kit
+        self.ws = ws
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.ws, name)
+
+    async def recv(self, **options: Any) -> Any:
+        return await self.kit.wait(self.ws.recv(**options))
+
+    async def send(self, message: Any, **options: Any) -> None:
+        await self.kit.wait(self.ws.send(message, **options))
+
+    async def ping(self, data: Any = None) -> Any:
+        """Send a ping; returns what is to be given to `pong_of`."""
+        return await self.kit.wait(self.ws.ping(data))
+
+    async def pong_of(self, ping: Any) -> None:
+        """Wait for the pong of a ping."""
+        waited = ping.wait() if hasattr(ping, "wait") else ping
+        await self.kit.wait(waited)
+
+    async def pong(self, data: Any = b"") -> None:
+        await self.kit.wait(self.ws.pong(data))
+
+    async def close(self, *arguments: Any) -> None:
+        close = getattr(self.ws, "aclose", None) or self.ws.close
+        await self.kit.wait(close(*arguments))
+
+    async def wait_closed(self) -> None:
+        await self.kit.wait(self.ws.wait_closed())
+
+    async def fragments(self, **options: Any) -> list[Any]:
+        """Receive one message fragment by fragment."""
+        stream = self.ws.recv_streaming(**options)
+        if hasattr(stream, "__anext__"):
+            return [item async for item in stream]
+        return list(stream)
+
+    async def all(self) -> list[Any]:
+        """Iterate over the messages up to the end."""
+        if hasattr(self.ws, "__anext__"):
+            return [message async for message in self.ws]
+        return list(self.ws)
+
+
+class Kit(abc.ABC):
+    """What a behaviour works with."""
+
+    def __init__(self, face: Face) -> None:
+        self.face = face
+
+    # How the face waits
+
+    @abc.abstractmethod
+    async def wait(self, value: Any) -> Any:
+        """Wait for what a call of the face returned."""
+
+    @abc.abstractmethod
+    async def do(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Call a blocking function, of a peer mostly, without stopping the face."""
+
+    @abc.abstractmethod
+    def spawn(self, step: Step) -> Task:
+        """Run a coroutine function beside the behaviour."""
+
+    @abc.abstractmethod
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+    async def until(self, condition: Callable[[], Any]) -> None:
+        """Wait until something has become true that tells nobody."""
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < deadline, "it did not become true"
+            await self.sleep(0.002)
+
+    async def unmoved(self, task: Task) -> None:
+        """Let bytes arrive; the task must still wait."""
+        await self.sleep(0.05)
+        assert not task.done()
+
+    # Connections
+
+    def end(self, ws: Any) -> End:
+        """Wrap a connection."""
+        return End(self, ws)
+
+    @asynccontextmanager
+    async def opened(
+        self,
+        *headers: str,
+        small: bool = False,
+        glued: bytes = b"",
+        server_tls: Any = None,
+        **options: Any,
+    ) -> AsyncIterator[tuple[End, Peer]]:
+        """
+        Open a connection of the library to a peer of ours.
+
+        Args:
+            headers: for the response.
+            small: the peer takes few bytes that it does not read.
+            glued: bytes behind the response, in the same segment.
+            options: for `connect`.
+        """
+        defaults(options)
+        listener = Listener(small=small, context=server_tls)
+
+        def answer() -> Peer:
+            return listener.accept().handshake(*headers, glued=glued)
+
+        peers = []
+        thread = threading.Thread(target=lambda: peers.append(answer()), daemon=True)
+        thread.start()
+        try:
+            async with self.connection(listener.uri, **options) as ws:
+                await self.do(thread.join)
+                try:
+                    yield End(self, ws), peers[0]
+                finally:
+                    # Whatever state they are in, nothing is left of either.
+                    await self.do(peers[0].reset)
+        finally:
+            listener.close()
+
+    @asynccontextmanager
+    async def served(
+        self, *, small: bool = False, **options: Any
+    ) -> AsyncIterator[tuple[End, Peer]]:
+        """Open a connection of ours to a server of the library."""
+        defaults(options)
+        accepted: list[Any] = []
+        arrived, over = self.event(), self.event()
+
+        async def handler(ws: Any) -> None:
+            accepted.append(ws)
+            arrived.set()
+            await self.wait(over.wait())
+
+        async with self.server(handler, **options) as address:
+            peer = await self.do(lambda: client(address, small=small))
+            try:
+                await self.wait(arrived.wait())
+                yield End(self, accepted[0]), peer
+            finally:
+                over.set()
+                await self.do(peer.reset)
+
+    def ends(
+        self, side: str, **options: Any
+    ) -> AbstractAsyncContextManager[tuple[End, Peer]]:
+        """`opened` or `served`."""
+        if side == "client":
+            return self.opened(**options)
+        return self.served(**options)
+
+    @abc.abstractmethod
+    def connection(self, uri: str, **options: Any) -> AbstractAsyncContextManager[Any]:
+        """Connect with the face's `connect`."""
+
+    @abc.abstractmethod
+    def server(
+        self, handler: Any, **options: Any
+    ) -> AbstractAsyncContextManager[tuple[str, int]]:
+        """Serve with the face's `serve`; gives the address."""
+
+    @abc.abstractmethod
+    def event(self) -> Any:
+        """Make an event of the face's kind."""
+
+
+def defaults(options: dict[str, Any]) -> None:
+    """No compression, no keepalive, and an early end unless asked for."""
+    options.setdefault("compression", None)
+    options.setdefault("ping_interval", None)
+    options.setdefault("close_timeout", 2)
+
+
+class Face(abc.ABC):
+    """One way to use the library."""
+
+    name: str
+    #: whether what waits can be cancelled
+    cancels = True
+    #: module that must be there
+    needs: tuple[str, ...] = ()
+
+    def missing(self) -> str | None:
+        """Why it cannot be tested here."""
+        for name in self.needs:
+            try:
+                importlib.import_module(name)
+            except ImportError as exc:
+                return f"{name} is missing: {exc}"
+        return None
+
+    @abc.abstractmethod
+    def run(self, behaviour: Callable[[Kit], Coroutine[Any, Any, None]]) -> None:
+        """Run a behaviour to its end, and look at what it leaves."""
+
+
+# asyncio
+
+
+class AsyncioTask(Task):
+    def __init__(self, task: asyncio.Future[Any]) -> None:
+        self._task = task
+
+    async def result(self) -> Any:
+        return await self._task
+
+    def done(self) -> bool:
+        return self._task.done()
+
+    def cancel(self) -> None:
+        self._task.cancel()
+
+
+class AsyncioKit(Kit):
+    async def wait(self, value: Any) -> Any:
+        return await value if inspect.isawaitable(value) else value
+
+    async def do(self, function: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.to_thread(function, *arguments)
+
+    def spawn(self, step: Step) -> Task:
+        return AsyncioTask(asyncio.ensure_future(step()))
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    def event(self) -> Any:
+        return asyncio.Event()
+
+    def connection(self, uri: str, **options: Any) -> AbstractAsyncContextManager[Any]:
+        from fullduplex import connect
+
+        return connect(uri, **options)
+
+    @asynccontextmanager
+    async def server(
+        self, handler: Any, **options: Any
+    ) -> AsyncIterator[tuple[str, int]]:
+        from fullduplex import serve
+
+        async with serve(handler, "127.0.0.1", 0, **options) as server:
+            yield server.sockets[0].getsockname()
+
+
+class AsyncioFace(Face):
+    def __init__(self, name: str, *, loop: str = "asyncio", fast: bool = True) -> None:
+        self.name = name
+        self._loop = loop
+        self._fast = fast
+        if loop == "uvloop":
+            self.needs = ("uvloop",)
+        elif fast:
+            self.needs = ("aiofastnet",)
+
+    def run(self, behaviour: Callable[[Kit], Coroutine[Any, Any, None]]) -> None:
+        import fullduplex.asyncio._transport as transport
+
+        complaints: list[Any] = []
+
+        async def watched() -> None:
+            loop = asyncio.get_running_loop()
+            loop.set_exception_handler(lambda _, context: complaints.append(context))
+            async with asyncio.timeout(6 * PATIENCE):
+                await behaviour(AsyncioKit(self))
+            own = {asyncio.current_task()}
+            deadline = loop.time() + PATIENCE
+            while left := asyncio.all_tasks() - own:
+                assert loop.time() < deadline, f"tasks left: {left}"
+                await asyncio.sleep(0.002)
+
+        factory = None
+        if self._loop == "uvloop":
+            factory = importlib.import_module("uvloop").new_event_loop
+        before = transport.aiofastnet
+        if not self._fast:
+            transport.aiofastnet = None
+        try:
+            with asyncio.Runner(loop_factory=factory) as runner:
+                runner.run(watched())
+        finally:
+            transport.aiofastnet = before
+        assert not complaints, complaints
+
+
+# blocking
+
+
+def driven(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that never waits."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
+    raise AssertionError("the blocking face has no loop to wait for")
+
+
+class ThreadTask(Task):
+    def __init__(self, step: Step) -> None:
+        self._outcome: list[Any] = []
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, args=(step,), daemon=True)
+        self._thread.start()
+
+    def _run(self, step: Step) -> None:
+        async def body() -> Any:
+            return await step()
+
+        try:
+            self._outcome.append(driven(body()))
+        except BaseException as exc:
+            self._error = exc
+
+    async def result(self) -> Any:
+        self._thread.join(2 * PATIENCE)
+        assert not self._thread.is_alive(), "it hangs"
+        if self._error is not None:
+            raise self._error
+        return self._outcome[0]
+
+    def done(self) -> bool:
+        return not self._thread.is_alive()
+
+
+class SyncKit(Kit):
+    async def wait(self, value: Any) -> Any:
+        return value
+
+    async def do(self, function: Callable[..., T], *arguments: Any) -> T:
+        return function(*arguments)
+
+    def spawn(self, step: Step) -> Task:
+        return ThreadTask(step)
+
+    async def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    def event(self) -> Any:
+        return threading.Event()
+
+    @asynccontextmanager
+    async def connection(self, uri: str, **options: Any) -> AsyncIterator[Any]:
+        from fullduplex.sync import connect
+
+        with connect(uri, **options) as ws:
+            yield ws
+
+    @asynccontextmanager
+    async def server(
+        self, handler: Any, **options: Any
+    ) -> AsyncIterator[tuple[str, int]]:
+        from fullduplex.sync import serve
+
+        def blocking(ws: Any) -> None:
+            driven(handler(ws))
+
+        with serve(blocking, "127.0.0.1", 0, **options) as server:
+            thread = threading.Thread(target=server.serve_forever, daemon=True)
+            thread.start()
+            try:
+                yield server.socket.getsockname()
+            finally:
+                server.shutdown()
+                thread.join(PATIENCE)
+
+
+class SyncFace(Face):
+    name = "sync"
+    cancels = False
+    needs = ("fullduplex.sync",)
+
+    def run(self, behaviour: Callable[[Kit], Coroutine[Any, Any, None]]) -> None:
+        before = set(threading.enumerate())
+        driven(behaviour(SyncKit(self)))
+        deadline = time.monotonic() + PATIENCE
+        while left := set(threading.enumerate()) - before:
+            assert time.monotonic() < deadline, f"threads left: {left}"
+            time.sleep(0.002)
+
+
+# trio
+
+
+class TrioTask(Task):
+    def __init__(self, kit: TrioKit, step: Step) -> None:
+        import trio
+
+        self._scope = trio.CancelScope()
+        self._over = trio.Event()
+        self._value: Any = None
+        self._error: BaseException | None = None
+        kit.nursery.start_soon(self._run, step)
+
+    async def _run(self, step: Step) -> None:
+        try:
+            with self._scope:
+                self._value = await step()
+                return
+            # Cancelled: what waits for it is told so, as on asyncio.
+            self._error = asyncio.CancelledError()
+        except Exception as exc:
+            self._error = exc
+        finally:
+            self._over.set()
+
+    async def result(self) -> Any:
+        await self._over.wait()
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+    def done(self) -> bool:
+        return self._over.is_set()
+
+    def cancel(self) -> None:
+        self._scope.cancel()
+
+
+class TrioKit(Kit):
+    def __init__(self, face: Face, nursery: Any) -> None:
+        super().__init__(face)
+        self.nursery = nursery
+
+    async def wait(self, value: Any) -> Any:
+        return await value if inspect.isawaitable(value) else value
+
+    async def do(self, function: Callable[..., T], *arguments: Any) -> T:
+        import trio
+
+        return await trio.to_thread.run_sync(lambda: function(*arguments))
+
+    def spawn(self, step: Step) -> Task:
+        return TrioTask(self, step)
+
+    async def sleep(self, seconds: float) -> None:
+        import trio
+
+        await trio.sleep(seconds)
+
+    def event(self) -> Any:
+        import trio
+
+        return trio.Event()
+
+    def connection(self, uri: str, **options: Any) -> AbstractAsyncContextManager[Any]:
+        from fullduplex.trio import connect
+
+        return connect(uri, **options)  # type: ignore[no-any-return]
+
+    @asynccontextmanager
+    async def server(
+        self, handler: Any, **options: Any
+    ) -> AsyncIterator[tuple[str, int]]:
+        import trio
+        from fullduplex.trio import serve
+
+        async with trio.open_nursery() as nursery:
+            server = await nursery.start(
+                lambda task_status: serve(
+                    handler, "127.0.0.1", 0, task_status=task_status, **options
+                )
+            )
+            yield server.listeners[0].socket.getsockname()
+            nursery.cancel_scope.cancel()
+
+
+class TrioFace(Face):
+    name = "trio"
+    needs = ("trio", "fullduplex.trio")
+
+    def run(self, behaviour: Callable[[Kit], Coroutine[Any, Any, None]]) -> None:
+        import trio
+
+        async def main() -> None:
+            with trio.fail_after(6 * PATIENCE):
+                async with trio.open_nursery() as nursery:
+                    await behaviour(TrioKit(self, nursery))
+
+        try:
+            trio.run(main)
+        except BaseExceptionGroup as group:
+            exc: BaseException = group
+            while isinstance(exc, BaseExceptionGroup) and len(exc.exceptions) == 1:
+                exc = exc.exceptions[0]
+            raise exc from None
+
+
+FACES: tuple[Face, ...] = (
+    AsyncioFace("asyncio"),
+    AsyncioFace("uvloop", loop="uvloop"),
+    AsyncioFace("asyncio-stock", fast=False),
+    SyncFace(),
+    TrioFace(),
+)
+
+if os.environ.get("FULLDUPLEX_TRANSPORT") == "loop":
+    FACES = FACES[1:]

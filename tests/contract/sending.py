@@ -1,0 +1,236 @@
+"""Sending: frames go out whole, in order, or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from fullduplex import ConnectionClosed, ConnectionClosedError
+
+from ..asyncio.raw import BINARY, CLOSE, CONT, TEXT
+from .faces import Kit
+from .registry import SLACK, Clock, behaviour
+
+RELEASE: dict[str, Any] = {
+    "ping_interval": 0.1,
+    "ping_timeout": 0.2,
+    "close_timeout": 0.2,
+}
+
+
+@behaviour()
+async def messages_go_out_by_type_and_masked_by_clients_only(
+    kit: Kit, side: str
+) -> None:
+    messages = ["é", b"x", bytearray(b"y"), memoryview(b"abcdef")[::2], "", b""]
+    async with kit.ends(side) as (ws, peer):
+        for message in messages:
+            await ws.send(message)
+        received = [await kit.do(peer.read) for _ in messages]
+        assert [item.payload for item in received] == [
+            "é".encode(), b"x", b"y", b"ace", b"", b"",
+        ]  # fmt: skip
+        assert [item.opcode for item in received] == [
+            TEXT, BINARY, BINARY, BINARY, TEXT, BINARY,
+        ]  # fmt: skip
+        assert {item.masked for item in received} == {side == "client"}
+
+
+@behaviour()
+async def text_chooses_the_kind(kit: Kit, side: str) -> None:
+    async with kit.ends(side) as (ws, peer):
+        await ws.send(b"text", text=True)
+        await ws.send("binary", text=False)
+        received = [await kit.do(peer.read) for _ in range(2)]
+        assert [(item.opcode, item.payload) for item in received] == [
+            (TEXT, b"text"),
+            (BINARY, b"binary"),
+        ]
+
+
+@behaviour()
+async def iterable_goes_out_as_the_fragments_of_one_message(
+    kit: Kit, side: str
+) -> None:
+    async with kit.ends(side) as (ws, peer):
+        await ws.send(iter(["a", "b"]))
+        received = [await kit.do(peer.read) for _ in range(3)]
+        assert [(item.opcode, item.text, item.fin) for item in received] == [
+            (TEXT, "a", False),
+            (CONT, "b", False),
+            (CONT, "", True),
+        ]
+        await ws.send([])
+        await ws.send("next")
+        assert (await kit.do(peer.read)).text == "next"
+
+
+@behaviour()
+async def what_is_no_message_is_refused_and_nothing_is_sent(
+    kit: Kit, side: str
+) -> None:
+    async with kit.ends(side) as (ws, peer):
+        for wrong in (1, None, {"a": 1}, [1], object()):
+            with pytest.raises(TypeError):
+                await ws.send(wrong)
+        with pytest.raises(UnicodeEncodeError):
+            await ws.send("\ud800")
+        await ws.send("still there")
+        assert (await kit.do(peer.read)).text == "still there"
+
+
+@behaviour()
+async def message_that_breaks_off_fails_with_1011(kit: Kit, side: str) -> None:
+    def pieces() -> Iterator[str]:
+        yield "first"
+        raise LookupError
+
+    async with kit.ends(side) as (ws, peer):
+        with pytest.raises(LookupError):
+            await ws.send(pieces())
+        assert (await kit.do(peer.read)).text == "first"
+        assert (await kit.do(peer.answer_close)).code == 1011
+        with pytest.raises(ConnectionClosedError):
+            await ws.send("another")
+
+
+@behaviour()
+async def fragments_of_two_kinds_fail_with_1011(kit: Kit, side: str) -> None:
+    async with kit.ends(side) as (ws, peer):
+        with pytest.raises(TypeError):
+            await ws.send(iter(["text", b"bytes"]))
+        await kit.do(peer.read)
+        assert (await kit.do(peer.answer_close)).code == 1011
+
+
+@behaviour()
+async def senders_at_the_same_time_keep_their_messages_whole(
+    kit: Kit, side: str
+) -> None:
+    async with kit.ends(side) as (ws, peer):
+
+        async def send(number: int) -> None:
+            for _ in range(20):
+                await ws.send(bytes([number]) * 5000)
+                await ws.send(iter([f"{number}"] * 3))
+
+        senders = [kit.spawn(lambda n=n: send(n)) for n in range(4)]  # type: ignore[misc]
+
+        def read() -> list[bytes]:
+            messages: list[bytes] = []
+            message = b""
+            while len(messages) < 160:
+                received = peer.read()
+                message += received.payload
+                if received.fin:
+                    messages.append(message)
+                    message = b""
+            return messages
+
+        messages = await kit.do(read)
+        for sender in senders:
+            await sender.result()
+        for number in range(4):
+            assert messages.count(bytes([number]) * 5000) == 20
+            assert messages.count(b"%d" % number * 3) == 20
+
+
+@behaviour()
+async def sending_when_closed_raises_what_closed_it(kit: Kit, side: str) -> None:
+    async with kit.ends(side) as (ws, peer):
+        peer.write_close(1008, "go")
+        await kit.do(peer.read_until, CLOSE)
+        peer.close()
+        await ws.wait_closed()
+        for _ in range(2):
+            with pytest.raises(ConnectionClosedError, match="1008"):
+                await ws.send("x")
+
+
+@behaviour()
+async def sending_waits_for_a_peer_that_does_not_read(kit: Kit, side: str) -> None:
+    async with kit.ends(side, small=True, close_timeout=0.2) as (ws, _):
+        sending = kit.spawn(lambda: ws.send(bytes(16 * 2**20)))
+        await kit.unmoved(sending)
+        await ws.close()
+        with pytest.raises(ConnectionClosed):
+            await sending.result()
+
+
+@behaviour()
+async def sending_to_a_peer_that_stops_reading_is_released(kit: Kit, side: str) -> None:
+    async with kit.ends(side, small=True, **RELEASE) as (ws, _):
+        clock = Clock()
+        with pytest.raises(ConnectionClosedError) as caught:
+            await ws.send(bytes(16 * 2**20))
+        await ws.close()
+        # The blocking face looks once a second.
+        assert clock.elapsed < 0.5 + SLACK + (0 if kit.face.cancels else 1)
+        assert caught.value.sent is not None
+        assert caught.value.sent.code == 1011
+        assert isinstance(caught.value.__cause__, TimeoutError)
+
+
+@behaviour()
+async def sending_to_a_peer_that_reads_slowly_is_never_cut(kit: Kit, side: str) -> None:
+    size = 1_500_000
+    options: dict[str, Any] = {
+        "ping_interval": 0.05,
+        "ping_timeout": 0.15,
+        "close_timeout": 0.1,
+    }
+    async with kit.ends(side, small=True, **options) as (ws, peer):
+        sending = kit.spawn(lambda: ws.send(bytes(size)))
+        clock = Clock()
+        left = size
+        while left > 0:
+            count = await kit.do(peer.take, min(left, 60_000))
+            assert count, "the connection was cut"
+            left -= count
+            if clock.elapsed < 0.5:
+                await kit.sleep(0.01)
+        await sending.result()
+        assert ws.open
+
+
+@behaviour(cancels=True)
+async def sending_that_is_cancelled_sends_whole_frames_or_none(
+    kit: Kit, side: str
+) -> None:
+    rng = random.Random(11)
+    async with kit.ends(side, small=True, write_limit=1000) as (ws, peer):
+        arrived: list[int] = []
+
+        def consume() -> None:
+            while (received := peer.read()).opcode != CLOSE:
+                body = received.payload[10:]
+                assert body == received.payload[9:10] * len(body)
+                arrived.append(int(received.payload[:10]))
+            peer.write(CLOSE, received.payload)
+            peer.close()
+
+        consuming = kit.spawn(lambda: kit.do(consume))
+        cuts = sent = 0
+        completed = []
+        while cuts < 60:
+            head = b"%010d" % sent
+            body = head[-1:] * rng.choice([0, 10, 3000, 20_000])
+            sending = kit.spawn(lambda data=head + body: ws.send(data))  # type: ignore[misc]
+            sent += 1
+            for _ in range(rng.randrange(3)):
+                await kit.sleep(0)
+            sending.cancel()
+            try:
+                await sending.result()
+            except asyncio.CancelledError:
+                cuts += 1
+            else:
+                completed.append(sent - 1)
+        await ws.close()
+        await consuming.result()
+    assert arrived == sorted(set(arrived))
+    assert set(completed) <= set(arrived)
