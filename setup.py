@@ -11,6 +11,8 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 MODULES = ["core._kernels_c", "core._wire_c", "asyncio._waiter_c"]
+if os.name == "posix":
+    MODULES.append("asyncio._tcp_c")
 BUILD = os.environ.get("FULLDUPLEX_BUILD", "auto")
 
 

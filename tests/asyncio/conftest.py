@@ -1,7 +1,7 @@
 """Runs ``async def`` tests on every loop and transport, and looks for leftovers.
 
 A test runs on the loops and transports that the mark ``variants`` of it or of its
-module names, see ``SETS``; by default on all four pairs.  When it is over, no task,
+module names, see ``SETS``; by default on all of these pairs.  When it is over, no task,
 no socket and no unnoticed exception may be left.
 """
 
@@ -31,17 +31,19 @@ class Variant:
 
     name: str
     loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+    own: bool = True
     aiofastnet: bool = True
     eager: bool = True
     debug: bool = False
 
 
-PLAIN = Variant("asyncio-aiofastnet")
+PLAIN = Variant("asyncio-own")
 TRANSPORTS = (
     PLAIN,
-    Variant("asyncio-loop", aiofastnet=False),
-    Variant("uvloop-aiofastnet", uvloop.new_event_loop),
-    Variant("uvloop-loop", uvloop.new_event_loop, aiofastnet=False),
+    Variant("asyncio-aiofastnet", own=False),
+    Variant("asyncio-loop", own=False, aiofastnet=False),
+    Variant("uvloop-own", uvloop.new_event_loop),
+    Variant("uvloop-loop", uvloop.new_event_loop, own=False, aiofastnet=False),
 )
 ALL = (
     *TRANSPORTS,
@@ -49,7 +51,7 @@ ALL = (
     Variant("debug", debug=True),
 )
 # As different as they can be.
-TWO = (TRANSPORTS[0], TRANSPORTS[3])
+TWO = (TRANSPORTS[0], TRANSPORTS[4])
 SETS = {"plain": (PLAIN,), "two": TWO, "transports": TRANSPORTS, "all": ALL}
 
 
@@ -76,6 +78,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     chosen = pyfuncitem.callspec.params["variant"]
     assert isinstance(chosen, Variant)
     with pytest.MonkeyPatch.context() as patch:
+        if not chosen.own:
+            patch.setattr(_transport, "TcpTransport", None)
         if not chosen.aiofastnet:
             patch.setattr(_transport, "aiofastnet", None)
         patch.setenv("FULLDUPLEX_EAGER", "1" if chosen.eager else "0")

@@ -1,0 +1,205 @@
+"""Listening sockets for `TcpTransport`: bind, accept, and stop."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import itertools
+import logging
+import os
+import socket
+import stat
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+__all__ = ["Listener", "bind", "bind_unix"]
+
+logger = logging.getLogger("fullduplex.server")
+
+# Seconds for which no connection is accepted when the system has no room for one.
+EXHAUSTED_DELAY = 1.0
+EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+class Listener:
+    """
+    Sockets on which connections are accepted.
+
+    Args:
+        loop: the running loop, which must have `add_reader`.
+        sockets: bound sockets; they belong to the listener from here on.
+        make: called with each accepted socket and its address.
+        backlog: connections that the system keeps until they are accepted.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sockets: Sequence[socket.socket],
+        make: Callable[[socket.socket, Any], object],
+        backlog: int,
+    ) -> None:
+        self._loop = loop
+        self._sockets: Sequence[socket.socket] | None = sockets
+        self._make = make
+        self._backlog = backlog
+        self._serving = False
+        self._retries: dict[socket.socket, asyncio.TimerHandle] = {}
+
+    @property
+    def sockets(self) -> Sequence[socket.socket]:
+        """The sockets; none once it is closed."""
+        return self._sockets or ()
+
+    def is_serving(self) -> bool:
+        """Tell whether connections are accepted."""
+        return self._serving
+
+    async def start_serving(self) -> None:
+        """Begin to accept connections."""
+        self.start()
+        # As asyncio's servers do: whoever waits may connect already.
+        await asyncio.sleep(0)
+
+    def start(self) -> None:
+        """Begin to accept connections."""
+        if self._serving or self._sockets is None:
+            return
+        self._serving = True
+        for sock in self._sockets:
+            sock.listen(self._backlog)
+            self._watch(sock)
+
+    def _watch(self, sock: socket.socket) -> None:
+        self._retries.pop(sock, None)
+        self._loop.add_reader(sock.fileno(), self._accept, sock)
+
+    def _accept(self, sock: socket.socket) -> None:
+        # Not without end: what is connected wants to be served as well.
+        for _ in range(self._backlog + 1):
+            try:
+                accepted, address = sock.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as exc:
+                if exc.errno not in EXHAUSTED:
+                    raise
+                logger.error("cannot accept connections: %s", exc)
+                self._loop.remove_reader(sock.fileno())
+                self._retries[sock] = self._loop.call_later(
+                    EXHAUSTED_DELAY, self._watch, sock
+                )
+                return
+            accepted.setblocking(False)
+            self._make(accepted, address)
+
+    def close(self) -> None:
+        """Close the sockets; connections go on."""
+        sockets, self._sockets = self._sockets, None
+        self._serving = False
+        for retry in self._retries.values():
+            retry.cancel()
+        self._retries.clear()
+        for sock in sockets or ():
+            self._loop.remove_reader(sock.fileno())
+            sock.close()
+
+    async def wait_closed(self) -> None:
+        """Return at once: nothing goes on when it is closed."""
+
+
+async def bind(
+    loop: asyncio.AbstractEventLoop,
+    host: str | Iterable[str] | None,
+    port: int | None,
+    *,
+    family: int = socket.AF_UNSPEC,
+    flags: int = socket.AI_PASSIVE,
+    reuse_address: bool | None = None,
+    reuse_port: bool | None = None,
+    keep_alive: bool | None = None,
+) -> list[socket.socket]:
+    """
+    Bind sockets to all addresses of some hosts; arguments as ``loop.create_server``.
+
+    Raises:
+        OSError: an address cannot be used; no socket is left.
+    """
+    hosts = [host] if host is None or isinstance(host, str) else list(host)
+    answers = await asyncio.gather(
+        *(
+            loop.getaddrinfo(
+                name or None,
+                port,
+                family=family,
+                type=socket.SOCK_STREAM,
+                flags=flags,
+            )
+            for name in hosts
+        )
+    )
+    infos = dict.fromkeys(itertools.chain.from_iterable(answers))
+    sockets: list[socket.socket] = []
+    try:
+        for kind, socktype, proto, _, address in infos:
+            try:
+                sock = socket.socket(kind, socktype, proto)
+            except OSError:
+                continue  # a family that the system does not have
+            sockets.append(sock)
+            if reuse_address or (reuse_address is None and os.name == "posix"):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, True)
+            if reuse_port:
+                if not hasattr(socket, "SO_REUSEPORT"):
+                    raise ValueError("reuse_port is not supported by this system")
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, True)
+            if keep_alive:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, True)
+            if kind == socket.AF_INET6 and hasattr(socket, "IPPROTO_IPV6"):
+                # One socket a family; otherwise the two would be in each other's way.
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, True)
+            try:
+                sock.bind(address)
+            except OSError as exc:
+                if exc.errno == errno.EADDRNOTAVAIL and len(infos) > 1:
+                    sockets.pop().close()  # IPv6 that is switched off, mostly
+                    continue
+                raise OSError(
+                    exc.errno, f"cannot listen on {address!r}: {exc.strerror}"
+                ) from None
+            sock.setblocking(False)
+        if not sockets:
+            raise OSError(f"cannot listen on any address of {hosts!r}, port {port!r}")
+    except BaseException:
+        for sock in sockets:
+            sock.close()
+        raise
+    return sockets
+
+
+def bind_unix(path: str | bytes) -> socket.socket:
+    """
+    Bind a Unix socket; a file that a dead server left behind is replaced.
+
+    Raises:
+        OSError: the path cannot be used, or somebody listens there.
+    """
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if path[:1] not in ("\0", b"\0"):
+            try:
+                if stat.S_ISSOCK(os.stat(path).st_mode):
+                    os.remove(path)
+            except FileNotFoundError:
+                pass
+        try:
+            sock.bind(path)
+        except OSError as exc:
+            raise OSError(
+                exc.errno, f"cannot listen on {path!r}: {exc.strerror}"
+            ) from None
+        sock.setblocking(False)
+    except BaseException:
+        sock.close()
+        raise
+    return sock

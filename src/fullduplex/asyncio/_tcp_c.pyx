@@ -1,0 +1,391 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, binding=False
+"""A transport for one TCP or Unix socket, on loops with `add_reader`.
+
+An idle one takes some 200 bytes beside its socket.  It does what asyncio's own
+transports do, for protocols that have `get_buffer`; TLS is not its business.
+"""
+
+import socket as _socket
+
+from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.errno cimport EAGAIN, EINTR, errno
+from libc.string cimport memset, strerror
+
+cdef extern from "sys/types.h":
+    ctypedef long ssize_t
+
+cdef extern from "sys/socket.h":
+    ssize_t c_recv "recv"(int fd, void *data, size_t size, int flags) nogil
+    ssize_t c_send "send"(int fd, const void *data, size_t size, int flags) nogil
+    struct msghdr:
+        iovec *msg_iov
+        size_t msg_iovlen
+    ssize_t c_sendmsg "sendmsg"(int fd, msghdr *message, int flags) nogil
+
+cdef extern from "sys/uio.h":
+    struct iovec:
+        void *iov_base
+        size_t iov_len
+
+cdef extern from *:
+    """
+    #ifdef MSG_NOSIGNAL
+    #define FDX_SEND_FLAGS MSG_NOSIGNAL
+    #else
+    #define FDX_SEND_FLAGS 0
+    #endif
+    """
+    const int FDX_SEND_FLAGS
+
+cdef enum:
+    # Copies of at least this many bytes let other threads run.
+    LONG = 32768
+    # Pieces that go out with one call.
+    PIECES = 16
+
+
+cdef object os_error():
+    cdef int code = errno
+    return OSError(code, strerror(code).decode())
+
+
+cdef class TcpTransport:
+    cdef object __weakref__
+    cdef object _loop
+    cdef object _protocol
+    cdef object _sock
+    cdef object _peername
+    cdef object _sockname
+    # What waits to be sent: bytes objects, of which the first has been sent up to
+    # an offset; None while nothing waits.
+    cdef list _chunks
+    cdef Py_ssize_t _offset
+    cdef Py_ssize_t _size
+    cdef Py_ssize_t _high
+    cdef Py_ssize_t _low
+    cdef int _fd
+    cdef bint _closing
+    cdef bint _lost
+    cdef bint _eof
+    cdef bint _reading
+    cdef bint _protocol_paused
+
+    def __init__(self, loop, sock, protocol, peername):
+        self._loop = loop
+        self._sock = sock
+        self._fd = sock.fileno()
+        self._protocol = protocol
+        self._peername = peername
+        self._high = 65536
+        self._low = 16384
+
+    def start(self):
+        """Tell the protocol, and begin to read unless it has paused or closed."""
+        self._protocol.connection_made(self)
+        if not self._closing and not self._reading:
+            self.resume_reading()
+
+    def __repr__(self):
+        return f"<TcpTransport fd={self._fd} closing={bool(self._closing)}>"
+
+    # What is known
+
+    def get_extra_info(self, name, default=None):
+        if name == "socket":
+            return self._sock
+        if name == "peername":
+            return self._peername
+        if name == "sockname":
+            if self._sockname is None and not self._lost:
+                self._remember_name()
+            return self._sockname
+        return default
+
+    cdef _remember_name(self):
+        try:
+            self._sockname = self._sock.getsockname()
+        except OSError:
+            pass
+
+    def get_protocol(self):
+        return self._protocol
+
+    def set_protocol(self, protocol):
+        self._protocol = protocol
+
+    def is_closing(self):
+        return self._closing
+
+    def is_reading(self):
+        return self._reading
+
+    def can_write_eof(self):
+        return True
+
+    def get_write_buffer_size(self):
+        return self._size
+
+    def get_write_buffer_limits(self):
+        return self._low, self._high
+
+    def set_write_buffer_limits(self, high=None, low=None):
+        if high is None:
+            high = 65536 if low is None else 4 * low
+        if low is None:
+            low = high // 4
+        if not high >= low >= 0:
+            raise ValueError(f"high is {high!r} and low is {low!r}; low must be 0 to high")
+        self._high = high
+        self._low = low
+        self._check_high()
+
+    # Reading
+
+    def pause_reading(self):
+        if self._closing or not self._reading:
+            return
+        self._reading = False
+        self._loop.remove_reader(self._fd)
+
+    def resume_reading(self):
+        if self._closing or self._reading:
+            return
+        self._reading = True
+        self._loop.add_reader(self._fd, self._readable)
+
+    def _readable(self):
+        cdef Py_buffer view
+        cdef ssize_t count
+        if self._closing:
+            return
+        protocol = self._protocol
+        try:
+            memory = protocol.get_buffer(-1)
+            PyObject_GetBuffer(memory, &view, PyBUF_WRITABLE)
+        except Exception as exc:
+            self._failed(exc, "get_buffer")
+            return
+        if view.len == 0:
+            PyBuffer_Release(&view)
+            self._failed(RuntimeError("get_buffer() returned no memory"), "get_buffer")
+            return
+        while True:
+            if view.len > LONG:
+                with nogil:
+                    count = c_recv(self._fd, view.buf, view.len, 0)
+            else:
+                count = c_recv(self._fd, view.buf, view.len, 0)
+            if count >= 0 or errno != EINTR:
+                break
+        if count < 0:
+            exc = None if errno == EAGAIN else os_error()
+            PyBuffer_Release(&view)
+            if exc is not None:
+                self._force_close(exc)
+            return
+        PyBuffer_Release(&view)
+        memory = None
+        if count == 0:
+            self._ended()
+            return
+        try:
+            protocol.buffer_updated(count)
+        except Exception as exc:
+            self._failed(exc, "buffer_updated")
+
+    cdef _ended(self):
+        try:
+            keep = self._protocol.eof_received()
+        except Exception as exc:
+            self._failed(exc, "eof_received")
+            return
+        if keep:
+            self.pause_reading()
+        else:
+            self.close()
+
+    # Writing
+
+    def write(self, data):
+        cdef ssize_t count = 0
+        cdef Py_ssize_t size
+        cdef const char *start
+        if type(data) is not bytes:
+            data = bytes(data)
+        size = PyBytes_GET_SIZE(data)
+        if size == 0 or self._lost or self._eof:
+            return
+        if self._chunks is None:
+            start = PyBytes_AS_STRING(data)
+            while True:
+                if size > LONG:
+                    with nogil:
+                        count = c_send(self._fd, start, size, FDX_SEND_FLAGS)
+                else:
+                    count = c_send(self._fd, start, size, FDX_SEND_FLAGS)
+                if count >= 0 or errno != EINTR:
+                    break
+            if count == size:
+                return
+            if count < 0:
+                if errno != EAGAIN:
+                    self._force_close(os_error())
+                    return
+                count = 0
+            self._chunks = [data]
+            self._offset = count
+            self._size = size - count
+            self._loop.add_writer(self._fd, self._writable)
+        else:
+            self._chunks.append(data)
+            self._size += size
+        self._check_high()
+
+    def writelines(self, pieces):
+        self.write(b"".join(pieces))
+
+    cdef _check_high(self):
+        if self._size <= self._high or self._protocol_paused:
+            return
+        self._protocol_paused = True
+        try:
+            self._protocol.pause_writing()
+        except Exception as exc:
+            self._complain(exc, "pause_writing")
+
+    def _writable(self):
+        cdef iovec vectors[PIECES]
+        cdef msghdr message
+        cdef ssize_t count
+        cdef Py_ssize_t size
+        cdef int number = 0
+        cdef int done = 0
+        if self._lost or self._chunks is None:
+            return
+        for chunk in self._chunks:
+            vectors[number].iov_base = PyBytes_AS_STRING(chunk)
+            vectors[number].iov_len = PyBytes_GET_SIZE(chunk)
+            number += 1
+            if number == PIECES:
+                break
+        vectors[0].iov_base = <char *> vectors[0].iov_base + self._offset
+        vectors[0].iov_len -= self._offset
+        memset(&message, 0, sizeof(message))
+        message.msg_iov = vectors
+        message.msg_iovlen = number
+        while True:
+            with nogil:
+                count = c_sendmsg(self._fd, &message, FDX_SEND_FLAGS)
+            if count >= 0 or errno != EINTR:
+                break
+        if count < 0:
+            if errno != EAGAIN:
+                self._force_close(os_error())
+            return
+        self._size -= count
+        count += self._offset
+        self._offset = 0
+        while done < number:
+            size = PyBytes_GET_SIZE(self._chunks[done])
+            if count < size:
+                self._offset = count
+                break
+            count -= size
+            done += 1
+        if done:
+            del self._chunks[:done]
+        if self._size == 0:
+            self._chunks = None
+            self._loop.remove_writer(self._fd)
+        if self._protocol_paused and self._size <= self._low:
+            self._protocol_paused = False
+            try:
+                self._protocol.resume_writing()
+            except Exception as exc:
+                self._complain(exc, "resume_writing")
+        if self._size == 0 and not self._lost:
+            # The protocol may have written again.
+            if self._closing:
+                self._lose(None)
+            elif self._eof:
+                self._shut_down()
+
+    def write_eof(self):
+        if self._closing or self._eof:
+            return
+        self._eof = True
+        if self._size == 0:
+            self._shut_down()
+
+    cdef _shut_down(self):
+        try:
+            self._sock.shutdown(_socket.SHUT_WR)
+        except OSError:
+            pass  # the peer has gone; reading will tell
+
+    # Ending
+
+    def close(self):
+        if self._closing:
+            return
+        self._stop_reading()
+        self._closing = True
+        if self._size == 0:
+            self._lose(None)
+
+    def abort(self):
+        self._force_close(None)
+
+    cdef _stop_reading(self):
+        if self._reading:
+            self._reading = False
+            self._loop.remove_reader(self._fd)
+
+    cdef _force_close(self, exc):
+        if self._lost:
+            return
+        if self._chunks is not None:
+            self._chunks = None
+            self._size = self._offset = 0
+            self._loop.remove_writer(self._fd)
+        self._stop_reading()
+        self._closing = True
+        self._lose(exc)
+
+    cdef _lose(self, exc):
+        self._lost = True
+        self._loop.call_soon(self._end, exc)
+
+    def _end(self, exc):
+        protocol = self._protocol
+        if self._sockname is None:
+            self._remember_name()
+        try:
+            protocol.connection_lost(exc)
+        finally:
+            self._sock.close()
+            self._protocol = None
+            self._loop = None
+
+    cdef _failed(self, exc, where):
+        # A fault of the protocol, which its owner should hear of.
+        self._complain(exc, where)
+        self._force_close(exc)
+
+    cdef _complain(self, exc, where):
+        self._loop.call_exception_handler(
+            {
+                "message": f"protocol.{where}() failed",
+                "exception": exc,
+                "transport": self,
+                "protocol": self._protocol,
+            }
+        )
+
+    def __del__(self):
+        if self._sock is not None and not self._lost and self._fd >= 0:
+            import warnings
+
+            warnings.warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
+            self._sock.close()

@@ -1,0 +1,163 @@
+"""`TcpTransport` alone: every byte arrives in order, and its end is told once."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+import struct
+from typing import Any
+
+import pytest
+
+from fullduplex.asyncio import _transport
+
+pytestmark = [
+    pytest.mark.variants("plain"),
+    pytest.mark.skipif(_transport.TcpTransport is None, reason="not compiled"),
+]
+
+
+class Protocol:
+    """Notes what a transport tells."""
+
+    def __init__(self) -> None:
+        self.lost: asyncio.Future[BaseException | None]
+        self.lost = asyncio.get_running_loop().create_future()
+        self.received = bytearray()
+        self.paused = 0
+        self.memory = bytearray(1000)
+        self.ended = False
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def get_buffer(self, size: int) -> bytearray:
+        return self.memory
+
+    def buffer_updated(self, size: int) -> None:
+        self.received += self.memory[:size]
+
+    def eof_received(self) -> bool:
+        self.ended = True
+        return False
+
+    def pause_writing(self) -> None:
+        self.paused += 1
+
+    def resume_writing(self) -> None:
+        self.paused -= 1
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self.lost.set_result(exc)
+
+
+def pair() -> tuple[Protocol, Any, socket.socket]:
+    """Connect a transport to a plain socket."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ours = socket.create_connection(server.getsockname())
+        theirs, _ = server.accept()
+    theirs.setblocking(False)
+    ours.setblocking(False)
+    protocol = Protocol()
+    loop = asyncio.get_running_loop()
+    transport = _transport.TcpTransport(loop, ours, protocol, ours.getpeername())
+    transport.start()
+    return protocol, transport, theirs
+
+
+async def read_all(sock: socket.socket, pause: random.Random) -> bytes:
+    loop = asyncio.get_running_loop()
+    data = b""
+    while piece := await loop.sock_recv(sock, pause.choice([1, 5000, 10**6])):
+        data += piece
+        if pause.random() < 0.1:
+            await asyncio.sleep(0)
+    return data
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("end", ["close", "write_eof"])
+async def test_everything_written_arrives_in_order(seed: int, end: str) -> None:
+    rng = random.Random(seed)
+    protocol, transport, peer = pair()
+    reading = asyncio.ensure_future(read_all(peer, random.Random(seed)))
+    written = b""
+    for _ in range(60):
+        data = rng.randbytes(rng.choice([0, 1, 100, 5000, 70_000]))
+        transport.write(data)
+        written += data
+        if rng.random() < 0.2:
+            await asyncio.sleep(0)
+    getattr(transport, end)()
+    transport.write(b"too late")
+    assert await reading == written
+    peer.close()
+    assert await protocol.lost is None
+    assert protocol.paused == 0
+    assert transport.get_write_buffer_size() == 0
+
+
+async def test_everything_read_arrives_in_order_and_pausing_stops_it() -> None:
+    protocol, transport, peer = pair()
+    loop = asyncio.get_running_loop()
+    data = random.Random(1).randbytes(200_000)
+    sending = asyncio.ensure_future(loop.sock_sendall(peer, data))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    transport.pause_reading()
+    count = len(protocol.received)
+    await asyncio.sleep(0.01)
+    assert len(protocol.received) == count
+    transport.resume_reading()
+    await sending
+    peer.close()
+    assert await protocol.lost is None
+    assert bytes(protocol.received) == data
+    assert protocol.ended
+
+
+async def test_reset_while_output_waits_is_told_once() -> None:
+    protocol, transport, peer = pair()
+    while not transport.get_write_buffer_size():
+        transport.write(bytes(100_000))
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    peer.close()
+    assert isinstance(await protocol.lost, ConnectionError)
+    assert transport.is_closing()
+    transport.write(b"nothing happens")
+    transport.close()
+    transport.abort()
+
+
+async def test_abort_drops_what_waits() -> None:
+    protocol, transport, peer = pair()
+    while not protocol.paused:
+        transport.write(bytes(100_000))
+    transport.abort()
+    assert transport.get_write_buffer_size() == 0
+    assert await protocol.lost is None
+    peer.close()
+
+
+async def test_addresses_are_known_after_the_end() -> None:
+    protocol, transport, peer = pair()
+    peer.close()
+    await protocol.lost
+    assert transport.get_extra_info("peername")[0] == "127.0.0.1"
+    assert transport.get_extra_info("sockname")[0] == "127.0.0.1"
+    assert transport.get_extra_info("nothing", 7) == 7
+
+
+async def test_limits_are_checked_and_pause_writing_at_once() -> None:
+    protocol, transport, peer = pair()
+    while transport.get_write_buffer_size() < 10_000:
+        transport.write(bytes(10_000))
+    with pytest.raises(ValueError, match="low"):
+        transport.set_write_buffer_limits(high=1, low=2)
+    transport.set_write_buffer_limits(high=100)
+    assert protocol.paused == 1
+    assert transport.get_write_buffer_limits() == (25, 100)
+    transport.abort()
+    await protocol.lost
+    peer.close()
