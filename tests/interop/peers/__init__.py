@@ -19,6 +19,7 @@ for _module in (
     "picows_peer",
     "wsproto_peer",
     "node_peer",
+    "websocket_client_peer",
 ):
     try:
         _peer = import_module(f".{_module}", __name__)
