@@ -16,6 +16,7 @@ from ..core.handshake.negotiation import (
 )
 from ..core.http1 import USER_AGENT
 from ..core.options import Options
+from ..core.overrides import CLIENT_STEPS, refuse_overrides
 from ..core.protocol import Side
 from ..core.typing import LoggerLike
 from ..core.uri import WebSocketURI
@@ -40,6 +41,10 @@ class ClientConnection(Connection):
     """
 
     side = Side.CLIENT
+
+    def __init_subclass__(cls, **kwds: Any) -> None:
+        super().__init_subclass__(**kwds)
+        refuse_overrides(cls, CLIENT_STEPS)
 
     def __init__(
         self,

@@ -21,6 +21,7 @@ from .handshake.negotiation import (
 from .handshake.server import ServerHandshake
 from .hooks import HookError, as_response, call_hook
 from .http1 import Request, Response
+from .overrides import SERVER_STEPS, refuse_overrides
 from .protocol import Side
 from .serving import Settings
 from .typing import StatusLike, Subprotocol
@@ -55,6 +56,9 @@ class Judging(Attributes):
 
         Args:
             face: whether it is the class of a face, whose steps are the default.
+
+        Raises:
+            TypeError: it overrides a step of older libraries, which nothing calls.
         """
         super().__init_subclass__(**kwds)
         if face:
@@ -62,6 +66,7 @@ class Judging(Attributes):
         base = getattr(cls, "_face", None)
         if base is None:
             return
+        refuse_overrides(cls, SERVER_STEPS)
 
         def own(name: str) -> bool:
             return getattr(cls, name) is not getattr(base, name)

@@ -1,0 +1,47 @@
+"""Methods that subclasses overrode in older libraries and that nothing calls here.
+
+A subclass that has one would work, but without what its author put there, such as
+a check of credentials.  So it is refused when the class is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+__all__ = ["CLIENT_STEPS", "SERVER_STEPS", "refuse_overrides"]
+
+CLIENT_STEPS = {
+    "handshake": (
+        "override process_extensions or process_subprotocol, and read the attributes "
+        "request and response afterwards"
+    ),
+    "read_http_response": (
+        "read the attribute response, or that of the InvalidStatus which connect() "
+        "raises"
+    ),
+    "write_http_request": "give extra_headers to connect()",
+}
+SERVER_STEPS = {
+    "handshake": "override process_request, or give process_response to serve()",
+    "read_http_request": "override process_request, which gets path and headers",
+    "write_http_response": "give process_response to serve()",
+}
+
+
+def refuse_overrides(cls: type, steps: Mapping[str, str]) -> None:
+    """
+    Refuse a class that overrides a step of the handshake in the old way.
+
+    Args:
+        cls: the class that is being made.
+        steps: names of methods, and what to do instead.
+
+    Raises:
+        TypeError: naming the method and what takes its place.
+    """
+    for name, instead in steps.items():
+        if callable(getattr(cls, name, None)):
+            raise TypeError(
+                f"{cls.__qualname__} overrides {name}(), which is never called; "
+                f"instead, {instead}"
+            )
