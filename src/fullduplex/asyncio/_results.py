@@ -15,11 +15,12 @@ class FragmentStream:
     """The payloads of the frames of one message, as they arrive."""
 
     def __init__(self, session: Session, driver: Driver, decode: bool | None) -> None:
+        self._began = False
+        self._done = False
         self._session = session
         self._driver = driver
         self._decode = decode
-        self._began = False
-        self._done = False
+        self._receive = session.recv_fragment
 
     def __aiter__(self) -> FragmentStream:
         return self
@@ -28,7 +29,7 @@ class FragmentStream:
         if self._done:
             raise StopAsyncIteration
         fragment = await self._driver.run(
-            self._session.recv_fragment(self._decode, first=not self._began)
+            self._receive(self._decode, first=not self._began)
         )
         self._began = True
         self._done = fragment.fin

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.datastructures import Headers
 from ..core.http1 import Request
+from ..core.unopened import NOT_OPEN
 from ._server_handshake import Opening, maybe
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class ServerConnection(Opening, face=True):
 
         Never raises.  Cut: safe.
         """
-        while self._session is None:
+        while self._session is NOT_OPEN:
             if self._driver.ended:
                 return
             if self._gone is None:

@@ -19,6 +19,7 @@ from ..core.handling import Handling
 from ..core.http1 import Request, RequestParser, Response
 from ..core.serving import Settings
 from ..core.typing import StatusLike
+from ..core.unopened import NOT_OPEN
 from ._transport import unsent
 from .connection import Connection
 
@@ -104,7 +105,7 @@ class Opening(  # pyright: ignore[reportIncompatibleVariableOverride]
     def _finished(self, task: asyncio.Task[None]) -> None:
         if self._driver.ended:
             self.server._detach(self)
-        elif self._session is None and self._parser is not None:
+        elif self._session is NOT_OPEN and self._parser is not None:
             # Cancelled before it ran.
             self.transport.abort()
 
@@ -115,7 +116,7 @@ class Opening(  # pyright: ignore[reportIncompatibleVariableOverride]
             self._response_timer = None
         if self._gone is not None:
             self._gone.set()
-        if self._session is not None:
+        if self._session is not NOT_OPEN:
             self._note(logging.INFO, "connection closed")
         elif self.request is None and self.response is None:
             self._note(logging.DEBUG, "! the client left before a request")

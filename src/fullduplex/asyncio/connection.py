@@ -23,6 +23,7 @@ from ..core.protocol import Protocol
 from ..core.sending import Fragments, control_payload, single
 from ..core.session import PAUSED, Session
 from ..core.typing import BytesLike, Data, DataLike, LoggerLike
+from ..core.unopened import NOT_OPEN
 from ..core.wire import Inbox
 from ._drive import Driver
 from ._results import FragmentStream, Pong
@@ -39,6 +40,9 @@ class Connection(Attributes):
     connection is closed with 1000 or 1001 and raises `ConnectionClosedError` when
     it ends in any other way; and an asynchronous context manager, which closes it
     with 1000, or with 1011 when the block raises.
+
+    Before the opening handshake is done, `recv`, `send`, `ping`, `pong` and
+    `recv_streaming` raise `InvalidState`, and nothing else happens.
     """
 
     # What `recv` and `send` touch is found without a look into a dictionary.
@@ -54,7 +58,7 @@ class Connection(Attributes):
             on_handshake=self._handshake_received,
             on_end=self._ended,
         )
-        self._session: Session = None  # type: ignore[assignment]
+        self._session: Session = NOT_OPEN
         self._messages = Inbox()
         #: the opening handshake; None before it was sent or received
         self.request: Request | None = None
@@ -338,7 +342,7 @@ class Connection(Attributes):
             ProtocolError: `code` or `reason` must not be sent; the connection is
                 as it was.
         """
-        if self._session is None:
+        if self._session is NOT_OPEN:
             if self._driver.transport is not None:
                 self._driver.transport.abort()
             return
@@ -350,7 +354,8 @@ class Connection(Attributes):
 
         Never raises.  Cut: safe.
         """
-        await self._driver.run(self._session.wait_closed())
+        if self._session is not NOT_OPEN or not self._driver.ended:
+            await self._driver.run(self._session.wait_closed())
 
 
 def check_logger(logger: Any, name: str) -> LoggerLike:

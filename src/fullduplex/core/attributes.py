@@ -15,6 +15,7 @@ from .logs import ConnectionLogger, log_head
 from .protocol import Protocol, Side
 from .session import Session
 from .typing import LoggerLike
+from .unopened import NOT_OPEN
 
 __all__ = ["Attributes"]
 
@@ -25,7 +26,7 @@ class Attributes:
     """
     The base of all connection classes.
 
-    A face sets `_session` when the handshake is done, and tells through
+    A face sets `_session`, to `NOT_OPEN` until the handshake is done, and tells through
     `_tcp_ended` and `_address` what only its socket knows.
     """
 
@@ -60,7 +61,7 @@ class Attributes:
     @property
     def protocol(self) -> Protocol:
         """The frame level.  AttributeError before the connection is open."""
-        if self._session is None:
+        if self._session is NOT_OPEN:
             raise AttributeError("protocol is available once the connection is open")
         return self._session.protocol
 
@@ -81,7 +82,7 @@ class Attributes:
     @property
     def state(self) -> State:
         """State of the connection (RFC 6455, 4 and 7)."""
-        if self._session is not None:
+        if self._session is not NOT_OPEN:
             return self._session.protocol.state
         return State.CLOSED if self._tcp_ended() else State.CONNECTING
 
@@ -111,19 +112,21 @@ class Attributes:
         return self._known(self.response, "response_headers").headers
 
     def _known(self, part: T | None, name: str) -> T:
-        if part is None or self._session is None:
+        if part is None or self._session is NOT_OPEN:
             raise AttributeError(f"{name} is available once the connection is open")
         return part
 
     @property
     def extensions(self) -> list[Extension]:
         """Extensions in use, in the order of the response."""
-        return self._session.protocol.extensions if self._session is not None else []
+        return (
+            self._session.protocol.extensions if self._session is not NOT_OPEN else []
+        )
 
     @property
     def latency(self) -> float:
         """Seconds between the last answered ping and its pong; 0 before."""
-        return self._session.latency if self._session is not None else 0.0
+        return self._session.latency if self._session is not NOT_OPEN else 0.0
 
     @property
     def close_code(self) -> int | None:
@@ -132,12 +135,14 @@ class Attributes:
 
         None until the connection is closed (RFC 6455, 7.1.5).
         """
-        return self._session.protocol.close_code if self._session is not None else None
+        return (
+            self._session.protocol.close_code if self._session is not NOT_OPEN else None
+        )
 
     @property
     def close_reason(self) -> str | None:
         """Close reason that was received, maybe empty; None until it is closed."""
-        if self._session is None:
+        if self._session is NOT_OPEN:
             return None
         return self._session.protocol.close_reason
 

@@ -1,0 +1,37 @@
+"""What stands in for the session of a connection that is not open yet.
+
+The fast paths of `recv` and `send` look at two fields of the session.  Here they
+say "go the slow way", where every operation ends in an error that tells what to
+do.  So an open connection pays nothing for the check.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from .errors import InvalidState
+
+__all__ = ["NOT_OPEN"]
+
+# Operations of the session by the method that programs call.
+METHODS = {"recv_fragment": "recv_streaming", "begin_fragments": "send"}
+
+
+class Unopened:
+    """Refuses every operation."""
+
+    __slots__ = ("now",)
+
+    slow = -1
+    clear_to_send = False
+    now: float  # senders note the time
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise InvalidState(
+            f"{METHODS.get(name, name)}() works once the opening handshake is done; "
+            "hooks such as process_request run before"
+        )
+
+
+# Any: each face holds it where it will hold a `Session`.
+NOT_OPEN: Any = Unopened()
