@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from fullduplex import (
-    ConnectionClosed,
-)
+from fullduplex import ClientConnection, ConnectionClosed, Request, ServerConnection
+from fullduplex.extensions import Extension
+from fullduplex.frames import Frame
 
 from .kit import (
     CONT,
@@ -20,7 +20,10 @@ from .kit import (
     close_frame,
     frame,
     opened,
+    until,
 )
+from .server_kit import echo, serving
+from .server_kit import request as http_request
 
 
 class Collector(logging.Handler):
@@ -148,3 +151,114 @@ async def test_debug_changes_nothing_but_the_log(
             assert await ws.recv() == message
         await ws.close()
         await task
+
+
+class Owners(logging.Handler):
+    """Notes whose each record is, while the connection is there to be asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.owners: list[tuple[str, Any]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        ws = getattr(record, "websocket", None)
+        self.owners.append((record.getMessage(), ws and ws.id))
+
+
+@pytest.fixture(params=[logging.INFO, logging.DEBUG], ids=["info", "debug"])
+def owned(request: pytest.FixtureRequest) -> Iterator[tuple[logging.Logger, Owners]]:
+    logger = logging.getLogger("tests.owners")
+    handler = Owners()
+    logger.addHandler(handler)
+    logger.setLevel(request.param)
+    logger.propagate = False
+    yield logger, handler
+    logger.removeHandler(handler)
+
+
+class Buggy(Extension):
+    name = "x-buggy"  # type: ignore[assignment]
+
+    def encode(self, frame: Frame) -> Frame:
+        return frame
+
+    def decode(self, frame: Frame, *, max_size: int | None = None) -> Frame:
+        raise ZeroDivisionError
+
+
+def negotiate(headers: Any, available: Any) -> Any:
+    return [Buggy()]
+
+
+class BuggyClient(ClientConnection):
+    process_extensions = staticmethod(negotiate)
+
+
+class BuggyServer(ServerConnection):
+    process_extensions = staticmethod(
+        lambda headers, available: (None, negotiate(headers, available))
+    )
+
+
+@pytest.mark.variants("two")
+async def test_record_of_an_internal_error_has_the_connection(
+    owned: tuple[logging.Logger, Owners],
+) -> None:
+    logger, handler = owned
+    async with opened(logger=logger, create_protocol=BuggyClient) as (ws, peer):
+        peer.write(frame(TEXT, "x"))
+        assert (await peer.answer_close()).code == 1011
+        with pytest.raises(ConnectionClosed):
+            await ws.recv()
+        assert ("unexpected internal error", ws.id) in handler.owners
+        assert {owner for _, owner in handler.owners} == {ws.id}
+
+
+@pytest.mark.variants("two")
+async def test_every_record_about_a_connection_of_a_server_has_it(
+    owned: tuple[logging.Logger, Owners],
+) -> None:
+    logger, handler = owned
+
+    def process_request(ws: ServerConnection, request: Request) -> None:
+        if request.path == "/hook":
+            raise LookupError
+
+    async def fail_or_echo(ws: ServerConnection) -> None:
+        if ws.path == "/handler":
+            raise LookupError
+        await echo(ws)
+
+    async with serving(
+        fail_or_echo,
+        process_request=process_request,
+        create_protocol=BuggyServer,
+        logger=logger,
+    ) as place:
+        for path in ("/", "/handler"):
+            client = await place.open(path=path)
+            client.send(TEXT, "x")
+            assert (await client.say_goodbye()).code == 1011
+        for data in (
+            http_request("GET /hook HTTP/1.1"),
+            http_request(without="Sec-WebSocket-Key"),
+            b"garbage\r\n\r\n",
+            b"GE",
+        ):
+            client = await place.connect()
+            client.write(data)
+            client.writer.write_eof()
+            await client.ended()
+        await until(lambda: not place.server._connections)
+    messages = [text for text, _ in handler.owners]
+    for wanted in (
+        "connection open",
+        "unexpected internal error",
+        "connection handler failed",
+        "process_request failed",
+        "connection rejected (400 Bad Request)",
+        "connection closed",
+    ):
+        assert wanted in messages
+    nobodys = [text for text, owner in handler.owners if owner is None]
+    assert all(text.startswith("server ") for text in nobodys), nobodys

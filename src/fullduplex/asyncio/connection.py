@@ -81,13 +81,13 @@ class Connection(Attributes):
     def _open(self, extensions: list[Extension], leftover: bytes) -> None:
         """Turn from the handshake to messages, within the read callback."""
         buffer = read_buffer(self._loop)
-        debug = self._debugging()
         protocol = Protocol(
             self.side,
             max_size=self._options.max_size,
             max_fragment=self._options.max_fragment,
-            # Made only where frames are logged: it takes as much as the messages.
-            logger=self.logger if debug else self._base_logger,
+            # It takes as much memory as the messages; most connections need none.
+            logger=self._find_logger,
+            debug=self._debugging(),
             buffer=buffer,
             direct_view=buffer is not None,
         )

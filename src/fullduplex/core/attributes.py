@@ -167,3 +167,7 @@ class Attributes:
 
     def _debugging(self) -> bool:
         return self._base_logger.isEnabledFor(logging.DEBUG)
+
+    def _find_logger(self) -> LoggerLike:
+        """Return the connection's own logger, which is made only if needed."""
+        return self.logger

@@ -55,7 +55,8 @@ class Protocol:
         side: masks what it sends if it is the client (RFC 6455, 5.1).
         max_size: bytes in a received message; None for no limit.
         max_fragment: bytes in a received frame; None for no limit.
-        logger: where frames are logged at DEBUG; sampled once.
+        logger: where to log, or what returns that when there is something to log.
+        debug: whether frames are logged; by default, whether `logger` takes DEBUG.
         buffer: memory to read into; see `FrameReader`.
         direct_view: see `FrameReader`.
     """
@@ -65,6 +66,7 @@ class Protocol:
         "_deflate",
         "_dropping",
         "_fault_close",
+        "_logger",
         "_meter",
         "_owed_pong",
         "_started",
@@ -77,7 +79,6 @@ class Protocol:
         "extensions",
         "fault",
         "fragments",
-        "logger",
         "messages",
         "on_pong",
         "pongs_wait",
@@ -94,14 +95,16 @@ class Protocol:
         *,
         max_size: int | None = 2**20,
         max_fragment: int | None = None,
-        logger: LoggerLike | None = None,
+        logger: LoggerLike | Callable[[], LoggerLike] | None = None,
+        debug: bool | None = None,
         buffer: ReadBuffer | None = None,
         direct_view: bool = True,
     ) -> None:
         self.side = side
         self.state = State.OPEN
-        self.logger = logging.getLogger("fullduplex") if logger is None else logger
-        self.debug = self.logger.isEnabledFor(logging.DEBUG)
+        self._logger = logging.getLogger("fullduplex") if logger is None else logger
+        #: whether frames are logged; sampled once
+        self.debug = self.logger.isEnabledFor(logging.DEBUG) if debug is None else debug
         #: whole messages and `Fragment`s, in order of arrival
         self.messages = Inbox()
         self.reader = FrameReader(
@@ -141,6 +144,12 @@ class Protocol:
         self.pongs_wait = False
         #: called with the payload of each pong
         self.on_pong: Callable[[bytes], None] = lambda payload: None
+
+    @property
+    def logger(self) -> LoggerLike:
+        """Where this end logs."""
+        logger = self._logger
+        return logger() if callable(logger) else logger
 
     # Opening
 
