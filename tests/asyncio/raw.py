@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import struct
 import zlib
 from dataclasses import dataclass
@@ -47,6 +48,40 @@ def deflated(data: bytes) -> bytes:
     """Compress a message as RFC 7692, 7.2.1, wants it."""
     deflate = zlib.compressobj(wbits=-15)
     return (deflate.compress(data) + deflate.flush(zlib.Z_SYNC_FLUSH))[:-4]
+
+
+class TLSByHand:
+    """A client's TLS as bytes, which a test sends or keeps to itself."""
+
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
+        context = context or ssl.create_default_context()
+        self._heard, self._said = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._object = context.wrap_bio(
+            self._heard, self._said, server_hostname="localhost"
+        )
+
+    def shake(self, heard: bytes = b"") -> tuple[bytes, bool]:
+        """Go on with the handshake; returns what to send and whether it is done."""
+        self._heard.write(heard)
+        try:
+            self._object.do_handshake()
+        except ssl.SSLWantReadError:
+            return self._said.read(), False
+        return self._said.read(), True
+
+    def encrypted(self, data: bytes) -> bytes:
+        """Write data as records."""
+        if data:
+            self._object.write(data)
+        return self._said.read()
+
+    def goodbye(self) -> bytes:
+        """Write the alert ``close_notify``."""
+        try:
+            self._object.unwrap()
+        except ssl.SSLWantReadError:
+            pass
+        return self._said.read()
 
 
 def response(*lines: str) -> bytes:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import random
+import socket
 import weakref
 from typing import Any
 
 import pytest
 
 from fullduplex import ServerConnection, connect
+from fullduplex.asyncio import _transport
 
 from .kit import BINARY, CLOSE, PATIENCE, TEXT, frame, until
 from .server_kit import MASK, Place, echo, request, serving
@@ -197,3 +200,47 @@ async def test_peer_that_does_not_take_its_response_is_cut_off() -> None:
         client.write(request())
         await until(lambda: len(place.server._connections) == 1)
         await until(lambda: not place.server._connections)
+
+
+def fill_descriptors() -> list[int]:
+    """Leave this process no file descriptor; returns what to close."""
+    taken = []
+    try:
+        while True:
+            taken.append(os.open(os.devnull, os.O_RDONLY))
+    except OSError:
+        return taken
+
+
+@pytest.mark.variants("plain")
+async def test_server_without_descriptors_pauses_and_goes_on_accepting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    resource = pytest.importorskip("resource")
+    monkeypatch.setattr(_transport, "ACCEPT_PAUSE", 0.1)
+    loop = asyncio.get_running_loop()
+    before = loop.get_exception_handler()
+    reports: list[dict[str, Any]] = []
+    async with serving() as place:
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with socket.socket() as waiting:
+            waiting.setblocking(False)
+            highest = max(int(name) for name in os.listdir("/dev/fd"))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, limits[1]))
+            loop.set_exception_handler(lambda _, context: reports.append(context))
+            taken = fill_descriptors()
+            try:
+                await loop.sock_connect(waiting, ("127.0.0.1", place.port))
+                await until(lambda: len(reports) > 1)
+            finally:
+                for number in taken:
+                    os.close(number)
+                resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+                loop.set_exception_handler(before)
+            await until(lambda: len(place.server._connections) == 1)
+        client = await place.open()
+        client.send(TEXT, "served")
+        assert (await client.read()).text == "served"
+        await until(lambda: len(place.server._connections) == 1)
+    assert len(reports) < 10
+    assert {type(report["exception"]) for report in reports} == {OSError}

@@ -54,6 +54,9 @@ if WANTED == "auto" and IMPLEMENTATION == "compiled":
 
 Factory = Callable[[], asyncio.BaseProtocol]
 
+# Seconds without accepting after descriptors ran out.
+ACCEPT_PAUSE = 1.0
+
 # Request of the unacknowledged bytes of a socket's output: SIOCOUTQ of Linux.
 _SIOCOUTQ = 0x5411
 
@@ -74,6 +77,50 @@ def _fast(loop: asyncio.AbstractEventLoop) -> bool:
     return aiofastnet is not None and _selects(loop)
 
 
+class _Loop:
+    """
+    A loop as aiofastnet sees it, which makes up for two mistakes of aiofastnet 1.2.
+
+    A peer that closes TCP during the TLS handshake, as port scanners do, is nothing
+    to report, but it is, with a class where an exception belongs, on which the
+    default handler fails in turn.
+
+    When descriptors run out, accepting should pause, but an AttributeError comes
+    instead: the loop would try and report it some 50,000 times a second.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._loop, name)
+        setattr(self, name, value)  # the next time it is found at once
+        return value
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        exc = context.get("exception")
+        if not (isinstance(exc, type) and issubclass(exc, ConnectionError)):
+            self._loop.call_exception_handler(context)
+
+    def add_reader(self, fd: int, callback: Callable[..., Any], *args: Any) -> None:
+        if args:  # those of connections come without
+            self._loop.add_reader(fd, self._accept, callback, *args)
+        else:
+            self._loop.add_reader(fd, callback)
+
+    def _accept(self, callback: Callable[..., Any], sock: socket.socket) -> None:
+        try:
+            callback(sock)
+        except AttributeError:
+            # What it is about was reported before.
+            self._loop.remove_reader(sock.fileno())
+            self._loop.call_later(ACCEPT_PAUSE, self._go_on, callback, sock)
+
+    def _go_on(self, callback: Callable[..., Any], sock: socket.socket) -> None:
+        if sock.fileno() >= 0:
+            self.add_reader(sock.fileno(), callback, sock)
+
+
 async def create_connection(
     loop: asyncio.AbstractEventLoop, factory: Factory, *args: Any, **kwds: Any
 ) -> tuple[Any, Any]:
@@ -82,7 +129,10 @@ async def create_connection(
     if sock is not None and _own(loop, kwds):
         return _started(loop, factory, sock, _peer_of(sock))
     if _fast(loop):
-        return await aiofastnet.create_connection(loop, factory, *args, **kwds)  # type: ignore[no-any-return]
+        made: tuple[Any, Any] = await aiofastnet.create_connection(
+            _Loop(loop) if kwds.get("ssl") else loop, factory, *args, **kwds
+        )
+        return made
     return await loop.create_connection(factory, *args, **kwds)
 
 
@@ -91,7 +141,10 @@ async def create_unix_connection(
 ) -> tuple[Any, Any]:
     """Connect to a Unix socket; arguments as for ``loop.create_unix_connection``."""
     if _fast(loop):
-        return await aiofastnet.create_unix_connection(loop, factory, *args, **kwds)  # type: ignore[no-any-return]
+        made: tuple[Any, Any] = await aiofastnet.create_unix_connection(
+            _Loop(loop) if kwds.get("ssl") else loop, factory, *args, **kwds
+        )
+        return made
     return await loop.create_unix_connection(factory, *args, **kwds)
 
 
@@ -102,7 +155,7 @@ async def create_server(
     if _own(loop, kwds):
         return await _listen(loop, factory, *args, **kwds)
     if _fast(loop):
-        return await aiofastnet.create_server(loop, factory, *args, **kwds)
+        return await aiofastnet.create_server(_Loop(loop), factory, *args, **kwds)
     return await loop.create_server(factory, *args, **kwds)
 
 
@@ -113,7 +166,7 @@ async def create_unix_server(
     if _own(loop, kwds):
         return await _listen(loop, factory, *args, unix=True, **kwds)
     if _fast(loop):
-        return await aiofastnet.create_unix_server(loop, factory, *args, **kwds)
+        return await aiofastnet.create_unix_server(_Loop(loop), factory, *args, **kwds)
     return await loop.create_unix_server(factory, *args, **kwds)
 
 
