@@ -16,6 +16,7 @@ import os
 import socket
 import weakref
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from ..core._select import IMPLEMENTATION
@@ -48,7 +49,7 @@ if WANTED != "loop":
 TcpTransport: Any = None
 if WANTED == "auto" and IMPLEMENTATION == "compiled":
     try:
-        from ._tcp_c import TcpTransport
+        TcpTransport = import_module("._tcp_c", __package__).TcpTransport
     except ImportError:
         pass  # a system without POSIX sockets
 
