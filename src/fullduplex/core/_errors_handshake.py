@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # -- Addresses -----------------------------------------------------------------
 
 
-def _printable_address(address: str) -> str:
+def printable_address(address: str) -> str:
     # Addresses end up in logs: no credentials, no control characters.
     address = re.sub(r"//[^/?#]*@", "//***@", address)
     return address if address.isprintable() else repr(address)[1:-1]
@@ -44,7 +44,7 @@ class InvalidURI(WebSocketException, ValueError):
         self.msg = msg
 
     def __str__(self) -> str:
-        return f"{_printable_address(self.uri)} isn't a valid URI: {self.msg}"
+        return f"{printable_address(self.uri)} isn't a valid URI: {self.msg}"
 
 
 class InvalidProxy(WebSocketException, ValueError):
@@ -65,7 +65,7 @@ class InvalidProxy(WebSocketException, ValueError):
         self.msg = msg
 
     def __str__(self) -> str:
-        return f"{_printable_address(self.proxy)} isn't a valid proxy: {self.msg}"
+        return f"{printable_address(self.proxy)} isn't a valid proxy: {self.msg}"
 
 
 # -- The opening handshake -----------------------------------------------------
@@ -378,7 +378,7 @@ class RedirectHandshake(InvalidHandshake):
         self.uri = uri
 
     def __str__(self) -> str:
-        return f"redirect to {_printable_address(self.uri)}"
+        return f"redirect to {printable_address(self.uri)}"
 
 
 class ProxyError(InvalidHandshake):

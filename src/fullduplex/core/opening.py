@@ -1,0 +1,91 @@
+"""How a connection was opened, or why it was not: noted while it happens.
+
+Who dials, asks a proxy or follows a redirect writes down what it did; diagnoses
+and `explain` read it.  Nothing here decides anything.
+"""
+
+from __future__ import annotations
+
+from ._errors_handshake import printable_address
+
+__all__ = ["PHASES", "Opening"]
+
+#: Names of the phases, in their order.
+PHASES = ("dns", "tcp", "proxy", "tls", "handshake")
+
+
+class Opening:
+    """
+    The story of one call of `connect`, from the URI to the answer.
+
+    Args:
+        uri: what was asked for; user name and password are left out.
+        now: seconds on the driver's clock; the first phase begins here.
+
+    Attributes:
+        trail: URIs that were requested, in order; more than one after redirects.
+        proxy: URL of the proxy in use, without credentials; None without.
+        proxy_reason: why that proxy, or why none; None where nobody has asked.
+        addresses: each address that was tried, in order, with what failed there;
+            None for the one that answered.
+        phases: seconds that each phase took, by the names in `PHASES`; those of
+            all requests of the trail together.
+        started_at: when the call began.
+    """
+
+    __slots__ = (
+        "_marked_at",
+        "addresses",
+        "phases",
+        "proxy",
+        "proxy_reason",
+        "started_at",
+        "trail",
+    )
+
+    def __init__(self, uri: str, now: float) -> None:
+        self.trail = [printable_address(uri)]
+        self.proxy: str | None = None
+        self.proxy_reason: str | None = None
+        self.addresses: list[tuple[str, str | None]] = []
+        self.phases: dict[str, float] = {}
+        self.started_at = self._marked_at = now
+
+    def redirected(self, uri: str) -> None:
+        """Note that the server sent us to `uri`."""
+        self.trail.append(printable_address(uri))
+
+    def use_proxy(self, proxy: str | None, reason: str) -> None:
+        """Note which proxy was chosen, None for a direct connection, and why."""
+        self.proxy = None if proxy is None else printable_address(proxy)
+        self.proxy_reason = reason
+
+    def tried(self, address: object, error: BaseException | None = None) -> None:
+        """
+        Note an address that was tried, and how that ended.
+
+        Args:
+            address: a tuple of a host and a port, or a path.
+            error: what failed; only its text is kept.
+        """
+        failure = None if error is None else str(error) or type(error).__name__
+        self.addresses.append((show_address(address), failure))
+
+    def begin(self, now: float) -> None:
+        """Let the next phase begin `now`; what passed before belongs to none."""
+        self._marked_at = now
+
+    def mark(self, phase: str, now: float) -> None:
+        """Note that `phase` has ended `now`; it began where the last one ended."""
+        self.phases[phase] = self.phases.get(phase, 0.0) + now - self._marked_at
+        self._marked_at = now
+
+
+def show_address(address: object) -> str:
+    """Return an address as people write it: ``host:port``, ``[host]:port``, a path."""
+    if isinstance(address, tuple) and len(address) >= 2:
+        host, port = str(address[0]), address[1]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    if isinstance(address, bytes):
+        return address.decode(errors="backslashreplace")
+    return str(address)
