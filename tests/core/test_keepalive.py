@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fullduplex.core.keepalive import Due, Keepalive
+from fullduplex.core.keepalive import Due, Keepalive, Verdict
+from fullduplex.core.tcp import Link
 
 
 def pinged(interval: float = 20, timeout: float | None = 30) -> Keepalive:
@@ -115,8 +116,57 @@ def test_while_our_side_does_not_read_nobody_is_dead() -> None:
     keepalive = pinged()
     keepalive.reading(False, 22)
 
-    assert keepalive.deadline(22) is None
-    assert keepalive.expired(10_000) is Due.NOTHING
+    assert keepalive.expired(10_000) is Due.STALLED
+    assert keepalive.deadline(10_000) is None
+    assert keepalive.expired(20_000) is Due.NOTHING
+
+
+def test_application_that_does_not_read_for_a_timeout_stalls_once() -> None:
+    keepalive = Keepalive(20, 30, 0)
+    keepalive.reading(False, 5)
+
+    assert keepalive.expired(20) is Due.PING
+    assert keepalive.deadline(20) == 35
+    assert keepalive.expired(34) is Due.NOTHING
+    assert keepalive.verdict is Verdict.ALIVE
+    assert keepalive.expired(35) is Due.STALLED
+
+    assert keepalive.verdict is Verdict.STALLED_APPLICATION
+    assert keepalive.stalls == 1
+    assert keepalive.deadline(35) is None
+    keepalive.reading(True, 5)
+    assert keepalive.verdict is Verdict.ALIVE
+
+
+def test_application_that_reads_in_time_has_not_stalled() -> None:
+    keepalive = Keepalive(20, 30, 0)
+    for now in range(0, 200, 20):
+        keepalive.reading(False, now)
+        assert keepalive.expired(now + 19) is not Due.STALLED
+        keepalive.reading(True, now + 19)
+        keepalive.expired(now + 19)
+        keepalive.heard = True
+
+    assert keepalive.stalls == 0
+
+
+def test_each_stall_is_counted() -> None:
+    keepalive = Keepalive(20, 30, 0)
+    for now in (0, 100, 200):
+        keepalive.reading(False, now)
+        keepalive.expired(now + 30)
+        keepalive.expired(now + 90)
+        keepalive.reading(True, now)
+
+    assert keepalive.stalls == 3
+
+
+def test_without_timeout_no_application_stalls() -> None:
+    keepalive = Keepalive(20, None, 0)
+    keepalive.reading(False, 5)
+
+    assert keepalive.expired(20) is Due.PING
+    assert keepalive.expired(1e9) is Due.NOTHING
 
 
 def test_ping_is_sent_though_our_side_does_not_read() -> None:
@@ -206,11 +256,149 @@ def test_ping_that_left_us_is_no_sign_of_life() -> None:
     assert keepalive.expired(50) is Due.DEAD
 
 
-def test_diagnosis_names_the_parameter_and_the_silence() -> None:
-    assert pinged(timeout=20).diagnosis(9, 50) == (
-        "no pong within 20 s (ping_timeout); the peer last sent data 41.0 s ago"
+def test_output_that_began_to_wait_after_the_ping_is_looked_at_soon() -> None:
+    keepalive = pinged(interval=1, timeout=20)
+    keepalive.output(0, 0, 1)
+
+    assert keepalive.blocked()
+
+    assert keepalive.deadline(2) == 6
+    keepalive.output(1000, 500, 6)
+    assert keepalive.expired(6) is Due.NOTHING
+    assert keepalive.expired(26) is Due.DEAD
+
+
+def test_output_that_waits_changes_no_deadline_of_a_peer_that_answered() -> None:
+    keepalive = pinged()
+    keepalive.heard = True
+
+    assert not keepalive.blocked()
+
+
+# What TCP tells
+
+
+def test_bytes_that_only_tcp_has_seen_are_a_sign_of_life() -> None:
+    keepalive = Keepalive(20, 30, 0)
+    keepalive.output(0, 0, 20, Link(0, 5000, True))
+    keepalive.expired(20)
+    keepalive.output(6, 0, 50, Link(6, 5001, True))
+
+    assert keepalive.expired(50) is Due.PING
+
+
+def test_acknowledged_bytes_are_progress_and_counted_ones_are_not() -> None:
+    # The overhead of TLS makes the count of what is left grow with each record.
+    keepalive = pinged()
+    keepalive.output(1000, 500, 20, Link(700, 0, False))
+    keepalive.output(950, 600, 30, Link(700, 0, False))
+    keepalive.output(900, 700, 40, Link(700, 0, False))
+    assert keepalive.expired(50) is Due.DEAD
+
+    keepalive = pinged()
+    keepalive.output(1000, 500, 20, Link(700, 0, False))
+    keepalive.output(1000, 500, 40, Link(701, 0, False))
+    assert keepalive.expired(50) is Due.NOTHING
+    assert keepalive.expired(70) is Due.DEAD
+
+
+@pytest.mark.parametrize(
+    ("left", "link", "verdict"),
+    [
+        (0, None, Verdict.DEAD_LINK),
+        (0, Link(6, 0, True), Verdict.DEAD_LINK),
+        (6, Link(0, 0, False), Verdict.DEAD_LINK),
+        (5000, Link(0, 0, False), Verdict.DEAD_LINK),
+        (5000, Link(0, 0, True), Verdict.STALLED_PEER),
+        (5000, None, Verdict.STALLED_PEER),
+    ],
+)
+def test_verdict_says_what_is_dead(
+    left: int, link: Link | None, verdict: Verdict
+) -> None:
+    keepalive = pinged()
+    for now in (20, 45):
+        keepalive.output(0, left, now, link)
+
+    assert keepalive.expired(50) is Due.DEAD
+    assert keepalive.verdict is verdict
+    assert str(verdict) in keepalive.diagnosis(0, 74)
+
+
+def test_rule_of_tcp_is_lifted_while_a_living_peer_does_not_read() -> None:
+    keepalive = Keepalive(20, 30, 0)
+    keepalive.output(1000, 500, 10)
+    keepalive.output(1000, 500, 20)
+    keepalive.expired(20)
+    assert keepalive.lenient
+
+    keepalive.output(1000, 500, 25)  # nobody has answered this ping yet
+    assert keepalive.lenient
+
+    keepalive.output(1200, 300, 40)
+    assert not keepalive.lenient
+
+
+def test_rule_of_tcp_is_lifted_while_our_application_stalls() -> None:
+    keepalive = pinged()
+    keepalive.output(1000, 0, 20)
+    keepalive.blocked()
+    keepalive.reading(False, 21)
+    assert not keepalive.lenient
+
+    keepalive.expired(51)
+    assert keepalive.lenient
+
+    keepalive.reading(True, 51)
+    assert keepalive.lenient
+    keepalive.output(1000, 0, 90)
+    assert not keepalive.lenient
+
+
+# A clock that is looked at late
+
+
+def test_who_looks_late_reads_what_is_there_before_the_verdict() -> None:
+    keepalive = pinged()
+
+    assert keepalive.expired(57) is Due.NOTHING  # due at 50: the program was busy
+    deadline = keepalive.deadline(57)
+    assert deadline is not None
+    assert 57 < deadline < 57.1
+    keepalive.heard = True
+
+    assert keepalive.expired(deadline) is Due.PING
+
+
+def test_who_looks_late_and_finds_nothing_gives_up_at_once_afterwards() -> None:
+    keepalive = pinged()
+    assert keepalive.expired(57) is Due.NOTHING
+    assert keepalive.expired(57.001) is Due.NOTHING
+
+    assert keepalive.expired(57.01) is Due.DEAD
+
+
+def test_diagnosis_names_the_verdict_the_parameter_and_the_silence() -> None:
+    keepalive = pinged(timeout=20)
+    keepalive.expired(40)
+    assert keepalive.diagnosis(9, 50) == (
+        "dead link: no pong within 20 s (ping_timeout); "
+        "the peer last sent data 41.0 s ago"
     )
-    assert "within 0.5 s" in pinged(timeout=0.5).diagnosis(9, 50)
+    keepalive = pinged(timeout=20)
+    keepalive.output(0, 70_000, 20)
+    keepalive.expired(40)
+    assert keepalive.diagnosis(9, 50) == (
+        "stalled peer: 70,000 bytes of output have not moved for 20 s (ping_timeout); "
+        "the peer last sent data 41.0 s ago"
+    )
+    keepalive = pinged(timeout=20)
+    keepalive.reading(False, 20)
+    keepalive.expired(40)
+    assert keepalive.diagnosis(9, 50) == (
+        "stalled application: reading has been paused for 20 s (ping_timeout), "
+        "because received messages are not taken"
+    )
 
 
 @pytest.mark.parametrize("now", [0, 5, 19.99])

@@ -103,7 +103,8 @@ def test_silent_peer_is_closed_and_then_aborted_on_time() -> None:
     )
     assert type(info.value.__cause__) is TimeoutError
     assert str(info.value.__cause__) == (
-        "no pong within 30 s (ping_timeout); the peer last sent data 50.0 s ago"
+        "dead link: no pong within 30 s (ping_timeout); "
+        "the peer last sent data 50.0 s ago"
     )
     assert session.protocol.close_code == 1006
 

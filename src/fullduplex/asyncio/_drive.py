@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from ..core._select import body
 from ..core.session import Operation, Session
-from ._transport import unsent
+from ._transport import link, set_user_timeout, tune, unsent
 
 __all__ = ["Driver", "eager"]
 
@@ -50,6 +50,7 @@ class Driver(asyncio.BufferedProtocol):
         "_burst",
         "_corked",
         "_half_closed",
+        "_lenient",
         "_on_connect",
         "_on_end",
         "_on_handshake",
@@ -88,6 +89,7 @@ class Driver(asyncio.BufferedProtocol):
         self._wrote_at = 0.0
         self._paused = False
         self._half_closed = False
+        self._lenient = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self.ended = False
@@ -186,6 +188,7 @@ class Driver(asyncio.BufferedProtocol):
         self.transport.set_write_buffer_limits(
             high=options.write_high, low=options.write_low
         )
+        tune(self.transport, options)
         # The transport asks the compiled reader itself from here on.
         self.get_buffer = session.reader.get_buffer
         # Some transports remember the methods of their protocol.
@@ -339,7 +342,10 @@ class Driver(asyncio.BufferedProtocol):
         if session is None or self.ended:
             return
         now = monotonic()
-        session.output_left(unsent(self.transport), now)
+        session.output_left(unsent(self.transport), now, link(self.transport))
         session.timer_expired(now)
+        if session.lenient is not self._lenient:
+            self._lenient = session.lenient
+            set_user_timeout(self.transport, session.options, self._lenient)
         session.attention = True
         self.step()

@@ -100,6 +100,7 @@ class Connection(Attributes):
             self._options,
             new_waiter=self._driver.new_waiter,
             now=monotonic(),
+            note=self._note,
         )
         self._driver.open(self._session, leftover)
         self.connection_open()

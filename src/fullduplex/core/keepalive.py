@@ -3,16 +3,29 @@
 Any byte that arrives proves that the peer lives.  While our own side does not
 read, its silence proves nothing, so the deadline waits.  While our output moves,
 the peer is slow, not dead, so the deadline starts again.
+
+    verdict               what was seen                          what follows
+    -------------------   ------------------------------------   ----------------
+    ALIVE                 bytes arrived, or none were due        nothing
+    DEAD_LINK             nothing arrived for a ping_timeout     closed with 1011
+    STALLED_PEER          nor did the peer take our output,      closed with 1011
+                          though its system answers
+    STALLED_APPLICATION   our side has not read for one          a warning
 """
 
 from __future__ import annotations
 
 import enum
 
-__all__ = ["Due", "Keepalive"]
+from .tcp import Link
+
+__all__ = ["Due", "Keepalive", "Verdict"]
 
 # While output is waiting, look this many times in a ping_timeout whether it moves.
 LOOKS = 4
+# Seconds.  Who looks later than that at the clock was busy, and bytes of the peer
+# may be waiting: they are read first, for as long.
+DOUBT = 0.01
 
 
 class Due(enum.Enum):
@@ -20,7 +33,22 @@ class Due(enum.Enum):
 
     NOTHING = enum.auto()
     PING = enum.auto()
+    #: our own application has stalled; told once a stall
+    STALLED = enum.auto()
+    #: the peer is dead or stalled; see `Keepalive.verdict`
     DEAD = enum.auto()
+
+
+class Verdict(enum.Enum):
+    """How the connection lives; only dead links and stalled peers are closed."""
+
+    ALIVE = "alive"
+    DEAD_LINK = "dead link"
+    STALLED_PEER = "stalled peer"
+    STALLED_APPLICATION = "stalled application"
+
+    def __str__(self) -> str:
+        return self.value
 
 
 class Keepalive:
@@ -33,21 +61,26 @@ class Keepalive:
         now: seconds; the first ping is due `interval` later.
     """
 
-    PING, DEAD = Due.PING, Due.DEAD
+    PING, STALLED, DEAD = Due.PING, Due.STALLED, Due.DEAD
 
     __slots__ = (
+        "_doubted_until",
         "_flushed",
         "_interval",
         "_left",
+        "_link",
         "_looked_at",
         "_moved_at",
         "_next_ping",
-        "_reading",
+        "_paused_at",
         "_resumed_at",
         "_resuming",
         "_timeout",
         "heard",
+        "lenient",
         "pinged_at",
+        "stalls",
+        "verdict",
     )
 
     def __init__(
@@ -60,17 +93,25 @@ class Keepalive:
         self.pinged_at: float | None = None
         #: whether a byte has arrived since the last ping
         self.heard = False
+        #: how often our own application has stalled
+        self.stalls = 0
+        self.verdict = Verdict.ALIVE
+        #: whether output may wait without end because the peer lives, or because
+        #: our side does not read: TCP's own deadline for output must not apply
+        self.lenient = False
         self._moved_at = now
         self._looked_at = now
         self._flushed = 0
         self._left = 0
-        self._reading = True
+        self._link: Link | None = None
+        self._paused_at: float | None = None
         self._resumed_at = now
         self._resuming = False
+        self._doubted_until: float | None = None
 
     def stop(self) -> None:
         """End keepalive; closing has its own deadline."""
-        self._next_ping = self.pinged_at = None
+        self._interval = self._next_ping = self.pinged_at = None
 
     def reading(self, reading: bool, now: float) -> None:
         """
@@ -78,20 +119,55 @@ class Keepalive:
 
         Who takes a message does not know the time: `now` may be long ago.
         """
-        self._reading = reading
         self._resuming = reading
         if reading:
+            self._paused_at = None
             self._resumed_at = now
+            if self.verdict is Verdict.STALLED_APPLICATION:
+                self.verdict = Verdict.ALIVE
+        else:
+            self._paused_at = now
 
-    def output(self, flushed: int, left: int, now: float) -> None:
-        """Note how many bytes went out in all, and how many wait."""
+    def blocked(self) -> bool:
+        """
+        Note that output began to wait; it is looked at soon.
+
+        Returns:
+            Whether that changes the deadline.
+        """
+        self._left = self._left or 1
+        return self.pinged_at is not None and not self.heard
+
+    def output(
+        self, flushed: int, left: int, now: float, link: Link | None = None
+    ) -> None:
+        """
+        Note how much went out in all, how many bytes wait, and what TCP knows.
+
+        Args:
+            flushed: bytes that left, counted where `link` is not known.
+            left: bytes that the peer's system has not taken.
+        """
         self._looked_at = now
+        last, self._link = self._link, link
+        if link is None or last is None:
+            # Any change counts: below TLS there are bytes that no count shows,
+            # and what the system holds goes up and down as they drain, while
+            # nothing changes when the peer does not read.
+            moved = flushed != self._flushed
+        else:
+            moved = link.acknowledged != last.acknowledged
+            if link.received != last.received:
+                # Not enough for a whole record of TLS, or not read by us yet.
+                self.heard = True
         # What left at once, such as the ping itself, tells nothing of the peer:
-        # only the system took it.  Any change counts: below TLS there are bytes that
-        # no count shows, and what the system holds goes up and down as they drain,
-        # while nothing changes when the peer does not read.
-        if flushed != self._flushed and (left or self._left):
+        # only the system took it.
+        if moved and (left or self._left):
             self._moved_at = now
+        if moved or not left:
+            self.lenient = False
+        elif self.heard or self.pinged_at is None:
+            self.lenient = True
         self._flushed = flushed
         self._left = left
 
@@ -105,16 +181,20 @@ class Keepalive:
 
     def deadline(self, now: float) -> float | None:
         """When to call `expired`; None for never."""
+        if self._interval is None:
+            return None
+        stall = self._stall_at()
         if self.pinged_at is None:
-            return self._next_ping
-        assert self._interval is not None
+            return _earliest(self._next_ping, stall)
         next_ping = self.pinged_at + self._interval
         if self.heard:
-            return next_ping
-        if not self._reading:
-            return None
+            return _earliest(next_ping, stall)
+        if self._paused_at is not None:
+            return stall
         if self._resuming:
             return self._resumed_at  # at once, to learn the time
+        if self._doubted_until is not None:
+            return self._doubted_until
         give_up = self._give_up_at()
         if give_up is None:
             return next_ping if next_ping > now else None
@@ -124,35 +204,75 @@ class Keepalive:
 
     def expired(self, now: float) -> Due:
         """Tell what is due at `now`."""
+        if self._interval is None:
+            return Due.NOTHING
+        stall = self._stall_at()
+        if stall is not None and now >= stall:
+            self.verdict = Verdict.STALLED_APPLICATION
+            self.stalls += 1
+            self.lenient = True
+            return Due.STALLED
         if self.pinged_at is not None:
-            assert self._interval is not None
-            if self.heard:
-                self._next_ping = self.pinged_at + self._interval
-                self.pinged_at = None
-            elif not self._reading:
-                return Due.NOTHING
-            elif self._resuming:
-                self._resuming = False
-                self._resumed_at = now
-                return Due.NOTHING
-            else:
-                give_up = self._give_up_at()
-                if give_up is not None and now >= give_up:
-                    return Due.DEAD
-                return Due.NOTHING
+            if not self.heard:
+                return self._unheard(now)
+            self._next_ping = self.pinged_at + self._interval
+            self.pinged_at = None
         if self._next_ping is not None and now >= self._next_ping:
             self.pinged_at = now
             self._next_ping = None
             self.heard = False
+            self._doubted_until = None
             return Due.PING
         return Due.NOTHING
 
+    def _unheard(self, now: float) -> Due:
+        """Judge a peer that has not been heard since the last ping."""
+        if self._paused_at is not None:
+            return Due.NOTHING
+        if self._resuming:
+            self._resuming = False
+            self._resumed_at = now
+        give_up = self._give_up_at()
+        if give_up is None or now < give_up:
+            self._doubted_until = None
+            return Due.NOTHING
+        if self._doubted_until is None and now > give_up + DOUBT:
+            self._doubted_until = now + DOUBT
+        if self._doubted_until is not None and now < self._doubted_until:
+            return Due.NOTHING
+        waits = self._left > 0 and (self._link is None or self._link.answering)
+        self.verdict = Verdict.STALLED_PEER if waits else Verdict.DEAD_LINK
+        return Due.DEAD
+
     def diagnosis(self, received_at: float, now: float) -> str:
-        """Say why the peer counts as dead; `received_at` is of its last byte."""
-        return (
-            f"no pong within {self._timeout:g} s (ping_timeout); "
-            f"the peer last sent data {now - received_at:.1f} s ago"
-        )
+        """
+        Say what is wrong, after `Due.STALLED` or `Due.DEAD`.
+
+        Args:
+            received_at: when the peer's last byte arrived.
+        """
+        limit = f"{self._timeout:g} s (ping_timeout)"
+        last = f"the peer last sent data {now - received_at:.1f} s ago"
+        if self.verdict is Verdict.STALLED_APPLICATION:
+            return (
+                f"stalled application: reading has been paused for {limit}, because "
+                "received messages are not taken"
+            )
+        if self.verdict is Verdict.STALLED_PEER:
+            return (
+                f"stalled peer: {self._left:,} bytes of output have not moved for "
+                f"{limit}; {last}"
+            )
+        return f"dead link: no pong within {limit}; {last}"
+
+    def _stall_at(self) -> float | None:
+        if (
+            self._paused_at is None
+            or self._timeout is None
+            or self.verdict is Verdict.STALLED_APPLICATION
+        ):
+            return None
+        return self._paused_at + self._timeout
 
     def _give_up_at(self) -> float | None:
         if self._timeout is None:
@@ -160,3 +280,7 @@ class Keepalive:
         assert self.pinged_at is not None
         base = max(self.pinged_at, self._moved_at, self._resumed_at)
         return base + self._timeout
+
+
+def _earliest(*moments: float | None) -> float | None:
+    return min((at for at in moments if at is not None), default=None)

@@ -137,6 +137,8 @@ class Outgoing(Receiving):
         self.writing_paused = True
         self.protocol.pongs_wait = True
         self.clear_to_send = False
+        if self._keepalive.blocked():
+            self.attention = True
 
     def resume_writing(self) -> list[Waiter]:
         """Note that at most ``write_low`` bytes wait; returns what to fire."""

@@ -13,6 +13,7 @@ time, are here.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 
@@ -23,6 +24,7 @@ from .keepalive import Keepalive
 from .options import Options
 from .outgoing import Outgoing, PingSink
 from .protocol import Protocol
+from .tcp import Link
 from .typing import BytesLike
 
 __all__ = ["PAUSED", "Operation", "PingSink", "Session", "Waiter"]
@@ -38,9 +40,11 @@ class Session(Outgoing):
         new_waiter: makes a waiter of the driver's kind.
         now: seconds on the driver's clock.
         random: source of ping payloads.
+        note: logs for this connection: level, format, arguments; by default the
+            logger of `protocol` does.
     """
 
-    __slots__ = ("_received_at",)
+    __slots__ = ("_received_at", "note")
 
     def __init__(
         self,
@@ -50,9 +54,11 @@ class Session(Outgoing):
         new_waiter: Callable[[], Waiter],
         now: float,
         random: Callable[[int], bytes] = os.urandom,
+        note: Callable[..., None] | None = None,
     ) -> None:
         super().__init__(protocol, options, new_waiter, now, random)
         self._received_at = now
+        self.note = protocol.logger.log if note is None else note
 
     # What the driver tells
 
@@ -138,14 +144,25 @@ class Session(Outgoing):
                 sink.lost(self.protocol.close_exc())
         return waiters
 
-    def output_left(self, size: int, now: float) -> None:
+    def output_left(self, size: int, now: float, link: Link | None = None) -> None:
         """
         Note how much of the output the peer's system has not taken.
 
         Called before `timer_expired`; output that moves restarts the deadline
         of the pong, so that a slow upload is not taken for a dead peer.
+
+        Args:
+            size: bytes.
+            link: what TCP knows of the peer, where it tells.
         """
-        self._keepalive.output(self.writer.total + self.written_past - size, size, now)
+        self._keepalive.output(
+            self.writer.total + self.written_past - size, size, now, link
+        )
+
+    @property
+    def lenient(self) -> bool:
+        """Whether the system must not end TCP because output waits (drivers ask)."""
+        return self._keepalive.lenient
 
     # Time
 
@@ -172,10 +189,15 @@ class Session(Outgoing):
         due = self._keepalive.expired(now)
         if due is Keepalive.PING:
             self.keepalive_ping(now)
+        elif due is Keepalive.STALLED:
+            text = self._keepalive.diagnosis(self._received_at, now)
+            self.note(
+                logging.WARNING, "%s; messages waiting: %d", text, len(self.messages)
+            )
         elif due is Keepalive.DEAD:
+            text = self._keepalive.diagnosis(self._received_at, now)
+            self.note(logging.INFO, "%s", text)
             self.protocol.fail(
-                TimeoutError(self._keepalive.diagnosis(self._received_at, now)),
-                CloseCode.INTERNAL_ERROR,
-                "keepalive ping timeout",
+                TimeoutError(text), CloseCode.INTERNAL_ERROR, "keepalive ping timeout"
             )
             self.settle(now)
