@@ -305,7 +305,7 @@ async def test_keepalive_counts_what_was_broadcast() -> None:
         broadcast([ws], LARGE)
         await peer.recv()
 
-        assert ws._session.written_past == len(LARGE) + 10
+        assert ws._session.writer.total == len(LARGE) + 10
 
 
 async def test_bad_arguments_send_nothing() -> None:

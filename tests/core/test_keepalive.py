@@ -128,14 +128,14 @@ def test_application_that_does_not_read_for_a_timeout_stalls_once() -> None:
     assert keepalive.expired(20) is Due.PING
     assert keepalive.deadline(20) == 35
     assert keepalive.expired(34) is Due.NOTHING
-    assert keepalive.verdict is Verdict.ALIVE
+    assert str(keepalive.verdict) == "alive"
     assert keepalive.expired(35) is Due.STALLED
 
-    assert keepalive.verdict is Verdict.STALLED_APPLICATION
+    assert str(keepalive.verdict) == "stalled application"
     assert keepalive.stalls == 1
     assert keepalive.deadline(35) is None
     keepalive.reading(True, 5)
-    assert keepalive.verdict is Verdict.ALIVE
+    assert str(keepalive.verdict) == "alive"
 
 
 def test_application_that_reads_in_time_has_not_stalled() -> None:

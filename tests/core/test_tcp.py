@@ -94,17 +94,18 @@ def test_structure_of_an_old_kernel_tells_nothing() -> None:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux has it")
 def test_counts_are_those_of_a_real_socket() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        with socket.create_connection(listener.getsockname()) as ours:
-            theirs, _ = listener.accept()
-            with theirs:
-                ours.sendall(b"12345")
-                theirs.recv(5)
-                theirs.sendall(b"1234567")
-                ours.recv(7)
-                link = tcp_info(
-                    ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_SIZE)
-                )
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_connection(listener.getsockname()) as ours,
+        listener.accept()[0] as theirs,
+    ):
+        ours.sendall(b"12345")
+        theirs.recv(5)
+        theirs.sendall(b"1234567")
+        ours.recv(7)
+        link = tcp_info(
+            ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_SIZE)
+        )
 
     assert link is not None
     assert link.received == 7

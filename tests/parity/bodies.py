@@ -39,7 +39,17 @@ def describe(exc: Exception) -> tuple[str, str]:
     return type(exc).__name__, str(exc)
 
 
-ATTRIBUTES = ("opcode", "used", "stopped", "tally", "between_frames", "whole")
+ATTRIBUTES = (
+    "opcode",
+    "used",
+    "stopped",
+    "tally",
+    "between_frames",
+    "whole",
+    "total",
+    "payload",
+    "count",
+)
 
 
 class Reading:

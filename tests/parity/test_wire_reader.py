@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ..core.pair import BINARY, CLOSE, CONT, KEY, PING, PONG, TEXT, frame
-from .bodies import Reading, Record
+from .bodies import Reading, Record, cut
 
 FIN = 0x80
 PROTOCOL = "ProtocolError"
@@ -438,3 +438,19 @@ def test_after_the_owner_stopped_it_the_reader_drops_everything(
     reading.write(data[5000:] + frame(TEXT, "a"))
 
     assert reading.record.events == []
+
+
+def test_what_came_in_is_counted(wire: ModuleType) -> None:
+    data = (
+        frame(TEXT, "é")
+        + frame(PING, b"ping")
+        + frame(BINARY, bytes(5000))
+        + frame(TEXT, "abc", fin=False)
+        + frame(CONT, "de")
+    )
+    reading = Reading(wire, masked=False)
+    reading.run(cut(data, [3, 1000, 5020]))
+
+    reader = reading.reader
+    assert (reader.count, reader.payload) == (3, 2 + 5000 + 5)
+    assert reader.total == len(data)

@@ -221,6 +221,37 @@ def test_pending_and_total_count_every_byte(wire: ModuleType) -> None:
     assert writer.total == 222
 
 
+def test_messages_and_their_bytes_are_counted(wire: ModuleType) -> None:
+    writer = wire.FrameWriter(mask=True)
+    writer.add_message("é")
+    writer.add(FIN | BINARY, bytes(200))
+    writer.add(FIN | PING, b"ping")
+    assert (writer.count, writer.payload) == (2, 202)
+
+    writer.add(TEXT, "abc")
+    assert (writer.count, writer.payload) == (2, 205)
+    writer.add(FIN | CONT, "de")
+    assert (writer.count, writer.payload) == (3, 207)
+    writer.take()
+    assert (writer.count, writer.payload) == (3, 207)
+
+
+@pytest.mark.parametrize("size", [0, 125, 126, 65535, 65536])
+def test_messages_that_are_frames_already_are_counted(
+    wire: ModuleType, size: int
+) -> None:
+    data = frame(BINARY, bytes(size))
+    writer = wire.FrameWriter(mask=False)
+    writer.add_raw(data)
+    assert (writer.count, writer.payload) == (1, size)
+
+    writer.passed(len(data))
+
+    assert (writer.count, writer.payload) == (2, 2 * size)
+    assert writer.total == len(data)
+    assert writer.pending == len(data)
+
+
 def test_what_was_taken_does_not_change_with_what_is_added_later(
     wire: ModuleType,
 ) -> None:

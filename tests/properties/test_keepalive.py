@@ -139,12 +139,12 @@ def play(world: World, story: list[tuple[str, float]]) -> None:
         "resume": world.resume,
         "send": world.send,
         "drain": world.drain,
-        "wait": lambda: None,
     }
     for name, duration in story:
         if world.dead:
             return
-        steps[name]()
+        if name in steps:
+            steps[name]()
         world.pass_time(duration)
 
 

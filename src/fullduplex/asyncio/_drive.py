@@ -130,6 +130,7 @@ class Driver(asyncio.BufferedProtocol):
         finally:
             self._corked = False
             if session.writer.pending:
+                session.sent_at = session.now
                 self.transport.write(session.writer.take())
             if session.attention:
                 self._sync()
@@ -241,7 +242,7 @@ class Driver(asyncio.BufferedProtocol):
         if now - self._wrote_at < BURST:
             self._burst = self.loop.call_soon(self._end_burst)
             return
-        self._wrote_at = now
+        self._wrote_at = session.sent_at = now
         self.transport.write(session.writer.take())
 
     def _end_burst(self) -> None:
@@ -252,6 +253,7 @@ class Driver(asyncio.BufferedProtocol):
     def _flush(self) -> None:
         session = self.session
         assert session is not None
+        session.sent_at = max(session.sent_at, self._wrote_at, session.now)
         data = session.writer.take()
         if not self.ended:
             self.transport.write(data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import Iterable
+from time import monotonic
 from typing import TypeVar
 
 from ..core.broadcast import (
@@ -92,6 +93,7 @@ def broadcast(
     loop = members[0].loop
     turn = _turn(loop)
     fresh = turn.fresh
+    now = monotonic()
     # Without a cap of its own, who is clear to send is not slow.  As for `send`, a
     # peer that has begun to close still gets what is sent before our answer.
     if max_buffer is None:
@@ -105,8 +107,10 @@ def broadcast(
                 or connection.side is CLIENT
             ):
                 rest.append(connection)
-            elif fresh and not session.writer.pending:
-                session.written_past += size
+                continue
+            session.sent_at = now
+            if fresh and not session.writer.pending:
+                session.writer.passed(size)
                 driver.transport.write(frame)
             else:
                 turn.join(driver, session, frame)
@@ -175,10 +179,11 @@ def _send_one(
             shared.send_to(session.protocol)
     except Exception as exc:
         raise RuntimeError("failed to encode the message") from exc
+    session.sent_at = monotonic()
     if frame is None:
         driver.wrote()
     elif turn.fresh and not writer.pending:
-        session.written_past += len(frame)
+        writer.passed(len(frame))
         driver.transport.write(frame)
     else:
         turn.join(driver, session, frame)

@@ -105,6 +105,14 @@ class Connection(Attributes):
         self._driver.open(self._session, leftover)
         self.connection_open()
 
+    def _now(self) -> float:
+        return monotonic()
+
+    def _unsent(self) -> int:
+        if self._driver.ended:
+            return 0
+        return self._driver.transport.get_write_buffer_size()  # type: ignore[no-any-return]
+
     # Hooks for subclasses
 
     def connection_made(self, transport: Any) -> None:

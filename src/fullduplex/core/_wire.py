@@ -19,7 +19,8 @@ from collections.abc import Callable
 
 from ._inbox import Inbox
 from ._kernels import Utf8Check, apply_mask
-from ._masks import forget_masks, new_mask
+from ._masks import forget_masks
+from ._writer import FrameWriter
 from .errors import PayloadTooBig, ProtocolError
 from .typing import BytesLike
 
@@ -83,11 +84,14 @@ class FrameReader:
         "_tail",
         "_utf8",
         "allowed_rsv",
+        "count",
         "max_fragment",
         "max_size",
         "opcode",
+        "payload",
         "stopped",
         "tally",
+        "total",
         "used",
         "whole",
     )
@@ -132,6 +136,12 @@ class FrameReader:
         self.stopped = False
         #: bytes given to `append` so far; the owner may reset it
         self.tally = 0
+        #: bytes that have come in, with the heads of frames
+        self.total = 0
+        #: bytes in the data frames of these, as they travelled
+        self.payload = 0
+        #: messages that were complete
+        self.count = 0
 
     @property
     def between_frames(self) -> bool:
@@ -153,6 +163,7 @@ class FrameReader:
             PayloadTooBig: fail the connection with 1009.
             UnicodeDecodeError: fail the connection with 1007.
         """
+        self.total += size
         if self.stopped:
             return
         memory = self._buffer.memory
@@ -291,7 +302,7 @@ class FrameReader:
             pos = stop
             if simple:
                 append(self._text(payload) if head == 0x81 else payload)
-                self.tally += size
+                self._counted(size)
             else:
                 if head & 8 == 0 and self._is_text(head):
                     if head & 0x0F:
@@ -338,6 +349,9 @@ class FrameReader:
             if head & 0x80 and not self._utf8.complete:
                 self._utf8 = Utf8Check()
                 self._bad_text()
+            self.payload += len(payload)
+            if head & 0x80:
+                self.count += 1
         if self._handler(head, payload):
             self.stopped = True
 
@@ -386,94 +400,15 @@ class FrameReader:
                 self._utf8 = Utf8Check()
                 self._bad_text()
             self._append(self._text(payload))
-            self.tally += filled
+            self._counted(filled)
         elif self.whole and not self.opcode and head == 0x82:
-            self.tally += filled
             self._append(bytes(payload))
+            self._counted(filled)
         else:
             self._deliver(head, bytes(payload))
 
-
-class FrameWriter:
-    """
-    Build frames into one run of bytes for the transport.
-
-    Args:
-        mask: whether frames are masked (5.1: a client must, a server must not).
-    """
-
-    __slots__ = ("_mask", "_out", "pending", "total")
-
-    def __init__(self, *, mask: bool) -> None:
-        self._mask = mask
-        self._out: list[bytes] = []
-        #: bytes built and not taken yet
-        self.pending = 0
-        #: bytes taken so far
-        self.total = 0
-
-    def add_message(self, message: object) -> bool:
-        """
-        Queue `message` as one frame if it is exactly a `str` or `bytes`.
-
-        Returns:
-            Whether it was; False leaves everything as it was.
-
-        Raises:
-            UnicodeEncodeError: lone surrogates; nothing is queued.
-        """
-        if type(message) is str:
-            self.add(0x81, message)
-            return True
-        if type(message) is bytes:
-            self.add(0x82, message)
-            return True
-        return False
-
-    def add(self, head: int, payload: str | BytesLike) -> int:
-        """
-        Queue a frame.
-
-        Args:
-            head: first byte of the frame: fin, reserved bits, opcode.
-            payload: text, sent as UTF-8, or any bytes-like object, copied.
-
-        Returns:
-            Bytes pending.
-        """
-        if isinstance(payload, str):
-            data = payload.encode()
-        elif isinstance(payload, bytes):
-            data = payload
-        else:
-            data = memoryview(payload).tobytes()
-        size = len(data)
-        bit = 0x80 if self._mask else 0
-        if size < 126:
-            start = bytes((head, bit | size))
-        elif size < 65536:
-            start = bytes((head, bit | 126, size >> 8, size & 0xFF))
-        else:
-            start = bytes((head, bit | 127)) + size.to_bytes(8, "big")
-        if self._mask:
-            key = new_mask()
-            frame = start + key + apply_mask(data, key)
-        else:
-            frame = start + data
-        self._out.append(frame)
-        self.pending += len(frame)
-        return self.pending
-
-    def add_raw(self, data: BytesLike) -> None:
-        """Queue bytes that are frames already, or a handshake."""
-        self._out.append(bytes(data))
-        self.pending += len(self._out[-1])
-
-    def take(self) -> bytes:
-        """Return all pending bytes and forget them."""
-        out = self._out
-        result = out[0] if len(out) == 1 else b"".join(out)
-        out.clear()
-        self.total += self.pending
-        self.pending = 0
-        return result
+    def _counted(self, size: int) -> None:
+        """Count a whole message."""
+        self.tally += size
+        self.payload += size
+        self.count += 1

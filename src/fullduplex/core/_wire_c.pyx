@@ -73,6 +73,10 @@ cdef class FrameReader:
     cdef public bint whole
     cdef public bint stopped
     cdef public Py_ssize_t tally
+    # What has come in since the beginning.
+    cdef readonly uint64_t total
+    cdef readonly uint64_t payload
+    cdef readonly uint64_t count
     cdef object _max_size
     cdef object _max_fragment
     cdef uint64_t _size_limit
@@ -139,6 +143,7 @@ cdef class FrameReader:
     cpdef received(self, Py_ssize_t size):
         cdef Py_ssize_t used
         cdef ReadBuffer buffer = self._buffer
+        self.total += size
         if self.stopped:
             return
         if self._payload != NULL:
@@ -179,6 +184,8 @@ cdef class FrameReader:
         else:
             self._append(message)
         self.tally += size
+        self.payload += size
+        self.count += 1
         return 0
 
     cdef int _drop_tail(self) except -1:
@@ -356,6 +363,9 @@ cdef class FrameReader:
             if head & 0x80 and self._utf8:
                 self._utf8 = 0
                 self._bad_text()
+            self.payload += PyBytes_GET_SIZE(payload)
+            if head & 0x80:
+                self.count += 1
         if self._handler(head, payload):
             self.stopped = True
         return 0

@@ -34,6 +34,8 @@ cdef class FrameWriter:
     cdef Py_ssize_t _room
     cdef readonly Py_ssize_t pending
     cdef readonly uint64_t total
+    cdef readonly uint64_t payload
+    cdef readonly uint64_t count
 
     def __cinit__(self):
         self._out = NULL
@@ -107,6 +109,10 @@ cdef class FrameWriter:
         else:
             memcpy(out + start, p, size)
         self.pending += whole
+        if not head & 8:
+            self.payload += size
+            if head & 0x80:
+                self.count += 1
         return 0
 
     cdef int _reserve(self, Py_ssize_t extra) except -1:
@@ -131,8 +137,20 @@ cdef class FrameWriter:
             self._reserve(src.len)
             memcpy(PyBytes_AS_STRING_raw(self._out) + self.pending, src.buf, src.len)
             self.pending += src.len
+            self._count_frame(src.len)
         finally:
             PyBuffer_Release(&src)
+
+    cdef int _count_frame(self, Py_ssize_t size) except -1:
+        """Count a message by the size of its frame, which has no mask."""
+        self.payload += max(size - (2 if size < 128 else 4 if size < 65540 else 10), 0)
+        self.count += 1
+        return 0
+
+    cpdef int passed(self, Py_ssize_t size) except -1:
+        self.total += size
+        self._count_frame(size)
+        return 0
 
     cpdef bytes take(self):
         cdef PyObject *raw = self._out

@@ -14,6 +14,7 @@ from .http1 import Request, Response
 from .logs import ConnectionLogger, log_head
 from .protocol import Protocol, Side
 from .session import Session
+from .stats import Stats
 from .typing import LoggerLike
 from .unopened import NOT_OPEN
 
@@ -46,6 +47,14 @@ class Attributes:
 
     def _address(self, name: str) -> Any:
         """Return the address called ``sockname`` or ``peername``; None before TCP."""
+        raise NotImplementedError
+
+    def _now(self) -> float:
+        """Return seconds on the clock that the session is told."""
+        raise NotImplementedError
+
+    def _unsent(self) -> int:
+        """Return how many bytes wait in the transport."""
         raise NotImplementedError
 
     @cached_property
@@ -127,6 +136,17 @@ class Attributes:
     def latency(self) -> float:
         """Seconds between the last answered ping and its pong; 0 before."""
         return self._session.latency if self._session is not NOT_OPEN else 0.0
+
+    @property
+    def stats(self) -> Stats:
+        """
+        What the connection has carried and how it fares, at this moment.
+
+        After the end, what it was then.  All zero before the connection is open.
+        """
+        if self._session is None:
+            return Stats()
+        return Stats.of(self._session, self._now(), self._unsent())
 
     @property
     def close_code(self) -> int | None:

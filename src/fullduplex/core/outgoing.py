@@ -12,6 +12,7 @@ from .frames import CloseCode
 from .options import Options
 from .protocol import Protocol
 from .receiving import Receiving
+from .stats import RoundTrips
 from .typing import BytesLike
 
 __all__ = ["Outgoing", "PingSink"]
@@ -38,8 +39,11 @@ class Outgoing(Receiving):
         "_random",
         "_send_waiters",
         "latency",
+        "pings_answered",
+        "pings_sent",
+        "rtt",
+        "sent_at",
         "writing_paused",
-        "written_past",
     )
 
     def __init__(
@@ -53,10 +57,14 @@ class Outgoing(Receiving):
         super().__init__(protocol, options, new_waiter, now)
         self._random = random
         self.writing_paused = False
-        #: bytes of frames that the driver wrote without passing them by `writer`
-        self.written_past = 0
         #: seconds, of the last ping that was answered; 0 before
         self.latency = 0.0
+        #: the last round-trip times; None before the first
+        self.rtt: RoundTrips | None = None
+        self.pings_sent = 0
+        self.pings_answered = 0
+        #: when the driver wrote last
+        self.sent_at = now
         self._pings: dict[bytes, tuple[PingSink | None, float]] = {}
         self._send_waiters: list[Waiter] = []
         protocol.on_pong = self._pong_received
@@ -172,6 +180,7 @@ class Outgoing(Receiving):
             raise ConcurrencyError("a ping with the same data waits for its pong")
         yield from self._until_open()
         self._pings[payload] = (sink, self.now)
+        self.pings_sent += 1
         self.protocol.send_ping(payload)
         yield from self.drain()
 
@@ -191,6 +200,7 @@ class Outgoing(Receiving):
             del self._pings[key]
         payload = self._ping_payload()
         self._pings[payload] = (None, now)
+        self.pings_sent += 1
         self.protocol.send_ping(payload)
 
     def _check_control(self, name: str, payload: bytes) -> None:
@@ -213,8 +223,12 @@ class Outgoing(Receiving):
         for key in list(self._pings):
             sink, sent_at = self._pings.pop(key)
             rtt = self.now - sent_at
+            self.pings_answered += 1
             if sink is not None:
                 sink.acknowledged(rtt)
             if key == payload:
                 self.latency = rtt
+                if self.rtt is None:
+                    self.rtt = RoundTrips()
+                self.rtt.add(rtt)
                 break

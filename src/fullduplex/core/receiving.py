@@ -67,7 +67,7 @@ class Receiving(Ending):
             self.reader.tally > options.unread_high
         ):
             # The tally counts what came in since the queue was last empty.
-            self.reader.tally = self._unread_size()
+            self.reader.tally = self.unread_size()
             if self.reader.tally > options.unread_high:
                 self._overfull()
 
@@ -80,7 +80,8 @@ class Receiving(Ending):
         # messages, but keep no more of them.
         self.protocol.drop_messages()
 
-    def _unread_size(self) -> int:
+    def unread_size(self) -> int:
+        """Return the bytes of what waits to be received; text as characters."""
         return sum(
             len(item.data) if isinstance(item, Fragment) else len(item)
             for item in self.messages
@@ -92,7 +93,7 @@ class Receiving(Ending):
         if len(self.messages) > options.queue_low:
             return
         if options.unread_high is not None:
-            self.reader.tally = self._unread_size()
+            self.reader.tally = self.unread_size()
             if self.reader.tally > options.unread_high // 2:
                 return
         self._pause_reading(False)

@@ -20,7 +20,8 @@ from collections.abc import Callable
 from .closing import State
 from .ending import PAUSED, Operation, Waiter
 from .frames import CloseCode
-from .keepalive import Keepalive
+from .keepalive import Keepalive, Verdict
+from .opening import Opening
 from .options import Options
 from .outgoing import Outgoing, PingSink
 from .protocol import Protocol
@@ -44,7 +45,7 @@ class Session(Outgoing):
             logger of `protocol` does.
     """
 
-    __slots__ = ("_received_at", "note")
+    __slots__ = ("ended_at", "eof", "note", "opening", "received_at")
 
     def __init__(
         self,
@@ -57,7 +58,14 @@ class Session(Outgoing):
         note: Callable[..., None] | None = None,
     ) -> None:
         super().__init__(protocol, options, new_waiter, now, random)
-        self._received_at = now
+        #: when the last byte came in
+        self.received_at = now
+        #: whether the peer has closed its side of TCP
+        self.eof = False
+        #: when TCP ended
+        self.ended_at: float | None = None
+        #: how the connection was opened, where that is known
+        self.opening: Opening | None = None
         self.note = protocol.logger.log if note is None else note
 
     # What the driver tells
@@ -70,7 +78,7 @@ class Session(Outgoing):
             The waiter of `recv`, if there is now something for it.  The driver
             fires it, and calls `delivered` when the reader has had its turn.
         """
-        self.now = self._received_at = now
+        self.now = self.received_at = now
         protocol = self.protocol
         try:
             self.reader.received(size)
@@ -86,7 +94,7 @@ class Session(Outgoing):
 
     def feed(self, data: BytesLike, now: float) -> Waiter | None:
         """Parse bytes that are elsewhere; otherwise as `data_received`."""
-        self.now = self._received_at = now
+        self.now = self.received_at = now
         try:
             self.reader.feed(data)
         except Exception as exc:
@@ -113,6 +121,7 @@ class Session(Outgoing):
     def eof_received(self, now: float) -> None:
         """Note that the peer has closed its side of TCP."""
         self.now = now
+        self.eof = True
         if self.protocol.unsettled:
             # The transport may close now; what is to be sent goes out before.
             self.settle(now)
@@ -126,7 +135,7 @@ class Session(Outgoing):
         Returns:
             Everything that waits; the driver fires all of it.
         """
-        self.now = now
+        self.now = self.ended_at = now
         self.protocol.transport_lost(exc)
         self.clear_to_send = False
         self._close_by = self._settle_by = None
@@ -155,14 +164,22 @@ class Session(Outgoing):
             size: bytes.
             link: what TCP knows of the peer, where it tells.
         """
-        self._keepalive.output(
-            self.writer.total + self.written_past - size, size, now, link
-        )
+        self._keepalive.output(self.writer.total - size, size, now, link)
 
     @property
     def lenient(self) -> bool:
         """Whether the system must not end TCP because output waits (drivers ask)."""
         return self._keepalive.lenient
+
+    @property
+    def verdict(self) -> Verdict:
+        """How the connection lives, or what was wrong with it at its end."""
+        return self._keepalive.verdict
+
+    @property
+    def stalls(self) -> int:
+        """How often our own application did not read for a ``ping_timeout``."""
+        return self._keepalive.stalls
 
     # Time
 
@@ -190,12 +207,12 @@ class Session(Outgoing):
         if due is Keepalive.PING:
             self.keepalive_ping(now)
         elif due is Keepalive.STALLED:
-            text = self._keepalive.diagnosis(self._received_at, now)
+            text = self._keepalive.diagnosis(self.received_at, now)
             self.note(
                 logging.WARNING, "%s; messages waiting: %d", text, len(self.messages)
             )
         elif due is Keepalive.DEAD:
-            text = self._keepalive.diagnosis(self._received_at, now)
+            text = self._keepalive.diagnosis(self.received_at, now)
             self.note(logging.INFO, "%s", text)
             self.protocol.fail(
                 TimeoutError(text), CloseCode.INTERNAL_ERROR, "keepalive ping timeout"

@@ -1,0 +1,157 @@
+"""What a session counts, and what its numbers say."""
+
+from __future__ import annotations
+
+import pytest
+
+from fullduplex.core.extensions.permessage_deflate import PerMessageDeflate
+from fullduplex.core.keepalive import Verdict
+from fullduplex.core.stats import HISTORY, RoundTrips, Stats, percentile
+
+from .pair import (
+    PING,
+    PONG,
+    TEXT,
+    SessionPair,
+    Sink,
+    deliver,
+    finish,
+    frame,
+    lose,
+    make_session,
+    sent,
+)
+
+
+def test_session_that_carried_nothing_has_no_ages() -> None:
+    stats = Stats.of(make_session(now=100), 150)
+
+    assert stats == Stats()
+    assert stats.received_age is None
+    assert stats.sent_age is None
+    assert stats.rtt.count == 0
+    assert stats.rtt.p50 is None
+
+
+def test_bytes_and_messages_are_counted_each_way() -> None:
+    session = make_session()
+    deliver(session, frame(TEXT, "abc") + frame(PING), 10)
+    finish(session.send(bytes(1000), False))
+    data = session.writer.take()
+    session.sent_at = 12
+
+    stats = Stats.of(session, 15)
+
+    assert stats.bytes_received == 7
+    assert (stats.messages_received, stats.payload_received) == (1, 3)
+    assert stats.bytes_sent == len(data) == 8 + 1000 + 6
+    assert (stats.messages_sent, stats.payload_sent) == (1, 1000)
+    assert (stats.received_age, stats.sent_age) == (5, 3)
+
+
+def test_compressed_messages_are_counted_as_they_travel() -> None:
+    pair = SessionPair(
+        client={"extensions": [PerMessageDeflate(False, False, 15, 15)]},
+        server={"extensions": [PerMessageDeflate(False, False, 15, 15)]},
+    )
+    finish(pair.client.send("x" * 10_000, True))
+    pair.pump()
+
+    ours, theirs = Stats.of(pair.client, 0), Stats.of(pair.server, 0)
+
+    assert ours.messages_sent == theirs.messages_received == 1
+    assert 0 < ours.payload_sent == theirs.payload_received < 1000
+    assert ours.bytes_sent == theirs.bytes_received
+
+
+def test_what_waits_is_shown_on_both_sides() -> None:
+    session = make_session()
+    deliver(session, frame(TEXT, "abc") * 3)
+    finish(session.send("12345", True))
+
+    stats = Stats.of(session, 0, 500)
+
+    assert (stats.queue_messages, stats.queue_bytes) == (3, 9)
+    assert stats.write_buffer == 11 + 500
+    assert stats.sent_age is None
+
+
+def test_pings_and_their_times_are_kept() -> None:
+    session = make_session(ping_interval=20, ping_timeout=20)
+    finish(session.ping(b"1", Sink(), 1))
+    finish(session.ping(b"2", Sink(), 2))
+    deliver(session, frame(PONG, b"2"), 2.5)
+    session.timer_expired(20)
+    payload = [seen.payload for seen in sent(session)][-1]
+    deliver(session, frame(PONG, payload), 20.25)
+    finish(session.ping(b"3", Sink(), 21))
+
+    stats = Stats.of(session, 30)
+
+    assert (stats.pings_sent, stats.pings_answered) == (4, 3)
+    # The first one was answered by the pong of the second: its time is not known.
+    assert stats.rtt.count == 2
+    assert (stats.rtt.min, stats.rtt.mean, stats.rtt.last) == (0.25, 0.375, 0.25)
+    assert session.latency == stats.rtt.last
+
+
+def test_after_the_end_the_numbers_stand_still() -> None:
+    session = make_session()
+    deliver(session, frame(TEXT, "abc"), 10)
+    lose(session, None, 12)
+
+    assert Stats.of(session, 12) == Stats.of(session, 1000)
+    assert Stats.of(session, 1000).received_age == 2
+
+
+def test_stalls_of_the_application_are_counted_and_told_once() -> None:
+    told: list[str] = []
+    session = make_session(ping_interval=20, ping_timeout=30, queue_high=4, queue_low=1)
+    session.note = lambda level, text, *arguments: told.append(text % arguments)
+    deliver(session, frame(TEXT, "a") * 6, 1)
+    for now in (20, 31, 40, 500):
+        session.timer_expired(now)
+
+    stats = Stats.of(session, 500)
+    assert stats.verdict is Verdict.STALLED_APPLICATION
+    assert stats.stalls == 1
+    assert told == [
+        "stalled application: reading has been paused for 30 s (ping_timeout), "
+        "because received messages are not taken; messages waiting: 6"
+    ]
+
+    for _ in range(6):
+        finish(session.recv())
+    assert Stats.of(session, 501).verdict is Verdict.ALIVE
+    assert Stats.of(session, 501).stalls == 1
+
+
+@pytest.mark.parametrize("count", [1, HISTORY, HISTORY + 1, 3 * HISTORY + 5])
+def test_history_is_of_the_last_and_count_is_of_all(count: int) -> None:
+    times = RoundTrips()
+    for number in range(count):
+        times.add(number)
+
+    rtt = times.summary()
+
+    kept = min(count, HISTORY)
+    assert rtt.count == count
+    assert rtt.last == count - 1
+    assert rtt.min == count - kept
+    assert rtt.mean == count - 1 - (kept - 1) / 2
+    assert rtt.p50 == rtt.mean
+
+
+def test_times_are_shown_as_they_were_measured() -> None:
+    times = RoundTrips()
+    times.add(0.0012345)
+
+    assert times.summary().min == 0.0012345
+
+
+@pytest.mark.parametrize(
+    ("percent", "value"), [(0, 1.0), (50, 2.5), (100, 4.0), (99, 3.97)]
+)
+def test_percentile_lies_between_neighbours(percent: float, value: float) -> None:
+    assert percentile([1.0, 2.0, 3.0, 4.0], percent) == pytest.approx(value)
+    assert percentile([7.0], percent) == 7.0
