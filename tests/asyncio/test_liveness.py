@@ -133,7 +133,7 @@ async def test_peer_that_answers_nothing_is_closed_and_named(
 @pytest.mark.parametrize("side", ["client", "server"])
 async def test_peer_that_never_reads_is_stalled_and_closed_on_time(side: str) -> None:
     connection = opened if side == "client" else served
-    async with connection(small=True, **FAST) as (ws, _peer):  # type: ignore[operator]
+    async with connection(small=True, **FAST) as (ws, _peer):
         watch = Stopwatch()
         with pytest.raises(ConnectionClosedError) as caught:
             while True:
@@ -215,7 +215,7 @@ async def test_application_that_does_not_read_stays_open_and_is_warned_once(
 
             assert ws.open
             assert ws.stats.stalls == 1
-            assert ws.stats.verdict is Verdict.STALLED_APPLICATION
+            assert str(ws.stats.verdict) == "stalled application"
             assert after - before < 200_000
             for number in range(100):
                 assert (await ws.recv())[:8] == b"%08d" % number

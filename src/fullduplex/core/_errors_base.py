@@ -21,4 +21,8 @@ class WebSocketException(Exception):
     # BaseException would call the class with ``args``, which fails for every
     # constructor that does not keep its arguments there.
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self.args), self.__dict__.copy()
+        state = self.__dict__.copy()
+        # A connection cannot be pickled; what it has to say can.
+        if state.pop("_witness", None) is not None:
+            state["_diagnosis"] = self.diagnosis  # type: ignore[attr-defined]
+        return _rebuild, (type(self), self.args), state

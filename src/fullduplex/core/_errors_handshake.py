@@ -9,6 +9,7 @@ from ._errors_base import WebSocketException
 
 if TYPE_CHECKING:
     from .datastructures import Headers
+    from .diagnosis import Diagnosis
     from .http1 import Response
     from .typing import StatusLike
 
@@ -78,6 +79,22 @@ class InvalidHandshake(WebSocketException):
     Base of what follows.  No connection was made; a client's socket is closed, a
     server answers with an HTTP error where that is still possible.
     """
+
+    _diagnosis: Diagnosis | None = None
+
+    @property
+    def diagnosis(self) -> Diagnosis:
+        """Who refused, at which layer, and all that is known of the attempt."""
+        if self._diagnosis is None:
+            # Imported here because it names what is defined here.
+            from .diagnosis import of_failure
+
+            self._diagnosis = of_failure(self)
+        return self._diagnosis
+
+    @diagnosis.setter
+    def diagnosis(self, diagnosis: Diagnosis) -> None:
+        self._diagnosis = diagnosis
 
 
 class SecurityError(InvalidHandshake):

@@ -56,7 +56,9 @@ from ._errors_handshake import (
 )
 
 if TYPE_CHECKING:
+    from .diagnosis import Diagnosis
     from .frames import Close
+    from .session import Session
 
 __all__ = [
     "WebSocketException",
@@ -122,6 +124,9 @@ class ConnectionClosed(WebSocketException):
     rcvd: Close | None
     sent: Close | None
     rcvd_then_sent: bool | None
+    _diagnosis: Diagnosis | None = None
+    # The session that ended; asked when somebody wants to know more.
+    _witness: Session | None = None
 
     def __init__(
         self,
@@ -159,6 +164,19 @@ class ConnectionClosed(WebSocketException):
     def reason(self) -> str:
         """Reason in the close frame received; empty if none was (7.1.6)."""
         return "" if self.rcvd is None else self.rcvd.reason
+
+    @property
+    def diagnosis(self) -> Diagnosis | None:
+        """Who ended the connection, at which layer, and what was seen until then.
+
+        None for an exception that no connection has raised.
+        """
+        if self._diagnosis is None and self._witness is not None:
+            # Imported here because it names what is defined here.
+            from .diagnosis import of_closed
+
+            self._diagnosis = of_closed(self._witness)
+        return self._diagnosis
 
 
 class ConnectionClosedOK(ConnectionClosed):

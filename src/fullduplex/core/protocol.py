@@ -14,6 +14,7 @@ import enum
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from .closing import State, Step, after
 from .errors import (
@@ -86,6 +87,7 @@ class Protocol:
         "side",
         "state",
         "unsettled",
+        "witness",
         "writer",
     )
 
@@ -142,6 +144,8 @@ class Protocol:
         self._owed_pong: bytes | None = None
         #: whether pongs are put off because output does not move
         self.pongs_wait = False
+        #: the session, whom exceptions ask for their diagnosis
+        self.witness: Any = None
         #: called with the payload of each pong
         self.on_pong: Callable[[bytes], None] = lambda payload: None
 
@@ -465,6 +469,7 @@ class Protocol:
         )
         kind = ConnectionClosedOK if good else ConnectionClosedError
         exc = kind(self.close_rcvd, self.close_sent, self.close_rcvd_then_sent)
+        exc._witness = self.witness
         if self.fault is not None:
             exc.__cause__ = self.fault
         elif self._truncated:

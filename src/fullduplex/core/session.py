@@ -45,7 +45,15 @@ class Session(Outgoing):
             logger of `protocol` does.
     """
 
-    __slots__ = ("ended_at", "eof", "note", "opening", "received_at")
+    __slots__ = (
+        "ended_at",
+        "eof",
+        "gave_up",
+        "note",
+        "opened_at",
+        "opening",
+        "received_at",
+    )
 
     def __init__(
         self,
@@ -58,10 +66,15 @@ class Session(Outgoing):
         note: Callable[..., None] | None = None,
     ) -> None:
         super().__init__(protocol, options, new_waiter, now, random)
+        protocol.witness = self
+        #: when messages could first be exchanged
+        self.opened_at = now
         #: when the last byte came in
         self.received_at = now
         #: whether the peer has closed its side of TCP
         self.eof = False
+        #: whether TCP was ended because closing took too long
+        self.gave_up = False
         #: when TCP ended
         self.ended_at: float | None = None
         #: how the connection was opened, where that is known
@@ -136,6 +149,9 @@ class Session(Outgoing):
             Everything that waits; the driver fires all of it.
         """
         self.now = self.ended_at = now
+        if exc is None and self.gave_up:
+            limit = f"{self.options.close_timeout:g} s (close_timeout)"
+            exc = TimeoutError(f"the peer did not close within {limit}")
         self.protocol.transport_lost(exc)
         self.clear_to_send = False
         self._close_by = self._settle_by = None
@@ -198,7 +214,7 @@ class Session(Outgoing):
             self.settle(now)
         if self._close_by is not None:
             if now >= self._close_by:
-                self.must_abort = True
+                self.gave_up = self.must_abort = True
                 self.attention = True
             return
         if self.protocol.state is not State.OPEN:
