@@ -102,8 +102,13 @@ class Connection(Attributes):
             now=monotonic(),
             note=self._note,
         )
+        self._session.opening = self.opening
         self._driver.open(self._session, leftover)
         self.connection_open()
+
+    def _tls(self) -> Any:
+        transport = self._driver.transport
+        return None if transport is None else transport.get_extra_info("ssl_object")
 
     def _now(self) -> float:
         return monotonic()

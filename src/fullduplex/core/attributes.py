@@ -12,6 +12,7 @@ from .datastructures import Headers
 from .extensions.base import Extension
 from .http1 import Request, Response
 from .logs import ConnectionLogger, log_head
+from .opening import Opening
 from .protocol import Protocol, Side
 from .session import Session
 from .stats import Stats
@@ -40,6 +41,8 @@ class Attributes:
     request: Request | None
     response: Response | None
     subprotocol: str | None
+    #: how the connection was opened; None for servers, and where nobody has noted it
+    opening: Opening | None = None
 
     def _tcp_ended(self) -> bool:
         """Whether TCP has ended before the connection was open."""
@@ -47,6 +50,10 @@ class Attributes:
 
     def _address(self, name: str) -> Any:
         """Return the address called ``sockname`` or ``peername``; None before TCP."""
+        raise NotImplementedError
+
+    def _tls(self) -> Any:
+        """Return the `ssl.SSLObject`, or what has its methods; None without TLS."""
         raise NotImplementedError
 
     def _now(self) -> float:
@@ -147,6 +154,18 @@ class Attributes:
         if self._session is None:
             return Stats()
         return Stats.of(self._session, self._now(), self._unsent())
+
+    def explain(self) -> str:
+        """
+        Tell the whole story of the connection, live or dead, for people to read.
+
+        Addresses, TLS, redirects, proxy, the handshake with secrets hidden, what was
+        agreed, timings, counters, how it lives, and how it ended.
+        """
+        # Imported here because few connections are asked.
+        from .explain import explain
+
+        return explain(self, self._tls())
 
     @property
     def close_code(self) -> int | None:
