@@ -8,27 +8,21 @@ Where its outgoing messages come from is the matter of ``_interactive`` and
 from __future__ import annotations
 
 import asyncio
-import ssl
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import click
-
-from .. import connect
 from ..exceptions import WebSocketException
-from ._failures import describe, one_line, without_credentials
+from ._failures import describe
 from ._receiver import AbnormalEnd
 from ._render import keep_printing
+from ._target import OPEN_TIMEOUT, Target, open_target
 
 if TYPE_CHECKING:
     from ..asyncio.client import ClientConnection
 
 __all__ = ["Options", "run_session"]
 
-_OPEN_TIMEOUT = 10.0  # seconds
-# Short: somebody waits for the prompt of their shell.
-_CLOSE_TIMEOUT = 3.0  # seconds
 # Above the library's default, which guards programs: this is for looking at
 # what arrives.
 _MAX_SIZE = 64 * 2**20  # bytes
@@ -41,19 +35,9 @@ _INTERRUPTED = 130  # what a shell reports for a command ended by Ctrl-C
 class Options:
     """What the command line asked for; times in seconds, ``None``: without end."""
 
-    uri: str
-    headers: list[tuple[str, str]]
-    subprotocols: list[str]
-    origin: str | None
-    insecure: bool
+    target: Target
     ping_interval: float | None
-    compression: str | None
     wait: float | None
-
-    @property
-    def shown_uri(self) -> str:
-        """The URI as it may be shown: one line, without user name and password."""
-        return one_line(without_credentials(self.uri))
 
 
 class _CannotConnect(Exception):
@@ -74,9 +58,9 @@ def run_session(options: Options) -> int:
     except KeyboardInterrupt:
         return _INTERRUPTED
     except _CannotConnect as failure:
-        return _fail(f"cannot connect to {options.shown_uri}: {failure}")
+        return _fail(f"cannot connect to {options.target.shown_uri}: {failure}")
     except AbnormalEnd as failure:
-        return _fail(f"connection to {options.shown_uri} failed: {failure}")
+        return _fail(f"connection to {options.target.shown_uri} failed: {failure}")
 
 
 def _fail(reason: str) -> int:
@@ -90,7 +74,7 @@ async def _session(options: Options) -> int:
             if sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty():
                 from ._interactive import converse
 
-                await converse(ws, options.shown_uri)
+                await converse(ws, options.target.shown_uri)
             else:
                 from ._piped import exchange
 
@@ -102,26 +86,9 @@ async def _session(options: Options) -> int:
 
 
 async def _open(options: Options) -> ClientConnection:
-    more: dict[str, Any] = {}
-    if options.insecure:
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        more["ssl"] = context
     try:
-        return await connect(
-            options.uri,
-            additional_headers=options.headers,
-            subprotocols=options.subprotocols or None,
-            origin=options.origin,
-            compression=options.compression,
-            open_timeout=_OPEN_TIMEOUT,
-            close_timeout=_CLOSE_TIMEOUT,
-            ping_interval=options.ping_interval,
-            max_size=_MAX_SIZE,
-            **more,
+        return await open_target(
+            options.target, ping_interval=options.ping_interval, max_size=_MAX_SIZE
         )
     except (OSError, WebSocketException, ImportError) as error:
-        raise _CannotConnect(describe(error, open_timeout=_OPEN_TIMEOUT)) from None
-    except (ValueError, TypeError) as error:
-        raise click.UsageError(one_line(without_credentials(str(error)))) from None
+        raise _CannotConnect(describe(error, open_timeout=OPEN_TIMEOUT)) from None
