@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from .core.backoff import Backoff
     from .core.closing import State
     from .core.datastructures import Headers, HeadersLike, MultipleValuesError
+    from .core.diagnosis import Diagnosis
     from .core.errors import (
         ConcurrencyError,
         ConnectionClosed,
@@ -71,8 +72,10 @@ if TYPE_CHECKING:
     )
     from .core.frames import Close, CloseCode, Frame, Opcode
     from .core.http1 import Request, Response
+    from .core.keepalive import Verdict
     from .core.outbox import OutboxFull
     from .core.reconnect import StateChange
+    from .core.stats import Rtt, Stats
     from .core.typing import (
         Data,
         ExtensionName,
@@ -98,6 +101,7 @@ _HOMES = {
     "core.outbox": "OutboxFull",
     "core.closing": "State",
     "core.datastructures": "Headers HeadersLike MultipleValuesError",
+    "core.diagnosis": "Diagnosis",
     "core.errors": (
         "WebSocketException ConnectionClosed ConnectionClosedOK ConnectionClosedError "
         "InvalidURI InvalidHandshake SecurityError InvalidMessage InvalidStatus "
@@ -108,7 +112,9 @@ _HOMES = {
     ),
     "core.frames": "Close CloseCode Frame Opcode",
     "core.http1": "Request Response",
+    "core.keepalive": "Verdict",
     "core.reconnect": "StateChange",
+    "core.stats": "Rtt Stats",
     "core.typing": (
         "Data ExtensionName ExtensionParameter LoggerLike Origin Subprotocol"
     ),
@@ -159,6 +165,10 @@ __all__ = [
     "Session",
     "StateChange",
     "State",
+    "Diagnosis",
+    "Rtt",
+    "Stats",
+    "Verdict",
     "Headers",
     "HeadersLike",
     "MultipleValuesError",

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import Any, TypeVar
 
+from .._sockets import link, set_user_timeout, tune
 from ..core._select import body
 from ..core.session import Operation, Session
-from ._transport import link, set_user_timeout, tune, unsent
+from ._transport import unsent
 
 __all__ = ["Driver", "eager"]
 
@@ -189,7 +190,7 @@ class Driver(asyncio.BufferedProtocol):
         self.transport.set_write_buffer_limits(
             high=options.write_high, low=options.write_low
         )
-        tune(self.transport, options)
+        tune(self.transport.get_extra_info("socket"), options)
         # The transport asks the compiled reader itself from here on.
         self.get_buffer = session.reader.get_buffer
         # Some transports remember the methods of their protocol.
@@ -344,10 +345,11 @@ class Driver(asyncio.BufferedProtocol):
         if session is None or self.ended:
             return
         now = monotonic()
-        session.output_left(unsent(self.transport), now, link(self.transport))
+        sock = self.transport.get_extra_info("socket")
+        session.output_left(unsent(self.transport), now, link(sock))
         session.timer_expired(now)
         if session.lenient is not self._lenient:
             self._lenient = session.lenient
-            set_user_timeout(self.transport, session.options, self._lenient)
+            set_user_timeout(sock, session.options, self._lenient)
         session.attention = True
         self.step()

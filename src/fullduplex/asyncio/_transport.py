@@ -12,18 +12,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import socket
-import sys
 import weakref
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+from .._sockets import unacknowledged
 from ..core._select import IMPLEMENTATION
-from ..core.options import Options
-from ..core.tcp import TCP_INFO_SIZE, Link, socket_options, tcp_info, user_timeout
 from ..core.wire import ReadBuffer
 from ._listen import Listener, bind, bind_unix
 
@@ -32,10 +29,7 @@ __all__ = [
     "create_server",
     "create_unix_connection",
     "create_unix_server",
-    "link",
     "read_buffer",
-    "set_user_timeout",
-    "tune",
     "unsent",
 ]
 
@@ -64,9 +58,6 @@ Factory = Callable[[], asyncio.BaseProtocol]
 
 # Seconds without accepting after descriptors ran out.
 ACCEPT_PAUSE = 1.0
-
-# Request of the unacknowledged bytes of a socket's output: SIOCOUTQ of Linux.
-_SIOCOUTQ = 0x5411
 
 
 def _selects(loop: asyncio.AbstractEventLoop) -> bool:
@@ -253,56 +244,7 @@ def read_buffer(loop: asyncio.AbstractEventLoop) -> ReadBuffer | None:
     return buffer
 
 
-def _tcp(transport: Any) -> Any:
-    """Return the socket if it is one of TCP that is open; else None."""
-    sock = transport.get_extra_info("socket")
-    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
-        return None
-    return None if sock.fileno() < 0 else sock
-
-
 def unsent(transport: Any) -> int:
     """Return how many bytes wait in the transport and in the system (Linux)."""
     size: int = transport.get_write_buffer_size()
-    sock = _tcp(transport)
-    if sock is None:
-        return size
-    try:
-        import fcntl
-
-        answer = fcntl.ioctl(sock.fileno(), _SIOCOUTQ, b"\0\0\0\0")
-    except (ImportError, OSError, ValueError):
-        return size
-    return size + int.from_bytes(answer, "little")
-
-
-def link(transport: Any) -> Link | None:
-    """Return what TCP knows of the peer, where the system tells (Linux)."""
-    sock = _tcp(transport)
-    if sock is None or not sys.platform.startswith("linux"):
-        return None
-    try:
-        data = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_SIZE)
-    except OSError:
-        return None
-    return tcp_info(data)
-
-
-def tune(transport: Any, options: Options) -> None:
-    """Let TCP watch the connection too, within what `options` say."""
-    sock = _tcp(transport)
-    if sock is None:
-        return
-    for arguments in socket_options(options, socket):
-        with contextlib.suppress(OSError):
-            sock.setsockopt(*arguments)
-
-
-def set_user_timeout(transport: Any, options: Options, lenient: bool) -> None:
-    """Set or lift TCP's own deadline for output."""
-    sock = _tcp(transport)
-    if sock is None or not hasattr(socket, "TCP_USER_TIMEOUT"):
-        return
-    value = 0 if lenient else user_timeout(options)
-    with contextlib.suppress(OSError):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, value)
+    return size + unacknowledged(transport.get_extra_info("socket"))

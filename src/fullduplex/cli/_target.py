@@ -103,9 +103,10 @@ def with_target(command: Callable[..., Any]) -> Callable[..., Any]:
         )
         return command(target, **others)
 
+    wrapped: Callable[..., Any] = with_parts
     for option in reversed(_PARTS):
-        with_parts = option(with_parts)
-    return with_parts
+        wrapped = option(wrapped)
+    return wrapped
 
 
 def check_seconds(

@@ -1,0 +1,78 @@
+"""What every face asks of a connected socket, and sets on it, below its own I/O.
+
+What is set is decided in ``core.tcp``; what the system cannot tell is None.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import sys
+from typing import Any, TypeAlias
+
+from .core.options import Options
+from .core.tcp import TCP_INFO_SIZE, Link, socket_options, tcp_info, user_timeout
+
+__all__ = ["link", "set_user_timeout", "tune", "unacknowledged"]
+
+# A socket, or what asyncio and uvloop show instead of one.
+Socket: TypeAlias = Any
+
+# Request of the unacknowledged bytes of a socket's output: SIOCOUTQ of Linux.
+_SIOCOUTQ = 0x5411
+
+
+def _is_tcp(sock: Socket) -> bool:
+    """Whether it is a socket of TCP that is open."""
+    return (
+        sock is not None
+        and sock.family in (socket.AF_INET, socket.AF_INET6)
+        and sock.fileno() >= 0
+    )
+
+
+def tune(sock: Socket, options: Options) -> None:
+    """Let TCP watch the connection too, within what `options` say."""
+    if not _is_tcp(sock):
+        return
+    for arguments in socket_options(options, socket):
+        with contextlib.suppress(OSError):
+            sock.setsockopt(*arguments)
+
+
+def set_user_timeout(sock: Socket, options: Options, lenient: bool) -> None:
+    """
+    Set or lift TCP's own deadline for output.
+
+    Args:
+        lenient: as `Session.lenient` says.
+    """
+    if not _is_tcp(sock) or not hasattr(socket, "TCP_USER_TIMEOUT"):
+        return
+    value = 0 if lenient else user_timeout(options)
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, value)
+
+
+def unacknowledged(sock: Socket) -> int:
+    """Return how many bytes the peer's system has not taken (Linux); else 0."""
+    if not _is_tcp(sock):
+        return 0
+    try:
+        import fcntl
+
+        answer = fcntl.ioctl(sock.fileno(), _SIOCOUTQ, b"\0\0\0\0")
+    except (ImportError, OSError, ValueError):
+        return 0
+    return int.from_bytes(answer, sys.byteorder)
+
+
+def link(sock: Socket) -> Link | None:
+    """Return what TCP knows of the peer, where the system tells (Linux)."""
+    if not sys.platform.startswith("linux") or not _is_tcp(sock):
+        return None
+    try:
+        data = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_SIZE)
+    except OSError:
+        return None
+    return tcp_info(data)
