@@ -16,6 +16,7 @@ from fullduplex.core.diagnosis import Diagnosis
 
 from .kit import (
     CLOSE,
+    MASK,
     TEXT,
     Listener,
     Peer,
@@ -105,6 +106,14 @@ ENDINGS: list[tuple[Ending, str, str, str]] = [
 ]
 
 
+# These peers write frames of a server.
+SERVER_ENDINGS = [
+    case
+    for case in ENDINGS
+    if case[0] not in (peer_half_closes, peer_breaks_the_protocol)
+]
+
+
 async def diagnosed(ws: Any) -> Diagnosis:
     with pytest.raises(ConnectionClosed) as caught:
         while True:
@@ -148,16 +157,12 @@ async def test_end_of_a_connection_is_told(
 @pytest.mark.variants("two")
 @pytest.mark.parametrize(
     ("ending", "ended_by", "layer", "reason"),
-    [case for case in ENDINGS if case[0] is not peer_half_closes],
-    ids=[e[0].__name__ for e in ENDINGS if e[0] is not peer_half_closes],
+    SERVER_ENDINGS,
+    ids=[ending[0].__name__ for ending in SERVER_ENDINGS],
 )
 async def test_end_of_a_server_connection_is_told(
     ending: Ending, ended_by: str, layer: str, reason: str
 ) -> None:
-    from .raw import MASK
-
-    if ending is peer_breaks_the_protocol:
-        pytest.skip("the client's frames are masked")
     async with served(close_timeout=0.1) as (ws, peer):
         if ending is peer_closes:
             peer.write(frame(CLOSE, b"\x03\xe9bye", mask=MASK))

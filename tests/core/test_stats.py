@@ -6,7 +6,7 @@ import pytest
 
 from fullduplex.core.extensions.permessage_deflate import PerMessageDeflate
 from fullduplex.core.keepalive import Verdict
-from fullduplex.core.stats import HISTORY, RoundTrips, Stats, percentile
+from fullduplex.core.stats import Stats, percentile
 
 from .pair import (
     PING,
@@ -126,27 +126,19 @@ def test_stalls_of_the_application_are_counted_and_told_once() -> None:
     assert Stats.of(session, 501).stalls == 1
 
 
-@pytest.mark.parametrize("count", [1, HISTORY, HISTORY + 1, 3 * HISTORY + 5])
-def test_history_is_of_the_last_and_count_is_of_all(count: int) -> None:
-    times = RoundTrips()
-    for number in range(count):
-        times.add(number)
+def test_times_of_pings_are_summed_up() -> None:
+    session = make_session()
+    for number in range(1, 101):
+        finish(session.ping(b"1", None, 0))
+        deliver(session, frame(PONG, b"1"), number / 1000)
 
-    rtt = times.summary()
+    rtt = Stats.of(session, 1).rtt
 
-    kept = min(count, HISTORY)
-    assert rtt.count == count
-    assert rtt.last == count - 1
-    assert rtt.min == count - kept
-    assert rtt.mean == count - 1 - (kept - 1) / 2
-    assert rtt.p50 == rtt.mean
-
-
-def test_times_are_shown_as_they_were_measured() -> None:
-    times = RoundTrips()
-    times.add(0.0012345)
-
-    assert times.summary().min == 0.0012345
+    assert rtt.count == 100
+    assert (rtt.min, rtt.last) == (0.037, 0.1)
+    assert rtt.mean == pytest.approx(0.0685)
+    assert rtt.p50 == pytest.approx(0.0685)
+    assert rtt.p99 == pytest.approx(0.09937)
 
 
 @pytest.mark.parametrize(

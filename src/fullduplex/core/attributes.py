@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .closing import State
 from .datastructures import Headers
@@ -15,11 +15,13 @@ from .logs import ConnectionLogger, log_head
 from .opening import Opening
 from .protocol import Protocol, Side
 from .session import Session
-from .stats import Stats
 from .typing import LoggerLike
 from .unopened import NOT_OPEN
 
 __all__ = ["Attributes"]
+
+if TYPE_CHECKING:
+    from .stats import Stats
 
 T = TypeVar("T")
 
@@ -151,6 +153,9 @@ class Attributes:
 
         After the end, what it was then.  All zero before the connection is open.
         """
+        # Imported here, as in `explain`, because few connections are asked.
+        from .stats import Stats
+
         if self._session is None:
             return Stats()
         return Stats.of(self._session, self._now(), self._unsent())
@@ -162,7 +167,6 @@ class Attributes:
         Addresses, TLS, redirects, proxy, the handshake with secrets hidden, what was
         agreed, timings, counters, how it lives, and how it ended.
         """
-        # Imported here because few connections are asked.
         from .explain import explain
 
         return explain(self, self._tls())

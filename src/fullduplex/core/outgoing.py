@@ -12,7 +12,7 @@ from .frames import CloseCode
 from .options import Options
 from .protocol import Protocol
 from .receiving import Receiving
-from .stats import RoundTrips
+from .roundtrips import RoundTrips
 from .typing import BytesLike
 
 __all__ = ["Outgoing", "PingSink"]

@@ -6,19 +6,16 @@ worked out when somebody asks.
 
 from __future__ import annotations
 
-from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .keepalive import Verdict
 
 if TYPE_CHECKING:
+    from .roundtrips import RoundTrips
     from .session import Session
 
-__all__ = ["RoundTrips", "Rtt", "Stats", "percentile"]
-
-# Round-trip times that are remembered.
-HISTORY = 64
+__all__ = ["Rtt", "Stats", "percentile"]
 
 
 @dataclass(frozen=True)
@@ -112,41 +109,25 @@ class Stats:
             pings_sent=session.pings_sent,
             pings_answered=session.pings_answered,
             stalls=session.stalls,
-            rtt=Rtt() if session.rtt is None else session.rtt.summary(),
+            rtt=_rtt(session.rtt),
             verdict=session.verdict,
         )
 
 
-class RoundTrips:
-    """The last round-trip times: four bytes each, and none before the first ping."""
-
-    __slots__ = ("_count", "_times")
-
-    def __init__(self) -> None:
-        self._times = array("f")
-        self._count = 0
-
-    def add(self, seconds: float) -> None:
-        """Remember one more, and forget the oldest if there are many."""
-        if len(self._times) < HISTORY:
-            self._times.append(seconds)
-        else:
-            self._times[self._count % HISTORY] = seconds
-        self._count += 1
-
-    def summary(self) -> Rtt:
-        """Work out what these say; there is at least one."""
-        # Four bytes keep seven digits: what else they hold is noise.
-        last = round(self._times[(self._count - 1) % HISTORY], 7)
-        times = sorted(round(seconds, 7) for seconds in self._times)
-        return Rtt(
-            count=self._count,
-            min=times[0],
-            mean=sum(times) / len(times),
-            p50=percentile(times, 50),
-            p99=percentile(times, 99),
-            last=last,
-        )
+def _rtt(history: RoundTrips | None) -> Rtt:
+    """Work out what round-trip times say."""
+    if history is None:
+        return Rtt()
+    *_, last = history.times
+    times = sorted(history.times)
+    return Rtt(
+        count=history.count,
+        min=times[0],
+        mean=sum(times) / len(times),
+        p50=percentile(times, 50),
+        p99=percentile(times, 99),
+        last=last,
+    )
 
 
 def percentile(ordered: list[float], percent: float) -> float:
