@@ -16,6 +16,7 @@ from fullduplex.core.http1 import Request, Response
 from fullduplex.core.opening import Opening
 from fullduplex.core.protocol import Side
 from fullduplex.core.session import Session
+from fullduplex.core.unopened import NOT_OPEN
 
 from .pair import (
     PONG,
@@ -37,7 +38,7 @@ class Connection(Attributes):
 
     def __init__(self, session: Session | None = None) -> None:
         self._base_logger = logging.getLogger("fullduplex.test")
-        self._session = session  # type: ignore[assignment]
+        self._session = NOT_OPEN if session is None else session
         self.request = self.response = None
         self.subprotocol = None
         self.now = 0.0

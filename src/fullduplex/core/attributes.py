@@ -156,7 +156,7 @@ class Attributes:
         # Imported here, as in `explain`, because few connections are asked.
         from .stats import Stats
 
-        if self._session is None:
+        if self._session is NOT_OPEN:
             return Stats()
         return Stats.of(self._session, self._now(), self._unsent())
 

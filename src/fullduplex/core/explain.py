@@ -14,6 +14,7 @@ from .http1 import Request, Response
 from .logs import PRIVATE
 from .opening import PHASES, Opening, show_address
 from .stats import Rtt, Stats
+from .unopened import NOT_OPEN
 
 if TYPE_CHECKING:
     from .attributes import Attributes
@@ -39,7 +40,7 @@ def explain(connection: Attributes, tls: Any = None) -> str:
         _section("TLS", tls_lines(tls)),
         *_heads(connection.request, connection.response),
     ]
-    if session is None:
+    if session is NOT_OPEN:
         return "\n".join([f"connection {connection.state.name}", *filter(None, parts)])
     stats = connection.stats
     parts.append(_section("agreed", _agreed(connection)))
