@@ -104,6 +104,25 @@ def test_core_does_no_io_and_reads_no_clock(path: Path) -> None:
     assert not outside
 
 
+@pytest.mark.parametrize("path", modules("sansio"), ids=name_of)
+def test_sansio_imports_core_and_does_no_io(path: Path) -> None:
+    names = set(imports(path))
+
+    # A server writes the date into its response, and nothing else asks for it.
+    allowed = {"time"} if path.name == "server.py" else set()
+    assert not (BANNED_IN_CORE - allowed) & {name.partition(".")[0] for name in names}
+    own = ("fullduplex.core", "fullduplex.sansio")
+    outside = {name for name in names if name.startswith("fullduplex.")}
+    assert not {name for name in outside if not name.startswith(own)}
+
+
+@pytest.mark.parametrize("path", modules("legacy"), ids=name_of)
+def test_older_names_are_made_of_core_and_tables(path: Path) -> None:
+    own = ("fullduplex.core", "fullduplex.legacy", "fullduplex.imports")
+    outside = {name for name in imports(path) if name.startswith("fullduplex.")}
+    assert not {name for name in outside if not name.startswith(own)}
+
+
 @pytest.mark.parametrize(
     "path",
     [path for driver in sorted(DRIVERS) for path in modules(driver, (".py", ".pyx"))],

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from .version import version as __version__
 
 if TYPE_CHECKING:
+    from .as_websockets import install_as_websockets
     from .asyncio.broadcast import BroadcastResult, broadcast
     from .asyncio.client import (
         ClientConnection,
@@ -50,14 +51,20 @@ if TYPE_CHECKING:
         ConnectionClosedError,
         ConnectionClosedOK,
         DuplicateParameter,
+        HeaderLineTooLong,
         InvalidHandshake,
         InvalidHeader,
         InvalidHeaderFormat,
         InvalidHeaderValue,
         InvalidMessage,
+        InvalidMethod,
         InvalidOrigin,
         InvalidParameterName,
         InvalidParameterValue,
+        InvalidProtocol,
+        InvalidProxy,
+        InvalidProxyMessage,
+        InvalidProxyStatus,
         InvalidState,
         InvalidStatus,
         InvalidStatusCode,
@@ -66,8 +73,12 @@ if TYPE_CHECKING:
         NegotiationError,
         PayloadTooBig,
         ProtocolError,
+        ProxyError,
+        RequestLineTooLong,
         SecurityError,
+        StatusLineTooLong,
         TooManyFragments,
+        TooManyHeaders,
         WebSocketException,
     )
     from .core.frames import Close, CloseCode, Frame, Opcode
@@ -78,15 +89,21 @@ if TYPE_CHECKING:
     from .core.stats import Rtt, Stats
     from .core.typing import (
         Data,
+        ExtensionHeader,
         ExtensionName,
         ExtensionParameter,
         LoggerLike,
         Origin,
+        StatusLike,
         Subprotocol,
     )
+    from .sansio.client import ClientProtocol
+    from .sansio.protocol import Protocol, Side
+    from .sansio.server import ServerProtocol
 
 # Where each public name lives; `core` modules are not for import by programs.
 _HOMES = {
+    "as_websockets": "install_as_websockets",
     "asyncio.client": "ClientConnection WebSocketClientProtocol connect unix_connect",
     "asyncio.broadcast": "BroadcastResult broadcast",
     "asyncio.router": "Router route unix_route",
@@ -108,7 +125,9 @@ _HOMES = {
         "InvalidStatusCode InvalidHeader InvalidHeaderFormat InvalidHeaderValue "
         "InvalidOrigin InvalidUpgrade NegotiationError DuplicateParameter "
         "InvalidParameterName InvalidParameterValue InvalidState ConcurrencyError "
-        "ProtocolError PayloadTooBig TooManyFragments"
+        "ProtocolError PayloadTooBig TooManyFragments InvalidMethod InvalidProtocol "
+        "InvalidProxy InvalidProxyMessage InvalidProxyStatus ProxyError "
+        "RequestLineTooLong StatusLineTooLong HeaderLineTooLong TooManyHeaders"
     ),
     "core.frames": "Close CloseCode Frame Opcode",
     "core.http1": "Request Response",
@@ -116,16 +135,22 @@ _HOMES = {
     "core.reconnect": "StateChange",
     "core.stats": "Rtt Stats",
     "core.typing": (
-        "Data ExtensionName ExtensionParameter LoggerLike Origin Subprotocol"
+        "Data ExtensionHeader ExtensionName ExtensionParameter LoggerLike Origin "
+        "StatusLike Subprotocol"
     ),
+    "sansio.client": "ClientProtocol",
+    "sansio.protocol": "Protocol Side",
+    "sansio.server": "ServerProtocol",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 # Submodules that `import fullduplex` makes reachable without importing them.
 _MODULES = frozenset(
     {
+        "as_websockets",
         "asyncio",
         "auth",
         "client",
+        "connection",
         "datastructures",
         "exceptions",
         "extensions",
@@ -133,12 +158,34 @@ _MODULES = frozenset(
         "headers",
         "http",
         "http11",
+        "imports",
+        "legacy",
+        "protocol",
         "server",
+        "streams",
         "typing",
         "uri",
+        "utils",
         "version",
     }
 )
+# Names that warn: where they are, and what to use instead.
+_DEPRECATED = {
+    "AbortHandshake": (".core.errors", "a Response that process_request returns"),
+    "RedirectHandshake": (".core.errors", "nothing instead"),
+    "WebSocketCommonProtocol": (
+        ".asyncio.connection:Connection",
+        "fullduplex.asyncio.connection.Connection",
+    ),
+    "WebSocketProtocolError": (
+        ".core.errors:ProtocolError",
+        "fullduplex.ProtocolError",
+    ),
+    "WebSocketURI": (".core.uri", "fullduplex.uri.WebSocketURI"),
+    "framing": (".legacy.framing:", "fullduplex.frames"),
+    "handshake": (".legacy.handshake:", "fullduplex.protocol"),
+    "parse_uri": (".core.uri", "fullduplex.uri.parse_uri"),
+}
 
 __all__ = [
     "ClientConnection",
@@ -159,16 +206,21 @@ __all__ = [
     "unix_route",
     "BroadcastResult",
     "broadcast",
-    "IMPLEMENTATION",
     "Backoff",
     "OutboxFull",
     "Session",
     "StateChange",
+    "Protocol",
+    "ClientProtocol",
+    "ServerProtocol",
+    "Side",
     "State",
     "Diagnosis",
     "Rtt",
     "Stats",
     "Verdict",
+    "IMPLEMENTATION",
+    "install_as_websockets",
     "Headers",
     "HeadersLike",
     "MultipleValuesError",
@@ -179,7 +231,13 @@ __all__ = [
     "InvalidURI",
     "InvalidHandshake",
     "SecurityError",
+    "RequestLineTooLong",
+    "StatusLineTooLong",
+    "HeaderLineTooLong",
+    "TooManyHeaders",
     "InvalidMessage",
+    "InvalidMethod",
+    "InvalidProtocol",
     "InvalidStatus",
     "InvalidStatusCode",
     "InvalidHeader",
@@ -187,6 +245,10 @@ __all__ = [
     "InvalidHeaderValue",
     "InvalidOrigin",
     "InvalidUpgrade",
+    "InvalidProxy",
+    "ProxyError",
+    "InvalidProxyMessage",
+    "InvalidProxyStatus",
     "NegotiationError",
     "DuplicateParameter",
     "InvalidParameterName",
@@ -203,10 +265,12 @@ __all__ = [
     "Request",
     "Response",
     "Data",
+    "ExtensionHeader",
     "ExtensionName",
     "ExtensionParameter",
     "LoggerLike",
     "Origin",
+    "StatusLike",
     "Subprotocol",
     "__version__",
 ]
@@ -220,6 +284,10 @@ def __getattr__(name: str) -> Any:
         return value
     if name in _MODULES:
         return import_module(f"{__name__}.{name}")
+    if name in _DEPRECATED:
+        from .imports import find_deprecated
+
+        return find_deprecated(globals(), name, *_DEPRECATED[name])
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -1,20 +1,44 @@
-"""The client's names, where the seed page and websockets 10 have them."""
+"""The client's names, where the seed page and websockets have them.
+
+`connect` and what belongs to it are the asyncio client's; `ClientProtocol` does no
+I/O and loads no event loop.
+"""
 
 from __future__ import annotations
 
-from .asyncio.client import (
-    ClientConnection,
-    WebSocketClientProtocol,
-    connect,
-    unix_connect,
-)
-from .core.reconnect import backoff, process_exception
+from typing import TYPE_CHECKING
+
+from .imports import deprecate, offer
+
+if TYPE_CHECKING:
+    from .asyncio.client import WebSocketClientProtocol, connect, unix_connect
+    from .core.reconnect import backoff, process_exception
+    from .sansio.client import ClientProtocol
 
 __all__ = [
-    "ClientConnection",
+    "ClientProtocol",
     "WebSocketClientProtocol",
     "backoff",
     "connect",
     "process_exception",
     "unix_connect",
 ]
+
+offer(
+    globals(),
+    {
+        ".asyncio.client": "WebSocketClientProtocol connect unix_connect",
+        ".core.reconnect": "backoff process_exception",
+        ".sansio.client": "ClientProtocol",
+    },
+)
+deprecate(
+    globals(),
+    {
+        "ClientConnection": (
+            ".sansio.older",
+            "fullduplex.client.ClientProtocol, or fullduplex.asyncio.client."
+            "ClientConnection for the class of connections",
+        )
+    },
+)

@@ -6,7 +6,16 @@ import sys
 
 from .core.datastructures import Headers, MultipleValuesError
 from .core.http1 import USER_AGENT
+from .imports import deprecate
 
 __all__ = ["PYTHON_VERSION", "USER_AGENT", "Headers", "MultipleValuesError"]
 
 PYTHON_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+deprecate(
+    globals(),
+    {
+        "read_request": (".legacy._http", "fullduplex.http11.Request.parse"),
+        "read_response": (".legacy._http", "fullduplex.http11.Response.parse"),
+    },
+)

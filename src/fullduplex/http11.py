@@ -4,3 +4,16 @@ from __future__ import annotations
 
 from .core.http1 import *  # noqa: F403
 from .core.http1 import __all__ as __all__
+from .imports import deprecate
+
+deprecate(
+    globals(),
+    {
+        old: (f".core.http1:{new}", f"fullduplex.http11.{new}")
+        for old, new in (
+            ("MAX_BODY", "MAX_BODY_SIZE"),
+            ("MAX_HEADERS", "MAX_NUM_HEADERS"),
+            ("MAX_LINE", "MAX_LINE_LENGTH"),
+        )
+    },
+)

@@ -1,27 +1,36 @@
-"""The server's names, where websockets 10 has them."""
+"""The server's names, where websockets has them.
+
+`serve` and what belongs to it are the asyncio server's; `ServerProtocol` does no I/O
+and loads no event loop.
+"""
 
 from __future__ import annotations
 
-from .asyncio.broadcast import BroadcastResult, broadcast
-from .asyncio.router import Router, route, unix_route
-from .asyncio.server import (
-    BasicAuthWebSocketServerProtocol,
-    Server,
-    ServerConnection,
-    WebSocketServer,
-    WebSocketServerProtocol,
-    basic_auth,
-    basic_auth_protocol_factory,
-    serve,
-    unix_serve,
-)
+from typing import TYPE_CHECKING
+
+from .imports import deprecate, offer
+
+if TYPE_CHECKING:
+    from .asyncio.broadcast import BroadcastResult, broadcast
+    from .asyncio.router import Router, route, unix_route
+    from .asyncio.server import (
+        BasicAuthWebSocketServerProtocol,
+        Server,
+        WebSocketServer,
+        WebSocketServerProtocol,
+        basic_auth,
+        basic_auth_protocol_factory,
+        serve,
+        unix_serve,
+    )
+    from .sansio.server import ServerProtocol
 
 __all__ = [
     "BasicAuthWebSocketServerProtocol",
     "BroadcastResult",
     "Router",
     "Server",
-    "ServerConnection",
+    "ServerProtocol",
     "WebSocketServer",
     "WebSocketServerProtocol",
     "basic_auth",
@@ -32,3 +41,27 @@ __all__ = [
     "unix_route",
     "unix_serve",
 ]
+
+offer(
+    globals(),
+    {
+        ".asyncio.broadcast": "BroadcastResult broadcast",
+        ".asyncio.router": "Router route unix_route",
+        ".asyncio.server": (
+            "BasicAuthWebSocketServerProtocol Server WebSocketServer "
+            "WebSocketServerProtocol basic_auth basic_auth_protocol_factory serve "
+            "unix_serve"
+        ),
+        ".sansio.server": "ServerProtocol",
+    },
+)
+deprecate(
+    globals(),
+    {
+        "ServerConnection": (
+            ".sansio.older",
+            "fullduplex.server.ServerProtocol, or fullduplex.asyncio.server."
+            "ServerConnection for the class of connections",
+        )
+    },
+)

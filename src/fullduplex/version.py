@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["version"]
+__all__ = ["commit", "tag", "version"]
 
-version = "0.1.0"
+version = tag = commit = "0.1.0"

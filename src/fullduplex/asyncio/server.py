@@ -23,6 +23,7 @@ from .auth import (
     basic_auth,
     basic_auth_protocol_factory,
 )
+from .broadcast import broadcast
 from .connection import check_logger
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "WebSocketServerProtocol",
     "basic_auth",
     "basic_auth_protocol_factory",
+    "broadcast",
     "serve",
     "unix_serve",
 ]

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Generator
+import warnings
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from ..version import version
 from .datastructures import Headers
@@ -59,6 +60,9 @@ MAX_BODY_SIZE: int = setting("MAX_BODY_SIZE", 2**20, int)
 
 MAX_INTERIM_RESPONSES = 16
 
+ReadBytes: TypeAlias = Callable[[int], Generator[None, None, bytes | bytearray]]
+"""Makes a generator that yields until it has as many bytes, or a line, to return."""
+
 _token = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
 _field_value = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110, 5.5
 _target = re.compile(rb"[\x21-\x7e]+")  # RFC 9112, 3.2
@@ -67,8 +71,23 @@ _digits = re.compile(rb"[0-9]{1,19}")
 _chunk_size = re.compile(rb"([0-9A-Fa-f]{1,16})[\t ]*(?:;.*)?")  # RFC 9112, 7.1
 
 
+class _Refusable:
+    _exception: Exception | None = None
+
+    @property
+    def exception(self) -> Exception | None:
+        """Why the message was refused; deprecated, see ``handshake_exc``."""
+        warnings.warn(
+            f"{type(self).__name__}.exception is deprecated; "
+            "use the attribute handshake_exc of the protocol",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return self._exception
+
+
 @dataclass
-class Request:
+class Request(_Refusable):
     """
     A request without a body.
 
@@ -83,6 +102,24 @@ class Request:
     headers: Headers
     method: str = "GET"
     protocol: str = "HTTP/1.1"
+
+    @classmethod
+    def parse(cls, read_line: ReadBytes) -> Generator[None, None, Request]:
+        """
+        Parse a request, in a generator that yields whenever it needs more bytes.
+
+        Args:
+            read_line: makes a generator that returns a line, with its end; it
+                raises :exc:`RuntimeError` for more than that many bytes.
+
+        Raises:
+            EOFError: by ``read_line``, when the request is not complete.
+            ValueError: the request is malformed, or has a body.
+            SecurityError: a limit is exceeded.
+        """
+        from ._http1_generators import BorrowedRequest
+
+        return (yield from BorrowedRequest(read_line).parse())
 
     def serialize(self) -> bytes:
         """
@@ -104,7 +141,7 @@ class Request:
 
 
 @dataclass
-class Response:
+class Response(_Refusable):
     """
     A response.
 
@@ -119,6 +156,28 @@ class Response:
     reason_phrase: str
     headers: Headers
     body: bytes = b""
+
+    @classmethod
+    def parse(
+        cls,
+        read_line: ReadBytes,
+        read_exact: ReadBytes,
+        read_to_eof: ReadBytes,
+        proxy: bool = False,
+    ) -> Generator[None, None, Response]:
+        """
+        Parse a response; everything is as for `Request.parse`.
+
+        Args:
+            read_exact: makes a generator that returns that many bytes.
+            read_to_eof: makes a generator that returns all that comes; it raises
+                :exc:`RuntimeError` for more than that many bytes.
+            proxy: whether it answers ``CONNECT``: no body, and maybe HTTP/1.0.
+        """
+        from ._http1_generators import BorrowedResponse
+
+        borrowed = BorrowedResponse(read_line, read_exact, read_to_eof, proxy=proxy)
+        return (yield from borrowed.parse())
 
     def serialize(self) -> bytes:
         """
@@ -226,9 +285,7 @@ class _Parser(Generic[Message]):
         line = bytes(buffer[: end + 1])
         del buffer[: end + 1]
         self._scanned = 0
-        if not line.endswith(b"\r\n"):
-            raise ValueError(f"{expected} ends without CR")
-        return line[:-2]
+        return without_end(line, expected)
 
     def _read_exact(self, size: int, expected: str) -> Generator[None, None, bytes]:
         self._expected = expected
@@ -257,6 +314,18 @@ class _Parser(Generic[Message]):
         raise TooManyHeaders(
             f"there are more than {MAX_NUM_HEADERS} headers (MAX_NUM_HEADERS)"
         )
+
+
+def without_end(line: bytes, expected: str) -> bytes:
+    """
+    Take CR and LF off a line.
+
+    Raises:
+        ValueError: it ends in another way.
+    """
+    if not line.endswith(b"\r\n"):
+        raise ValueError(f"{expected} ends without CR")
+    return line[:-2]
 
 
 class RequestParser(_Parser[Request]):

@@ -182,7 +182,7 @@ class ClientHandshake:
             refuse_message(exc)
         if response is None:
             return False
-        self._check(response)
+        self.judge(response)
         return True
 
     def eof_received(self) -> None:
@@ -197,9 +197,16 @@ class ClientHandshake:
             response = self._parser.feed_eof()
         except (EOFError, ValueError, InvalidHandshake) as exc:
             refuse_message(exc)
-        self._check(response)
+        self.judge(response)
 
-    def _check(self, response: Response) -> None:
+    def judge(self, response: Response) -> None:
+        """
+        Check a response and apply what the server has chosen.
+
+        Raises:
+            InvalidStatusCode: the server refused.
+            InvalidHandshake: it accepted in a way that it may not.
+        """
         if self._complete:
             return
         self.response = response

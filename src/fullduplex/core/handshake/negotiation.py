@@ -40,6 +40,7 @@ __all__ = [
     "OriginRule",
     "SelectSubprotocol",
     "check_upgrade",
+    "choose_subprotocol",
     "process_client_extensions",
     "process_client_subprotocol",
     "process_origin",
@@ -264,6 +265,18 @@ def process_server_subprotocol(
                 f"which is not in what the client offers: {shown(offered)}"
             )
         return None if chosen is None else Subprotocol(chosen)
+    return choose_subprotocol(offered, available)
+
+
+def choose_subprotocol(
+    offered: Sequence[str], available: Sequence[str] | None
+) -> Subprotocol | None:
+    """
+    Take the first one of `available` that is among those `offered`.
+
+    Raises:
+        NegotiationError: none is; a server that supports some needs one.
+    """
     if not available:
         return None
     for subprotocol in available:

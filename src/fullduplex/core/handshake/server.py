@@ -68,6 +68,9 @@ ServerExtensions = Callable[
 ]
 ServerSubprotocol = Callable[[Headers, Sequence[str] | None], str | None]
 
+Agreement = tuple[str, str | None, str | None]
+"""Values of ``Sec-WebSocket-Accept``, ``-Extensions`` and ``-Protocol``."""
+
 # RFC 9110, 7.2 with the characters of RFC 3986, 3.2.2, and those which careless
 # clients send in names.  Nothing that a log or a router could take for more.
 HOST: Final = re.compile(r"(?:\[[0-9A-Za-z:.%_~-]+\]|[^\s\[\]/?#@:,\\\"<>]*)(?::\d*)?")
@@ -230,12 +233,24 @@ class ServerHandshake:
             The response, with status 101 or, if :attr:`exception` is set, another.
             It may be changed until it is given to :meth:`response_bytes`.
         """
+        return self.answer(lambda: self.agree(request), now_date=now_date)
+
+    def answer(
+        self, agree: Callable[[], Agreement], *, now_date: str | None = None
+    ) -> Response:
+        """
+        Make the response that follows from a judgement; as :meth:`accept`.
+
+        Args:
+            agree: judges; what it raises decides on the status.
+            now_date: value of the ``Date`` header.
+        """
         self.exception = None
         self.origin = None
         self.extensions = []
         self.subprotocol = None
         try:
-            return self._accept(request, now_date)
+            return self._acceptance(agree(), now_date)
         except Exception as exc:
             self.exception = exc
             # What was agreed on so far is void.
@@ -297,7 +312,13 @@ class ServerHandshake:
 
     # Steps.
 
-    def _accept(self, request: Request, now_date: str | None) -> Response:
+    def agree(self, request: Request) -> Agreement:
+        """
+        Check a request and choose extensions and a subprotocol.
+
+        Raises:
+            InvalidHandshake: it is refused.
+        """
         # What tells a browser or a health check apart comes first, so that these get
         # an answer which makes sense to them, whatever else they leave out.
         if request.method != "GET":
@@ -329,21 +350,24 @@ class ServerHandshake:
             subprotocol = self._process_subprotocol(
                 headers, self._available_subprotocols
             )
+        self.extensions = extensions
+        self.subprotocol = subprotocol
+        return accept_key(key), chosen, subprotocol
 
+    def _acceptance(self, agreed: Agreement, now_date: str | None) -> Response:
+        accept, chosen, subprotocol = agreed
         answer = Headers()
         if now_date is not None:
             answer["Date"] = now_date
         answer["Upgrade"] = "websocket"
         answer["Connection"] = "Upgrade"
-        answer["Sec-WebSocket-Accept"] = accept_key(key)
+        answer["Sec-WebSocket-Accept"] = accept
         if chosen is not None:
             answer["Sec-WebSocket-Extensions"] = chosen
         if subprotocol is not None:
             answer["Sec-WebSocket-Protocol"] = subprotocol
         if self._server_header:
             answer["Server"] = self._server_header
-        self.extensions = extensions
-        self.subprotocol = subprotocol
         return Response(101, HTTPStatus.SWITCHING_PROTOCOLS.phrase, answer)
 
     def _refusal(self, exc: Exception, now_date: str | None) -> Response:

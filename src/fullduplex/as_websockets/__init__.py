@@ -1,0 +1,88 @@
+"""Be found as ``websockets`` by programs that are written for it.
+
+    import fullduplex
+    fullduplex.install_as_websockets()
+    import websockets                    # this package
+
+    python -m fullduplex.as_websockets script.py ...
+    python -m fullduplex.as_websockets -m module ...
+
+It concerns this process only, and packages that are imported later as well.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from ._finder import COMPATIBLE, ROOT, Finder
+
+__all__ = ["COMPATIBLE", "install_as_websockets", "is_installed", "uninstall"]
+
+LOGGERS = ("fullduplex", "fullduplex.client", "fullduplex.server")
+
+_finder: Finder | None = None
+_parents: dict[str, logging.Logger | None] = {}
+
+
+def is_installed() -> bool:
+    """Tell whether ``import websockets`` gives this package."""
+    return _finder is not None
+
+
+def install_as_websockets() -> None:
+    """
+    Let ``import websockets`` give this package, from now on in this process.
+
+    Submodules are the same objects: ``websockets.exceptions`` is
+    ``fullduplex.exceptions``.  ``websockets.__version__`` and
+    ``importlib.metadata.version("websockets")`` tell the version of websockets that
+    this package is compatible with.  Levels and handlers of the loggers
+    ``websockets.client`` and ``websockets.server`` hold for ours.
+
+    Calling it twice does no harm.
+
+    Raises:
+        RuntimeError: websockets itself was imported before; programs that have its
+            classes would not know ours.  Nothing changed.
+    """
+    global _finder
+    if _finder is not None:
+        return
+    if ROOT in sys.modules:
+        place = getattr(sys.modules[ROOT], "__file__", None) or "an unknown place"
+        raise RuntimeError(
+            f"websockets was imported already, from {place}; "
+            "call install_as_websockets() before anything imports it"
+        )
+    _finder = Finder()
+    sys.meta_path.insert(0, _finder)
+    for name in LOGGERS:
+        logger = logging.getLogger(name)
+        _parents[name] = logger.parent
+        _hang(logger, logging.getLogger(name.replace("fullduplex", ROOT, 1)))
+
+
+def uninstall() -> None:
+    """
+    Undo `install_as_websockets`; without it, nothing happens.
+
+    What was imported meanwhile stays what it is.
+    """
+    global _finder
+    if _finder is None:
+        return
+    sys.meta_path.remove(_finder)
+    _finder = None
+    for name in list(sys.modules):
+        if name == ROOT or name.startswith(ROOT + "."):
+            del sys.modules[name]
+    for name, parent in _parents.items():
+        _hang(logging.getLogger(name), parent)
+    _parents.clear()
+
+
+def _hang(logger: logging.Logger, parent: logging.Logger | None) -> None:
+    logger.parent = parent
+    # Loggers remember which levels are enabled; setting one makes them forget.
+    logger.setLevel(logger.level)

@@ -1,0 +1,94 @@
+"""The grammar of `http1` over readers that belong to somebody else.
+
+A parser of `http1` reads lines and bytes from a buffer of its own.  These read them
+through generators that they are given, which is how programs without I/O of their
+own compose parsers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+from . import http1
+from .datastructures import Headers
+from .errors import SecurityError
+from .http1 import ReadBytes, Request, RequestParser, Response, ResponseParser
+
+__all__ = ["BorrowedRequest", "BorrowedResponse"]
+
+
+class BorrowedRequest(RequestParser):
+    """Parse a request through `read_line`; see `Request.parse`."""
+
+    def __init__(self, read_line: ReadBytes) -> None:
+        super().__init__()
+        self._borrowed_line = read_line
+
+    def parse(self) -> Generator[None, None, Request]:
+        """Read and return the request."""
+        return (yield from self._parse())
+
+    def _read_line(
+        self, expected: str, too_long: type[SecurityError]
+    ) -> Generator[None, None, bytes]:
+        return (yield from read_line(self._borrowed_line, expected, too_long))
+
+
+class BorrowedResponse(ResponseParser):
+    """Parse a response through three readers; see `Response.parse`."""
+
+    def __init__(
+        self,
+        read_line: ReadBytes,
+        read_exact: ReadBytes,
+        read_to_eof: ReadBytes,
+        *,
+        proxy: bool,
+    ) -> None:
+        super().__init__("CONNECT" if proxy else "GET")
+        self._proxy = proxy
+        self._borrowed_line = read_line
+        self._borrowed_exact = read_exact
+        self._borrowed_to_eof = read_to_eof
+
+    def parse(self) -> Generator[None, None, Response]:
+        """Read and return the response."""
+        return (yield from self._parse())
+
+    def _read_body(
+        self, status_code: int, headers: Headers
+    ) -> Generator[None, None, bytes]:
+        if self._proxy:
+            return b""
+        return (yield from super()._read_body(status_code, headers))
+
+    def _read_line(
+        self, expected: str, too_long: type[SecurityError]
+    ) -> Generator[None, None, bytes]:
+        return (yield from read_line(self._borrowed_line, expected, too_long))
+
+    def _read_exact(self, size: int, expected: str) -> Generator[None, None, bytes]:
+        return bytes((yield from self._borrowed_exact(size)))
+
+    def _read_to_eof(self) -> Generator[None, None, bytes]:
+        limit = http1.MAX_BODY_SIZE
+        try:
+            return bytes((yield from self._borrowed_to_eof(limit)))
+        except RuntimeError as exc:
+            raise SecurityError(
+                f"body has more than {limit:,} bytes (MAX_BODY_SIZE)"
+            ) from exc
+
+
+def read_line(
+    borrowed: ReadBytes, expected: str, too_long: type[SecurityError]
+) -> Generator[None, None, bytes]:
+    """Read a line through somebody else's reader; returns it without its end."""
+    limit = http1.MAX_LINE_LENGTH
+    try:
+        line = bytes((yield from borrowed(limit)))
+    except RuntimeError as exc:
+        raise too_long(
+            f"{expected} has more than {limit} bytes (MAX_LINE_LENGTH)"
+        ) from exc
+    return http1.without_end(line, expected)

@@ -1,0 +1,11 @@
+"""What an extension must offer; see `fullduplex.core.extensions.base`."""
+
+from __future__ import annotations
+
+from ..core.extensions.base import (
+    ClientExtensionFactory,
+    Extension,
+    ServerExtensionFactory,
+)
+
+__all__ = ["ClientExtensionFactory", "Extension", "ServerExtensionFactory"]

@@ -1,0 +1,137 @@
+"""Names that a module offers without importing them: what they cost is paid on use.
+
+A table tells where each name lives.  A deprecated one works too, with a warning that
+tells what to use instead, at each place that uses it.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
+from typing import Any
+
+__all__ = ["deprecate", "lazy_import", "offer"]
+
+Namespace = dict[str, Any]
+
+
+def offer(namespace: Namespace, homes: Mapping[str, str]) -> None:
+    """
+    Let a module find names when they are first used.
+
+    Args:
+        namespace: ``globals()`` of the module.
+        homes: names, separated by spaces, by the module that has them, which is
+            relative to the package of `namespace`.
+    """
+    table = {name: home for home, names in homes.items() for name in names.split()}
+    _install(namespace, table, {})
+
+
+def deprecate(namespace: Namespace, table: Mapping[str, tuple[str, str]]) -> None:
+    """
+    Let a module have names that warn.
+
+    Args:
+        namespace: ``globals()`` of the module.
+        table: for each name where it lives, as ``module``, or ``module:name`` if it
+            is called otherwise there, or ``module:`` for the module itself; and what
+            to use instead.
+    """
+    _install(namespace, {}, table)
+
+
+def lazy_import(
+    namespace: Namespace,
+    aliases: Mapping[str, str] | None = None,
+    deprecated_aliases: Mapping[str, str] | None = None,
+) -> None:
+    """
+    Let a module find names when they are first used; the way websockets spells it.
+
+    Args:
+        namespace: ``globals()`` of the module.
+        aliases: module, relative to the package of `namespace`, by name.
+        deprecated_aliases: likewise, for names that warn.
+    """
+    package = _package(namespace)
+    deprecated = {}
+    for name, home in (deprecated_aliases or {}).items():
+        place = package + home if home.startswith(".") else home
+        deprecated[name] = (home, f"{place}.{name}")
+    _install(namespace, aliases or {}, deprecated)
+
+
+def _package(namespace: Namespace) -> str:
+    spec = namespace.get("__spec__")
+    if spec is not None:
+        return str(spec.parent)
+    return str(namespace.get("__package__") or namespace["__name__"])
+
+
+def _find(namespace: Namespace, name: str, place: str) -> Any:
+    home, colon, other = place.partition(":")
+    # A module is a part of its package, whichever of these it is found through.
+    module = import_module(home, _package(namespace))
+    if colon and not other:
+        return module
+    return getattr(module, other or name)
+
+
+def _install(
+    namespace: Namespace,
+    aliases: Mapping[str, str],
+    deprecated: Mapping[str, tuple[str, str]],
+) -> None:
+    own = str(namespace["__name__"])
+    before_getattr: Callable[[str], Any] | None = namespace.get("__getattr__")
+    before_dir: Callable[[], Iterable[str]] | None = namespace.get("__dir__")
+
+    def __getattr__(name: str) -> Any:
+        place = aliases.get(name)
+        if place is not None:
+            value = namespace[name] = _find(namespace, name, place)
+            return value
+        if name in deprecated:
+            return find_deprecated(namespace, name, *deprecated[name])
+        if before_getattr is not None:
+            return before_getattr(name)
+        raise AttributeError(f"module {own!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        before = namespace if before_dir is None else before_dir()
+        return sorted({*before, *aliases})
+
+    namespace["__getattr__"] = __getattr__
+    namespace["__dir__"] = __dir__
+
+
+def find_deprecated(namespace: Namespace, name: str, place: str, instead: str) -> Any:
+    """
+    Return a name of a module that warns; called by its ``__getattr__``.
+
+    Args:
+        namespace: ``globals()`` of the module.
+        name: what is looked for.
+        place: as in the table of `deprecate`.
+        instead: likewise.
+    """
+    value = _find(namespace, name, place)
+    level = 2
+    frame = sys._getframe(level)
+    while frame.f_back is not None and (
+        frame.f_globals.get("__name__") == __name__
+        or frame.f_code.co_name == "__getattr__"
+    ):
+        frame = frame.f_back
+        level += 1
+    # ``from package import name`` looks twice; the second look warns.
+    if frame.f_code.co_name != "_handle_fromlist":
+        warnings.warn(
+            f"{namespace['__name__']}.{name} is deprecated; use {instead}",
+            DeprecationWarning,
+            stacklevel=level + 1,
+        )
+    return value

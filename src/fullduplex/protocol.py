@@ -1,0 +1,24 @@
+"""Connections without I/O, where websockets has them; see `fullduplex.sansio`."""
+
+from __future__ import annotations
+
+from .imports import deprecate
+from .sansio.protocol import SEND_EOF, Event, Protocol, Side, State
+
+__all__ = ["SEND_EOF", "Event", "Protocol", "Side", "State"]
+
+CLIENT, SERVER = Side.CLIENT, Side.SERVER
+CONNECTING, OPEN = State.CONNECTING, State.OPEN
+CLOSING, CLOSED = State.CLOSING, State.CLOSED
+
+# What websockets 10 has under this name is `fullduplex.legacy.protocol`.
+deprecate(
+    globals(),
+    {
+        "WebSocketCommonProtocol": (
+            ".asyncio.connection:Connection",
+            "fullduplex.asyncio.connection.Connection",
+        ),
+        "broadcast": (".asyncio.broadcast", "fullduplex.broadcast"),
+    },
+)
