@@ -13,7 +13,10 @@ from .imports import deprecate, offer
 if TYPE_CHECKING:
     from .asyncio.client import WebSocketClientProtocol, connect, unix_connect
     from .core.reconnect import backoff, process_exception
+    from .sansio import older as _older
     from .sansio.client import ClientProtocol
+
+    ClientConnection = _older.ClientConnection
 
 __all__ = [
     "ClientProtocol",

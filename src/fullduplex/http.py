@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from .core.datastructures import Headers, MultipleValuesError
 from .core.http1 import USER_AGENT
 from .imports import deprecate
+
+if TYPE_CHECKING:
+    from .legacy import _http
+
+    read_request = _http.read_request
+    read_response = _http.read_response
 
 __all__ = ["PYTHON_VERSION", "USER_AGENT", "Headers", "MultipleValuesError"]
 

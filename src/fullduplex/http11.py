@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from .core.http1 import *  # noqa: F403
 from .core.http1 import __all__ as __all__
 from .imports import deprecate
+
+if TYPE_CHECKING:
+    from .core import http1 as _http1
+
+    MAX_BODY = _http1.MAX_BODY_SIZE
+    MAX_HEADERS = _http1.MAX_NUM_HEADERS
+    MAX_LINE = _http1.MAX_LINE_LENGTH
 
 deprecate(
     globals(),

@@ -53,7 +53,8 @@ def lazy_import(
 
     Args:
         namespace: ``globals()`` of the module.
-        aliases: module, relative to the package of `namespace`, by name.
+        aliases: module, relative to the package of `namespace`, by name; with a
+            colon behind it, the name is that of the module itself.
         deprecated_aliases: likewise, for names that warn.
     """
     package = _package(namespace)
@@ -65,9 +66,6 @@ def lazy_import(
 
 
 def _package(namespace: Namespace) -> str:
-    spec = namespace.get("__spec__")
-    if spec is not None:
-        return str(spec.parent)
     return str(namespace.get("__package__") or namespace["__name__"])
 
 

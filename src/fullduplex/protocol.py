@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from .imports import deprecate
 from .sansio.protocol import SEND_EOF, Event, Protocol, Side, State
+
+if TYPE_CHECKING:
+    from .asyncio import broadcast as _broadcast
+    from .asyncio import connection as _connection
+
+    broadcast = _broadcast.broadcast
+    WebSocketCommonProtocol = _connection.Connection
 
 __all__ = ["SEND_EOF", "Event", "Protocol", "Side", "State"]
 

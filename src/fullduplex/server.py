@@ -23,7 +23,10 @@ if TYPE_CHECKING:
         serve,
         unix_serve,
     )
+    from .sansio import older as _older
     from .sansio.server import ServerProtocol
+
+    ServerConnection = _older.ServerConnection
 
 __all__ = [
     "BasicAuthWebSocketServerProtocol",

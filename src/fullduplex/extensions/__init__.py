@@ -7,5 +7,10 @@ from ..core.extensions.base import (
     Extension,
     ServerExtensionFactory,
 )
+from ..imports import lazy_import
 
 __all__ = ["ClientExtensionFactory", "Extension", "ServerExtensionFactory"]
+
+lazy_import(
+    globals(), aliases={name: f".{name}:" for name in ("base", "permessage_deflate")}
+)

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..imports import deprecate
+
+if TYPE_CHECKING:
+    from ..asyncio import server as _server
+    from ..core import auth as _auth
+
+    BasicAuthWebSocketServerProtocol = _server.BasicAuthWebSocketServerProtocol
+    basic_auth_protocol_factory = _server.basic_auth_protocol_factory
+    Credentials = _auth.Credentials
 
 deprecate(
     globals(),

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..imports import deprecate
+
+if TYPE_CHECKING:
+    from .. import client as _new
+
+    Connect = connect = _new.connect
+    WebSocketClientProtocol = _new.WebSocketClientProtocol
+    unix_connect = _new.unix_connect
 
 deprecate(
     globals(),

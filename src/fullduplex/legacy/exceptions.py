@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..imports import deprecate
+
+if TYPE_CHECKING:
+    from ..core import errors as _errors
+
+    AbortHandshake = _errors.AbortHandshake
+    InvalidMessage = _errors.InvalidMessage
+    InvalidStatusCode = _errors.InvalidStatusCode
+    RedirectHandshake = _errors.RedirectHandshake
 
 _SAME = "InvalidMessage InvalidStatusCode"
 

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..imports import deprecate
+
+if TYPE_CHECKING:
+    from .. import frames as _frames
+    from . import _framing
+
+    encode_data = prepare_ctrl = _frames.prepare_ctrl
+    prepare_data = _frames.prepare_data
+    Frame = _framing.Frame
+    parse_close = _framing.parse_close
+    serialize_close = _framing.serialize_close
 
 deprecate(
     globals(),

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..imports import deprecate
+
+if TYPE_CHECKING:
+    from . import _handshake
+
+    build_request = _handshake.build_request
+    build_response = _handshake.build_response
+    check_request = _handshake.check_request
+    check_response = _handshake.check_response
 
 _CLIENT, _SERVER = (
     "fullduplex.client.ClientProtocol",

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..imports import deprecate
+
+if TYPE_CHECKING:
+    from .. import http11 as _http11
+    from . import _http
+
+    MAX_HEADERS = _http11.MAX_NUM_HEADERS
+    MAX_LINE = _http11.MAX_LINE_LENGTH
+    read_request = _http.read_request
+    read_response = _http.read_response
 
 deprecate(
     globals(),

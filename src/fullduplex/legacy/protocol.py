@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..imports import deprecate
+
+if TYPE_CHECKING:
+    from ..asyncio import broadcast as _broadcast
+    from ..asyncio import connection as _connection
+
+    broadcast = _broadcast.broadcast
+    WebSocketCommonProtocol = _connection.Connection
 
 deprecate(
     globals(),

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..imports import deprecate
+
+if TYPE_CHECKING:
+    from .. import server as _new
+    from . import _types
+
+    Serve = serve = _new.serve
+    WebSocketServer = _new.WebSocketServer
+    WebSocketServerProtocol = _new.WebSocketServerProtocol
+    broadcast = _new.broadcast
+    unix_serve = _new.unix_serve
+    HTTPResponse = _types.HTTPResponse
+    HeadersLikeOrCallable = _types.HeadersLikeOrCallable
 
 _SAME = "WebSocketServer WebSocketServerProtocol broadcast serve unix_serve"
 

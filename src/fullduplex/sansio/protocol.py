@@ -273,14 +273,14 @@ class Protocol:
 
     def _send_data(self, opcode: Opcode, data: BytesLike, fin: bool) -> None:
         self._check_type(data)
-        if self.state is not State.OPEN or self.eof_sent:
-            raise InvalidState(self._condition())
         if self.expect_continuation_frame != (opcode is Opcode.CONT):
             raise ProtocolError(
                 "expected a continuation frame"
                 if self.expect_continuation_frame
                 else "unexpected continuation frame"
             )
+        if self.state is not State.OPEN or self.eof_sent:
+            raise InvalidState(self._condition())
         self._frames.send_data(opcode, data, fin=fin)
         self.expect_continuation_frame = not fin
         self._take_output()
