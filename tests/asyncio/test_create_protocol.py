@@ -103,8 +103,8 @@ async def test_connection_open_that_sends_works() -> None:
 
 @pytest.mark.parametrize("static", [True, False])
 async def test_process_subprotocol_can_be_overridden(static: bool) -> None:
-    def choose(headers: Headers, available: Sequence[str] | None) -> Any:
-        return f"{headers['X-Protocol']} of {available}"
+    def choose(headers: Headers, available_subprotocols: Sequence[str] | None) -> Any:
+        return f"{headers['X-Protocol']} of {available_subprotocols}"
 
     class Lenient(ClientConnection):
         if static:

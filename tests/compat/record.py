@@ -33,8 +33,10 @@ def default_of(value: Any) -> str | None:
         return f"<{value.__name__}>"
     if isinstance(value, enum.Enum):
         return repr(value.value)
-    if isinstance(value, str) and "websockets/" in value:
+    if isinstance(value, str) and value.startswith("Python/"):
         return "<product>"
+    if type(value) is object:
+        return "<nothing>"
     return repr(value)
 
 

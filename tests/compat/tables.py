@@ -39,6 +39,11 @@ def rows(heading: str) -> list[list[str]]:
     raise AssertionError(f"no section {heading!r} in {DIFFERENCES.name}")
 
 
+def names_in(heading: str) -> set[str]:
+    """Return the names in the first column of a table; a cell may have several."""
+    return {name for row in rows(heading) for name in row[0].split("`, `")}
+
+
 def ours(path: str) -> str:
     """Return the name of our module for one of websockets."""
     return "fullduplex" + path.removeprefix("websockets")

@@ -14,7 +14,7 @@ import pytest
 
 import fullduplex
 
-from .tables import VERSIONS, optional_part, ours, recorded, rows
+from .tables import VERSIONS, names_in, optional_part, ours, recorded, rows
 
 # Names that no __all__ has, and that programs import all the same.
 MORE = {
@@ -118,8 +118,8 @@ def everything() -> dict[str, set[str]]:
 
 
 NAMES = everything()
-ABSENT = {row[0] for row in rows("Names that are not there")}
-ABSENT_MODULES = {row[0] for row in rows("Modules that are not there")}
+ABSENT = names_in("Names that are not there")
+ABSENT_MODULES = names_in("Modules that are not there")
 WARNED = {row[0]: row[1] for row in rows("Names that warn")}
 
 

@@ -24,6 +24,7 @@ from ..core.backoff import (
     BACKOFF_MAX_DELAY,
     BACKOFF_MIN_DELAY,
     Backoff,
+    backoff,
 )
 from ..core.connecting import Elsewhere, Plan, check_tls
 from ..core.datastructures import HeadersLike
@@ -41,7 +42,9 @@ from .connection import check_logger
 __all__ = [
     "ClientConnection",
     "WebSocketClientProtocol",
+    "backoff",
     "connect",
+    "process_exception",
     "unix_connect",
 ]
 

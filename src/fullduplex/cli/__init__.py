@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import platform
 import sys
+from collections.abc import Sequence
 from typing import NoReturn
 
 __all__ = ["main", "version_line"]
@@ -25,15 +26,18 @@ def version_line() -> str:
     return f"fullduplex {__version__} ({IMPLEMENTATION}, {interpreter})"
 
 
-def main() -> NoReturn:
+def main(argv: Sequence[str] | None = None) -> NoReturn:
     """
-    Run the command line of this process and exit.
+    Run a command line and exit.
+
+    Args:
+        argv: arguments behind the program; by default those of this process.
 
     Exit status: 0 the connection was closed normally, 1 it could not be
     opened or was closed abnormally (one line on standard error says why),
     2 the command was called wrongly, 130 it was interrupted.
     """
-    arguments = sys.argv[1:]
+    arguments = sys.argv[1:] if argv is None else list(argv)
     if arguments == ["--version"]:
         print(version_line())
         sys.exit(0)

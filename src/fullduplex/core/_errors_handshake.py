@@ -204,13 +204,14 @@ class InvalidStatusCode(InvalidStatus):
     later versions raise ``InvalidStatus``.
 
     Args:
-        response: the response, or only its status code.
+        status_code: the response, or only its status code.
         headers: the headers; only with a status code.
     """
 
     def __init__(
-        self, response: Response | int, headers: Headers | None = None
+        self, status_code: Response | int, headers: Headers | None = None
     ) -> None:
+        response = status_code
         if isinstance(response, int):
             # Imported here because http1 raises what is defined above.
             from .datastructures import Headers

@@ -15,6 +15,7 @@ from .logs import ConnectionLogger, log_head
 from .opening import Opening
 from .protocol import Protocol, Side
 from .session import Session
+from .settings_shown import SettingsShown
 from .typing import LoggerLike
 from .unopened import NOT_OPEN
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Attributes:
+class Attributes(SettingsShown):
     """
     The base of all connection classes.
 
@@ -81,7 +82,11 @@ class Attributes:
         """The frame level.  AttributeError before the connection is open."""
         if self._session is NOT_OPEN:
             raise AttributeError("protocol is available once the connection is open")
-        return self._session.protocol
+        protocol = self._session.protocol
+        # For programs that look there; nothing of ours does.
+        protocol.origin = getattr(self, "origin", None)
+        protocol.subprotocol = self.subprotocol
+        return protocol
 
     @property
     def local_address(self) -> Any:

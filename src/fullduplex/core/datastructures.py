@@ -183,14 +183,14 @@ class Headers(MutableMapping[str, str]):
 
     # -- Several values --------------------------------------------------------
 
-    def get_all(self, name: str) -> list[str]:
+    def get_all(self, key: str) -> list[str]:
         """
         Return the values of a header, in order; an empty list if there are none.
 
         Args:
-            name: the name, in any case.
+            key: the name, in any case.
         """
-        return self._dict.get(name.lower(), []).copy()
+        return self._dict.get(key.lower(), []).copy()
 
     def raw_items(self) -> Iterator[tuple[str, str]]:
         """Iterate over all names and values, as spelled and in order."""

@@ -62,6 +62,11 @@ class Protocol:
         direct_view: see `FrameReader`.
     """
 
+    #: set by connections for programs that look here; nothing of ours does
+    origin: str | None
+    #: likewise
+    subprotocol: str | None
+
     __slots__ = (
         "_decoder",
         "_deflate",
@@ -82,10 +87,12 @@ class Protocol:
         "fragments",
         "messages",
         "on_pong",
+        "origin",
         "pongs_wait",
         "reader",
         "side",
         "state",
+        "subprotocol",
         "unsettled",
         "witness",
         "writer",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from time import gmtime
+from time import time
 from typing import TypeAlias
 
 from ..core.datastructures import Headers
+from ..core.dates import http_date
 from ..core.errors import InvalidHandshake, InvalidMessage, InvalidState, SecurityError
 from ..core.extensions.base import Extension, ServerExtensionFactory
 from ..core.handshake.negotiation import (
@@ -24,12 +25,6 @@ from ..core.typing import LoggerLike, StatusLike, Subprotocol
 from .protocol import Protocol, State
 
 __all__ = ["ServerProtocol"]
-
-DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-MONTHS = (
-    *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
-    *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
-)
 
 Select: TypeAlias = "Callable[[ServerProtocol, Sequence[Subprotocol]], str | None]"
 
@@ -96,7 +91,7 @@ class ServerProtocol(Protocol):
             wrong; then `handshake_exc` is set.  It may be changed.
         """
         response = self._handshake.answer(
-            lambda: self.process_request(request), now_date=http_date()
+            lambda: self.process_request(request), now_date=http_date(time())
         )
         exc = self._handshake.exception
         if exc is not None:
@@ -121,7 +116,7 @@ class ServerProtocol(Protocol):
         Raises:
             ValueError: the status code is out of range.
         """
-        now_date = http_date()
+        now_date = http_date(time())
         return self._handshake.reject(int(status), text, now_date=now_date)
 
     def send_response(self, response: Response) -> None:
@@ -221,7 +216,7 @@ class ServerProtocol(Protocol):
             self._not_http(exc)
 
     def _not_http(self, exc: Exception) -> None:
-        now_date = http_date()
+        now_date = http_date(time())
         response = self._handshake.error_response(exc, now_date=now_date)
         if response is not None:
             self._writes.append(self._handshake.response_bytes(response))
@@ -230,12 +225,3 @@ class ServerProtocol(Protocol):
         failure = InvalidMessage(f"did not receive a valid HTTP request: {exc}")
         failure.__cause__ = exc
         self._handshake_failed(failure)
-
-
-def http_date() -> str:
-    """Return the time of day for ``Date`` (RFC 9110, 5.6.7), in no locale's words."""
-    now = gmtime()
-    return (
-        f"{DAYS[now.tm_wday]}, {now.tm_mday:02} {MONTHS[now.tm_mon - 1]} "
-        f"{now.tm_year:04} {now.tm_hour:02}:{now.tm_min:02}:{now.tm_sec:02} GMT"
-    )

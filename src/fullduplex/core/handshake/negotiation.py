@@ -94,14 +94,14 @@ def check_upgrade(headers: Headers) -> None:
 
 
 def process_client_extensions(
-    headers: Headers, available: Sequence[ClientExtensionFactory] | None
+    headers: Headers, available_extensions: Sequence[ClientExtensionFactory] | None
 ) -> list[Extension]:
     """
     Apply the server's choice of extensions.
 
     Args:
         headers: headers of the response.
-        available: what was offered, in the order of preference.
+        available_extensions: what was offered, in the order of preference.
 
     Returns:
         Extensions in the order in which to encode frames.
@@ -115,7 +115,7 @@ def process_client_extensions(
     for name, params in parse_all(parse_extension, headers, "Sec-WebSocket-Extensions"):
         refused: NegotiationError | None = None
         # Several offers may differ only in their parameters.
-        for factory in available or ():
+        for factory in available_extensions or ():
             if factory.name == name:
                 try:
                     accepted.append(factory.process_response_params(params, accepted))
@@ -126,7 +126,7 @@ def process_client_extensions(
         else:
             if refused is not None:
                 raise refused
-            offered = ", ".join(factory.name for factory in available or ())
+            offered = ", ".join(factory.name for factory in available_extensions or ())
             raise NegotiationError(
                 f"server chose extension {name[:64]!r}; offered: {offered or 'none'}"
             )
@@ -134,14 +134,14 @@ def process_client_extensions(
 
 
 def process_client_subprotocol(
-    headers: Headers, available: Sequence[str] | None
+    headers: Headers, available_subprotocols: Sequence[str] | None
 ) -> Subprotocol | None:
     """
     Get the server's choice of a subprotocol.
 
     Args:
         headers: headers of the response.
-        available: what was offered.
+        available_subprotocols: what was offered.
 
     Returns:
         The subprotocol; ``None`` if the server chose none, which is its right.
@@ -155,12 +155,12 @@ def process_client_subprotocol(
     chosen = parse_all(parse_subprotocol, headers, name)
     if not chosen:
         return None
-    if available and len(chosen) > 1:
+    if available_subprotocols and len(chosen) > 1:
         raise InvalidHeaderValue(name, f"{shown(chosen)}, expected one subprotocol")
-    if chosen[0] not in (available or ()):
+    if chosen[0] not in (available_subprotocols or ()):
         raise NegotiationError(
             f"server chose subprotocol {shown(chosen)!r}; "
-            f"offered: {', '.join(available or ()) or 'none'}"
+            f"offered: {', '.join(available_subprotocols or ()) or 'none'}"
         )
     return chosen[0]
 
@@ -200,7 +200,7 @@ def process_origin(
 
 
 def process_server_extensions(
-    headers: Headers, available: Sequence[ServerExtensionFactory] | None
+    headers: Headers, available_extensions: Sequence[ServerExtensionFactory] | None
 ) -> tuple[str | None, list[Extension]]:
     """
     Choose extensions among those that a client offers.
@@ -210,7 +210,7 @@ def process_server_extensions(
 
     Args:
         headers: headers of the request.
-        available: what this server supports.
+        available_extensions: what this server supports.
 
     Returns:
         Value of ``Sec-WebSocket-Extensions``, ``None`` for no such header, and the
@@ -222,7 +222,7 @@ def process_server_extensions(
     answer: list[ExtensionHeader] = []
     accepted: list[Extension] = []
     for name, params in parse_all(parse_extension, headers, "Sec-WebSocket-Extensions"):
-        for factory in available or ():
+        for factory in available_extensions or ():
             if factory.name == name:
                 try:
                     agreed, extension = factory.process_request_params(params, accepted)
@@ -236,7 +236,7 @@ def process_server_extensions(
 
 def process_server_subprotocol(
     headers: Headers,
-    available: Sequence[str] | None,
+    available_subprotocols: Sequence[str] | None,
     select: SelectSubprotocol | None = None,
 ) -> Subprotocol | None:
     """
@@ -244,7 +244,7 @@ def process_server_subprotocol(
 
     Args:
         headers: headers of the request.
-        available: what this server supports, in the order of preference.
+        available_subprotocols: what this server supports, in the order of preference.
         select: chooses instead, and is asked even if the client offers none.
             It may raise :exc:`NegotiationError` to refuse the request.
 
@@ -265,7 +265,7 @@ def process_server_subprotocol(
                 f"which is not in what the client offers: {shown(offered)}"
             )
         return None if chosen is None else Subprotocol(chosen)
-    return choose_subprotocol(offered, available)
+    return choose_subprotocol(offered, available_subprotocols)
 
 
 def choose_subprotocol(
