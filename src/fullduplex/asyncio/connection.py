@@ -148,6 +148,36 @@ class Connection(Attributes):
     def _tcp_ended(self) -> bool:
         return self._driver.ended
 
+    async def ensure_open(self) -> None:
+        """
+        Return if messages can be exchanged; if not, wait for the end, and raise.
+
+        Cut: safe.
+
+        Raises:
+            ConnectionClosed: the connection is closed.
+        """
+        if not self.open:
+            await self.wait_closed()
+            raise self.close_exc
+
+    def fail_connection(self, code: int = 1006, reason: str = "") -> None:
+        """
+        End the connection without waiting (RFC 6455, 7.1.7).
+
+        Args:
+            code: close code for the peer; 1006 tells it nothing and ends TCP.
+            reason: at most 123 bytes in UTF-8.
+
+        Raises:
+            ProtocolError: `code` or `reason` must not be sent; nothing changed.
+        """
+        if self._session is None or code == 1006:
+            if self.transport is not None:
+                self.transport.abort()
+            return
+        self._driver.begin_close(code, reason)
+
     # Receiving
 
     async def __aenter__(self) -> Self:
@@ -370,38 +400,6 @@ class Connection(Attributes):
         """
         if self._session is not NOT_OPEN or not self._driver.ended:
             await self._driver.run(self._session.wait_closed())
-
-    # Of websockets 10
-
-    async def ensure_open(self) -> None:
-        """
-        Return if messages can be exchanged; if not, wait for the end, and raise.
-
-        Cut: safe.
-
-        Raises:
-            ConnectionClosed: the connection is closed.
-        """
-        if not self.open:
-            await self.wait_closed()
-            raise self.close_exc
-
-    def fail_connection(self, code: int = 1006, reason: str = "") -> None:
-        """
-        End the connection without waiting (RFC 6455, 7.1.7).
-
-        Args:
-            code: close code for the peer; 1006 tells it nothing and ends TCP.
-            reason: at most 123 bytes in UTF-8.
-
-        Raises:
-            ProtocolError: `code` or `reason` must not be sent; nothing changed.
-        """
-        if self._session is None or code == 1006:
-            if self.transport is not None:
-                self.transport.abort()
-            return
-        self._driver.begin_close(code, reason)
 
 
 def check_logger(logger: Any, name: str) -> LoggerLike:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .closing import State
 from .datastructures import Headers
+from .exposed import Exposed
 from .extensions.base import Extension
 from .http1 import Request, Response
 from .logs import ConnectionLogger, log_head
 from .opening import Opening
 from .protocol import Protocol, Side
 from .session import Session
-from .settings_shown import SettingsShown
 from .typing import LoggerLike
 from .unopened import NOT_OPEN
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Attributes(SettingsShown):
+class Attributes(Exposed):
     """
     The base of all connection classes.
 

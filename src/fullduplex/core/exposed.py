@@ -14,7 +14,7 @@ from .frames import Close
 from .options import UNREAD_FACTOR, Options
 from .protocol import Side
 
-__all__ = ["SettingsShown"]
+__all__ = ["Exposed"]
 
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ class shown(Generic[T]):
         return self if instance is None else self._get(instance)
 
 
-class SettingsShown:
+class Exposed:
     """A base of connection classes."""
 
     __slots__ = ()
