@@ -6,6 +6,7 @@ import importlib
 import re
 import warnings
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -40,8 +41,11 @@ def test_name_in_the_documentation_is_there(page: str, name: str) -> None:
     value: object = importlib.import_module(pieces[0])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        for piece in pieces[1:]:
-            value = getattr(value, piece)
+        for number, piece in enumerate(pieces[1:], 2):
+            if isinstance(value, ModuleType) and not hasattr(value, piece):
+                value = importlib.import_module(".".join(pieces[:number]))
+            else:
+                value = getattr(value, piece)
 
 
 def test_links_between_the_pages_lead_somewhere() -> None:

@@ -19,12 +19,12 @@ pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
-def real(request: pytest.FixtureRequest, version: str) -> Path:
+def real(request: pytest.FixtureRequest, tmp_path: Path, version: str) -> Path:
     """The interpreter of an environment with that version of websockets."""
-    cache = request.config.cache
-    assert cache is not None
+    cache = getattr(request.config, "cache", None)
     tag = f"{sys.implementation.name}-{sys.version_info[0]}.{sys.version_info[1]}"
-    folder = cache.mkdir(f"websockets-{version}-{tag}")
+    name = f"websockets-{version}-{tag}"
+    folder = tmp_path / name if cache is None else cache.mkdir(name)
     ready = folder / "ready"
     python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
     if not ready.exists():
