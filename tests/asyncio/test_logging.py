@@ -186,7 +186,7 @@ class Buggy(Extension):
         raise ZeroDivisionError
 
 
-def negotiate(headers: Any, available: Any) -> Any:
+def negotiate(headers: Any, available_extensions: Any) -> Any:
     return [Buggy()]
 
 
@@ -196,7 +196,7 @@ class BuggyClient(ClientConnection):
 
 class BuggyServer(ServerConnection):
     process_extensions = staticmethod(
-        lambda headers, available: (None, negotiate(headers, available))
+        lambda headers, available_extensions: (None, [Buggy()])
     )
 
 
