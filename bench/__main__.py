@@ -6,66 +6,16 @@ import argparse
 import json
 import signal
 import sys
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from . import report
+from . import markdown, native, plot, report
 from .clients import CLIENTS
+from .options import arguments, clients
 from .report import Result
-from .rows import ROWS, Row
 from .run import Cores, Failure, certificates, measure
 
 RESULTS = Path(__file__).parent / "results"
-
-
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument(
-        "--only", default="", metavar="ROWS", help="beginnings of names, with commas"
-    )
-    parser.add_argument(
-        "--clients", default="", metavar="NAMES", help="names, with commas"
-    )
-    parser.add_argument("--loop", choices=["asyncio", "uvloop"], default="asyncio")
-    parser.add_argument("--rounds", type=int, default=5, metavar="N")
-    parser.add_argument(
-        "--scale", type=float, default=1.0, metavar="X", help="times as many operations"
-    )
-    parser.add_argument(
-        "--quick", action="store_true", help="one round, a fifth of the operations"
-    )
-    parser.add_argument("--plot", action="store_true", help="draw a PNG as well")
-    parser.add_argument(
-        "--check", action="store_true", help="exit with 1 if a target is missed"
-    )
-    parser.add_argument("--list", action="store_true", help="name rows and clients")
-    options = parser.parse_args()
-    if options.quick:
-        options.rounds, options.scale = 1, options.scale / 5
-    if options.rounds < 1 or options.scale <= 0:
-        parser.error("--rounds and --scale must be positive")
-    options.rows = [scaled(row, options.scale) for row in chosen_rows(options.only)]
-    if not options.rows:
-        parser.error(f"no row begins with {options.only!r}; see --list")
-    options.names = [name for name in options.clients.split(",") if name]
-    if unknown := set(options.names) - CLIENTS.keys():
-        parser.error(f"no client is named {', '.join(sorted(unknown))}; see --list")
-    options.names = options.names or list(CLIENTS)
-    return options
-
-
-def chosen_rows(only: str) -> list[Row]:
-    beginnings = tuple(part for part in only.split(",") if part)
-    return [row for row in ROWS if not beginnings or row.name.startswith(beginnings)]
-
-
-def scaled(row: Row, scale: float) -> Row:
-    """The row with more or fewer operations, still in whole bursts and shares."""
-    if row.scenario == "import":
-        return row
-    step = row.burst * row.connections
-    return replace(row, operations=step * max(2, round(row.operations * scale / step)))
 
 
 def progress(text: str) -> None:
@@ -79,9 +29,13 @@ def measure_row(
 ) -> None:
     """All rounds of one row.  Clients take turns, and each round another begins."""
     row = result.row
+    names = clients(row, options.names)
+    for name in names:
+        if reason := options.missing.get(name) or CLIENTS[name].absent(row):
+            result.skipped[name] = reason
     for number in range(options.rounds):
-        shift = number % len(options.names)
-        for client in options.names[shift:] + options.names[:shift]:
+        shift = number % max(1, len(names))
+        for client in names[shift:] + names[:shift]:
             if client in result.skipped:
                 continue
             progress(f"{row.name}: round {number + 1} of {options.rounds}, {client}")
@@ -104,7 +58,15 @@ def main() -> int:
         print(*(f"{row.name:<18} {row.title}" for row in options.rows), sep="\n")
         print("clients:", *CLIENTS)
         return 0
+    if options.markdown is not None:
+        paths = options.markdown or sorted(RESULTS.glob("*.json"))[-1:]
+        print(*markdown.document(paths, options.images), sep="\n")
+        return 0
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    options.missing = {}
+    if not options.names or "beast" in options.names:
+        progress("building native/beast.cpp")
+        options.missing["beast"] = native.build()
     cores = Cores.choose()
     given = report.conditions(options.loop, options.rounds, cores)
     print(*(f"{name} {value}" for name, value in given.items()), sep=", ", end="\n\n")
@@ -124,7 +86,7 @@ def main() -> int:
         print(*report.table(results[-1]) if results else [], sep="\n")
     verdicts = list(report.verdicts(results))
     print(*(text for _, text in verdicts), sep="\n")
-    save(results, given, draw=options.plot)
+    save(results, given, draw=not options.no_plot)
     if interrupted:
         return 130
     failed = any(
@@ -139,13 +101,16 @@ def main() -> int:
 def save(results: list[Result], given: dict[str, object], *, draw: bool) -> None:
     RESULTS.mkdir(exist_ok=True)
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    path = RESULTS / f"{stamp}.json"
-    path.write_text(json.dumps(report.as_json(results, given), indent=1) + "\n")
-    print(f"written: {path.relative_to(RESULTS.parent.parent)}")
-    measured = [result for result in results if result.cells]
-    if draw and measured:
-        report.plot(measured, path.with_suffix(".png"))
-        print(f"written: {path.with_suffix('.png').relative_to(RESULTS.parent.parent)}")
+    paths = [RESULTS / f"{stamp}.json"]
+    written = json.dumps(report.as_json(results, given), indent=1)
+    paths[0].write_text(f"{written}\n")
+    if draw:
+        try:
+            paths += plot.draw(results, RESULTS, stamp)
+        except ImportError as exc:
+            print(f"no plot: {exc}")
+    for path in paths:
+        print(f"written: {path.relative_to(RESULTS.parent.parent)}")
 
 
 if __name__ == "__main__":

@@ -13,20 +13,20 @@ from . import messages
 from .messages import CLOSE, LAST, client_frame, message, server_frame
 from .rows import Row
 
-REQUEST = (
-    b"GET / HTTP/1.1\r\n"
+HEADERS = (
     b"Host: 127.0.0.1\r\n"
     b"Upgrade: websocket\r\n"
     b"Connection: Upgrade\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
     b"Sec-WebSocket-Version: 13\r\n"
 )
+REQUEST = b"GET / HTTP/1.1\r\n" + HEADERS
 
 
-def open_connection(port: int) -> socket.socket:
+def open_connection(port: int, path: str = "/") -> socket.socket:
     sock = socket.create_connection(("127.0.0.1", port))
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.sendall(REQUEST + b"\r\n")
+    sock.sendall(f"GET {path} HTTP/1.1\r\n".encode() + HEADERS + b"\r\n")
     head = b""
     while not head.endswith(b"\r\n\r\n"):
         data = sock.recv(4096)
@@ -44,6 +44,7 @@ def exchange(socks: list[socket.socket], row: Row, index: int, turns: int) -> No
     request, answer = client_frame(content, opcode), server_frame(content, opcode)
     size = len(answer)
     window = min(row.burst, turns)
+    by_number = {sock.fileno(): sock for sock in socks}
     with selectors.DefaultSelector() as selector:
         for sock in socks:
             # What was sent, and how many bytes came back.
@@ -51,7 +52,7 @@ def exchange(socks: list[socket.socket], row: Row, index: int, turns: int) -> No
             sock.sendall(request * window)
         while selector.get_map():
             for key, _ in selector.select():
-                state, sock = key.data, key.fileobj
+                state, sock = key.data, by_number[key.fd]
                 data = sock.recv(65536)
                 if not data:
                     raise EOFError("the server closed TCP")
@@ -71,12 +72,13 @@ def receive(socks: list[socket.socket], row: Row, index: int, copies: int) -> No
     """Read message ``index`` from each connection ``copies`` times, as `exchange`."""
     answer = server_frame(message(row, index), messages.opcode(row))
     wanted = copies * len(answer)
+    by_number = {sock.fileno(): sock for sock in socks}
     with selectors.DefaultSelector() as selector:
         for sock in socks:
             selector.register(sock, selectors.EVENT_READ, [0])
         while selector.get_map():
             for key, _ in selector.select():
-                state, sock = key.data, key.fileobj
+                state, sock = key.data, by_number[key.fd]
                 data = sock.recv(65536)
                 if not data:
                     raise EOFError("the server closed TCP")

@@ -37,20 +37,22 @@ def message(row: Row, index: int) -> str | bytes:
 def json_message(label: str, size: int) -> str:
     """An update of an order book: keys that repeat, figures that do not."""
     rng = random.Random(label)
+    symbol = rng.choice(["BTC-USD", "ETH-USD", "SOL-USD"])
+    bids: list[dict[str, float]] = [
+        {
+            "price": round(rng.uniform(100, 200), 2),
+            "amount": rng.randrange(10**6),
+        }
+        for _ in range(size // 40)
+    ]
     update = {
         "channel": "orderbook",
         "id": label,
-        "symbol": rng.choice(["BTC-USD", "ETH-USD", "SOL-USD"]),
-        "bids": [
-            {
-                "price": round(rng.uniform(100, 200), 2),
-                "amount": rng.randrange(10**6),
-            }
-            for _ in range(size // 40)
-        ],
+        "symbol": symbol,
+        "bids": bids,
     }
     while len(text := json.dumps(update)) > size:
-        update["bids"].pop()
+        bids.pop()
     return text.ljust(size)  # white space after a document is still JSON
 
 

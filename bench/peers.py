@@ -20,7 +20,8 @@ import struct
 import sys
 from dataclasses import dataclass
 
-from . import load, messages, rows
+from . import load, messages
+from .growth import from_job
 from .messages import CLOSE, LAST, TEXT, apply_mask, message, server_frame
 from .rows import Row
 
@@ -203,7 +204,7 @@ def allow_descriptors() -> None:
 
 def main() -> None:
     job = json.loads(sys.argv[1])
-    row = rows.from_job(job)
+    row = from_job(job)
     signal.alarm(PATIENCE)
     if job["peer_cpu"] is not None:
         os.sched_setaffinity(0, {job["peer_cpu"]})
@@ -226,7 +227,7 @@ def main() -> None:
             return
         for _ in range(total if row.role == "greet" else 1):
             stream = accept(listener, row, context)
-            ROLES[row.role](stream, row)
+            ROLES[row.role or ""](stream, row)
             part(stream)
 
 

@@ -1,18 +1,20 @@
-"""From figures to a table, a file and a plot."""
+"""From figures to medians, ratios, tables of text and verdicts on the targets."""
 
 from __future__ import annotations
 
 import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 from typing import Any
 
-from .clients import CLIENTS
-from .rows import MEASURES, Row
+from .growth import SERIES, from_job, rise
+from .rows import MEASURES, Row, Target
 
 OURS = ("fullduplex", "fullduplex-pure")
+
+# A core that is busier than this share of wall time has no time to spare.
+BUSY = 0.9
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Cell:
         rate: median operations per second of wall time.
         load: share of wall time the measured process was on its core.
         peer_load: the same of the raw peer; ``None`` where there is none.
+        threads: how many the measured part started.
     """
 
     cost: float
@@ -34,6 +37,7 @@ class Cell:
     rate: float
     load: float
     peer_load: float | None
+    threads: int
 
     @classmethod
     def of(cls, row: Row, rounds: list[dict[str, Any]]) -> Cell:
@@ -52,7 +56,18 @@ class Cell:
             rate=median(row.operations / figures["wall"] for figures in rounds),
             load=median(loads),
             peer_load=median(peers) if peers else None,
+            threads=max(figures.get("threads", 0) for figures in rounds),
         )
+
+    @property
+    def peer_bound(self) -> bool:
+        """The raw peer had no time to spare, and the measured process had some."""
+        return self.peer_load is not None and self.load < BUSY <= self.peer_load
+
+    @property
+    def note(self) -> str:
+        threads = f"{self.threads:+,} threads" if self.threads else ""
+        return " ".join(filter(None, ["peer-bound" * self.peer_bound, threads]))
 
 
 @dataclass
@@ -73,15 +88,16 @@ class Result:
 
     def ratio(self, client: str, peer: str) -> float | None:
         cells = self.cells
-        if client not in cells or peer not in cells:
+        if client not in cells or peer not in cells or not cells[peer].cost:
             return None
         return cells[client].cost / cells[peer].cost
 
-    def note(self, cell: Cell) -> str:
-        """Say where the raw peer was busier than the one it was to keep busy."""
-        if self.row.scenario not in ("receive", "send") or cell.peer_load is None:
-            return ""
-        return "peer-bound" if cell.peer_load > cell.load else ""
+    def found(self, target: Target) -> float | None:
+        """What the target limits, or ``None`` if it was not measured."""
+        if target.peer:
+            return self.ratio(target.client, target.peer)
+        cell = self.cells.get(target.client)
+        return None if cell is None else float(getattr(cell, target.figure))
 
 
 def number(value: float) -> str:
@@ -111,26 +127,64 @@ def table(result: Result) -> Iterator[str]:
         yield (
             f"  {client:<18}{number(cell.cost):>10}{number(cell.low):>10}"
             f"{number(cell.high):>10}{number(cell.rate):>12}{cell.load:>7.0%}"
-            f"{peer_load:>7}{compared[0]:>9}{compared[1]:>9}  {result.note(cell)}"
+            f"{peer_load:>7}{compared[0]:>9}{compared[1]:>9}  {cell.note}"
         ).rstrip()
-    for client, reason in result.skipped.items():
-        yield f"  {client:<18} skipped: {reason}"
+    if result.skipped:
+        yield f"  skipped: {'; '.join(reasons(result.skipped))}"
     yield ""
+
+
+def reasons(skipped: dict[str, str]) -> Iterator[str]:
+    """Who was skipped and why, those with one reason together."""
+    for reason in dict.fromkeys(skipped.values()):
+        clients = [client for client in skipped if skipped[client] == reason]
+        yield f"{', '.join(clients)} ({reason})"
+
+
+def meaning(target: Target, found: float, unit: str) -> str:
+    """What was found and what was allowed, in words."""
+    if target.peer:
+        what = f"is {found:.2f} of {target.peer}"
+    else:
+        unit = target.figure if target.figure != "cost" else unit
+        what = f"is {number(found)} {unit}"
+    limit = f"{target.limit:.2f}" if target.peer else f"{target.limit:g}"
+    return f"{target.client} {what}, at most {limit}"
 
 
 def verdicts(results: list[Result]) -> Iterator[tuple[bool, str]]:
     """What the targets of the rows say, for those that both sides ran."""
     for result in results:
+        unit = MEASURES[result.row.measures][0]
         for target in result.row.targets:
-            found = result.ratio(target.client, target.peer)
+            found = result.found(target)
             if found is not None:
                 kept = found <= target.limit
-                yield (
-                    kept,
-                    f"{'kept  ' if kept else 'MISSED'} {result.row.name:<18}"
-                    f"{target.client} is {found:.2f} of {target.peer}, "
-                    f"at most {target.limit:.2f}",
-                )
+                word = "kept  " if kept else "MISSED"
+                text = meaning(target, found, unit)
+                yield kept, f"{word} {result.row.name:<18} {text}"
+    yield from flatness(results)
+
+
+def flatness(results: list[Result]) -> Iterator[tuple[bool, str]]:
+    """Whether the cost of ours stays what it is while the numbers grow."""
+    for series in SERIES:
+        costs = series.costs(
+            {
+                result.row.name: result.cells["fullduplex"].cost
+                for result in results
+                if "fullduplex" in result.cells
+            }
+        )
+        if len(costs) > 1:
+            found = rise(costs.values())
+            kept = found <= series.limit
+            yield (
+                kept,
+                f"{'kept  ' if kept else 'MISSED'} {series.name:<18} "
+                f"fullduplex rises to {found:.2f} times the cheapest, "
+                f"at most {series.limit:.2f}",
+            )
 
 
 def conditions(loop: str, rounds: int, cores: Any) -> dict[str, Any]:
@@ -143,25 +197,22 @@ def conditions(loop: str, rounds: int, cores: Any) -> dict[str, Any]:
     }
 
 
-def versions(results: list[Result]) -> dict[str, str]:
-    return {
-        client: figures["version"]
-        for result in results
-        for client, rounds in result.rounds.items()
-        for figures in rounds
-        if "version" in figures
-    }
-
-
 def as_json(results: list[Result], given: dict[str, Any]) -> dict[str, Any]:
     return {
         "conditions": given,
-        "versions": versions(results),
+        "versions": {
+            client: figures["version"]
+            for result in results
+            for client, rounds in result.rounds.items()
+            for figures in rounds
+            if "version" in figures
+        },
         "rows": [
             {
                 "name": result.row.name,
                 "title": result.row.title,
                 "operations": result.row.operations,
+                "warmup": result.row.warmup,
                 "unit": MEASURES[result.row.measures][0],
                 "skipped": result.skipped,
                 "clients": {
@@ -172,7 +223,7 @@ def as_json(results: list[Result], given: dict[str, Any]) -> dict[str, Any]:
                         "operations_per_second": cell.rate,
                         "load": cell.load,
                         "peer_load": cell.peer_load,
-                        "note": result.note(cell),
+                        "note": cell.note,
                         "rounds": result.rounds[client],
                     }
                     for client, cell in result.cells.items()
@@ -183,33 +234,14 @@ def as_json(results: list[Result], given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def plot(results: list[Result], path: Path) -> None:
-    """One panel a row, one bar a client, CPU time on a linear scale from zero."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    columns = min(3, len(results))
-    lines = -(-len(results) // columns)
-    figure, panels = pyplot.subplots(
-        lines, columns, figsize=(5 * columns, 2.6 * lines), squeeze=False
-    )
-    for panel in panels.flat[len(results) :]:
-        panel.set_visible(False)
-    for panel, result in zip(panels.flat, results, strict=False):
-        cells = result.cells
-        clients = [client for client in CLIENTS if client in cells][::-1]
-        bars = panel.barh(
-            clients,
-            [cells[client].cost for client in clients],
-            color=["#1f6feb" if name in OURS else "#9aa4b2" for name in clients],
-        )
-        labels = [number(cells[client].cost) for client in clients]
-        panel.bar_label(bars, labels, padding=2, fontsize=8)
-        panel.margins(x=0.15)
-        panel.set_title(result.row.title, fontsize=10)
-        panel.set_xlabel(MEASURES[result.row.measures][0], fontsize=8)
-        panel.tick_params(labelsize=8)
-    figure.tight_layout()
-    figure.savefig(path, dpi=120)
+def from_json(written: dict[str, Any]) -> list[Result]:
+    """What `as_json` has written, for rows that still exist."""
+    results = []
+    for row in written["rows"]:
+        try:
+            known = from_job({**row, "row": row["name"]})
+        except ValueError:  # renamed since
+            continue
+        rounds = {name: each["rounds"] for name, each in row["clients"].items()}
+        results.append(Result(known, rounds, row["skipped"]))
+    return results

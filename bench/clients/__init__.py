@@ -11,7 +11,9 @@ A module has
 - ``async broadcaster(target) -> (port, send, stop)``, for the rows of broadcasts: start
   a server; ``await send(message, count)`` sends it ``count`` times to all connections,
   in one turn of the event loop;
-- ``async finish()``, if the package keeps something open between connections.
+- ``async finish()``, if the package keeps something open between connections;
+- ``pid() -> int``, if what is measured runs in a process of its own: its CPU time and
+  its memory count, not ours.
 
 and its ``Connection``
 
@@ -23,7 +25,8 @@ and its ``Connection``
   times, return the last answer;
 - ``async close()``: closing handshake and the end of TCP.
 
-Whatever a package cannot do raises ``Skip``.
+Blocking clients have the same coroutines, which never wait.  Whatever a package cannot
+do is missing, or raises ``Skip``.
 """
 
 from __future__ import annotations
@@ -50,52 +53,80 @@ class Target:
 
 @dataclass(frozen=True)
 class Entry:
-    """One column of the table: a module, and the environment it runs in.
+    """One column of the table: its modules, and the environment they run in.
 
     Args:
-        module: the module of this package.
+        modules: the module of this package for each face, by its last name.
         imports: statements whose import time is measured.
         environment: variables of the measured process.
+        only_deflate: it differs from another entry in compression alone.
     """
 
-    module: str
-    imports: dict[str, str]
+    modules: dict[str, str]
+    imports: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+    only_deflate: bool = False
+
+    def absent(self, row: Row) -> str:
+        """Say why this row is not for it; nothing if it is."""
+        if row.scenario == "import":
+            return "" if row.statement in self.imports else "nothing to import"
+        if row.face not in self.modules:
+            return f"no {'blocking' if row.face == 'sync' else row.face} face"
+        return ""
 
 
-OURS = {
-    "package": "import fullduplex",
-    "connect": "from fullduplex import connect",
-}
+def ours(implementation: str, library: str, *, only_deflate: bool = False) -> Entry:
+    return Entry(
+        {
+            "asyncio": "fullduplex",
+            "sync": "fullduplex_sync",
+            "trio": "fullduplex_trio",
+        },
+        {"package": "import fullduplex", "connect": "from fullduplex import connect"},
+        {"FULLDUPLEX_IMPL": implementation, "FULLDUPLEX_ZLIB": library},
+        only_deflate,
+    )
+
 
 CLIENTS = {
-    "fullduplex": Entry(
-        "bench.clients.fullduplex", OURS, {"FULLDUPLEX_IMPL": "compiled"}
-    ),
-    "fullduplex-pure": Entry(
-        "bench.clients.fullduplex", OURS, {"FULLDUPLEX_IMPL": "pure"}
-    ),
+    "fullduplex": ours("compiled", "zlib"),
+    "fullduplex-speed": ours("compiled", "zlib-ng", only_deflate=True),
+    "fullduplex-pure": ours("pure", "zlib"),
     "picows.websockets": Entry(
-        "bench.clients.picows_websockets",
+        {"asyncio": "picows_websockets"},
         {
             "package": "import picows.websockets",
             "connect": "from picows.websockets import connect",
         },
     ),
     "picows": Entry(
-        "bench.clients.picows",
+        {"asyncio": "picows"},
         {"package": "import picows", "connect": "from picows import ws_connect"},
     ),
     "websockets": Entry(
-        "bench.clients.websockets",
+        {
+            "asyncio": "websockets",
+            "sync": "websockets_sync",
+            "trio": "websockets_trio",
+        },
         {"package": "import websockets", "connect": "from websockets import connect"},
     ),
     "aiohttp": Entry(
-        "bench.clients.aiohttp",
+        {"asyncio": "aiohttp"},
         {"package": "import aiohttp", "connect": "from aiohttp import ClientSession"},
     ),
+    "websocket-client": Entry(
+        {"asyncio": "websocket_client", "sync": "websocket_client"},
+        {
+            "package": "import websocket",
+            "connect": "from websocket import create_connection",
+        },
+    ),
     "bare": Entry(
-        "bench.clients.bare",
+        {"asyncio": "bare", "sync": "bare", "trio": "bare"},
         {"package": "import asyncio", "connect": "import asyncio, ssl"},
     ),
+    "socketify": Entry({"asyncio": "socketify"}),
+    "beast": Entry({"asyncio": "beast"}),
 }

@@ -78,6 +78,7 @@ class Connection:
         return [await self.ws.recv() for _ in range(count)]
 
     async def receive(self, count: int) -> Message:
+        message: Message = b""
         async for message in self.ws:  # noqa: B007 (the last one is returned)
             count -= 1
             if not count:
@@ -93,6 +94,7 @@ class Connection:
 
     async def echo(self, message: Message, count: int) -> Message:
         ws = self.ws
+        answer: Message = b""
         for _ in range(count):
             await ws.send(message)
             answer = await ws.recv()

@@ -12,12 +12,13 @@ from aiohttp import web
 from . import Target
 
 Message = str | bytes
+Send = Callable[[Any], Awaitable[None]]
 
 _sessions: list[aiohttp.ClientSession] = []
 
 
 def version() -> str:
-    return aiohttp.__version__
+    return str(aiohttp.__version__)
 
 
 class Connection:
@@ -28,6 +29,7 @@ class Connection:
         return [(await self.ws.receive()).data for _ in range(count)]
 
     async def receive(self, count: int) -> Message:
+        data: Message = b""
         async for message in self.ws:
             data = message.data
             count -= 1
@@ -36,7 +38,8 @@ class Connection:
         return data
 
     async def send(self, message: Message, count: int, burst: int) -> None:
-        send = self.ws.send_str if isinstance(message, str) else self.ws.send_bytes
+        ws = self.ws
+        send: Send = ws.send_str if isinstance(message, str) else ws.send_bytes
         for _ in range(count // burst):
             for _ in range(burst):
                 await send(message)
@@ -44,7 +47,8 @@ class Connection:
 
     async def echo(self, message: Message, count: int) -> Message:
         ws = self.ws
-        send = ws.send_str if isinstance(message, str) else ws.send_bytes
+        send: Send = ws.send_str if isinstance(message, str) else ws.send_bytes
+        answer: Message = b""
         for _ in range(count):
             await send(message)
             answer = (await ws.receive()).data

@@ -1,0 +1,103 @@
+"""The tables of ``docs/performance.md``, from results that were written before."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from . import plot
+from .clients import CLIENTS
+from .report import Result, flatness, from_json, number
+from .rows import MEASURES
+
+
+def line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def heading(written: dict[str, Any]) -> str:
+    given = written["conditions"]
+    return f"{given['python']}, {given['loop']}"
+
+
+def name(written: dict[str, Any]) -> str:
+    """Of the plot: the version of Python and the loop."""
+    python = written["conditions"]["python"].split()[1].rsplit(".", 1)[0]
+    return f"speed-{python}-{written['conditions']['loop']}"
+
+
+def verdict(result: Result) -> tuple[str, str]:
+    """What the row aims at, and what was found."""
+    allowed, found = [], []
+    for target in result.row.targets:
+        value = result.found(target)
+        if target.client == "fullduplex-pure" or value is None:
+            continue
+        unit = f"x {target.peer}" if target.peer else MEASURES[result.row.measures][0]
+        if target.figure == "threads":
+            unit = "threads"
+        if target.client != "fullduplex":
+            unit += f" ({target.client})"
+        mark = "" if value <= target.limit else "**missed** "
+        allowed.append(f"{target.limit:g} {unit}")
+        found.append(f"{mark}{value:.2f}")
+    return "<br>".join(allowed), "<br>".join(found)
+
+
+def comparison(results: list[Result]) -> Iterator[str]:
+    """A line for each row, a column for each client that ran any of them."""
+    clients = [
+        client
+        for client in CLIENTS
+        if any(client in result.cells for result in results)
+    ]
+    yield line(["row", "unit", *clients, "at most", "ours"])
+    yield line(["---", "---", *["---:"] * len(clients), "---", "---"])
+    for result in results:
+        cells = result.cells
+        shown = []
+        for client in clients:
+            cell = cells.get(client)
+            text = "" if cell is None else number(cell.cost)
+            shown.append(f"{text}*" if cell and cell.peer_bound else text)
+        title, unit = result.row.title, MEASURES[result.row.measures][0]
+        yield line([title, unit, *shown, *verdict(result)])
+
+
+def skipped(results: list[Result]) -> Iterator[str]:
+    """Who could not run at all, and why; what a package has not is no news."""
+    for client in CLIENTS:
+        if not any(client in result.cells for result in results):
+            reasons = {result.skipped.get(client) for result in results} - {None}
+            if reasons:
+                yield f"- `{client}` was skipped: {'; '.join(map(str, reasons))}"
+
+
+def document(paths: list[Path], images: Path | None) -> Iterator[str]:
+    """The tables of several runs; with ``images``, their plots are drawn there."""
+    for path in paths:
+        written = json.loads(path.read_text())
+        results = from_json(written)
+        table = [each for each in results if not each.row.name.startswith("growth-")]
+        given = written["conditions"]
+        yield f"### {heading(written)}"
+        yield ""
+        yield (
+            f"{given['system']}, {given['rounds']} rounds, median. "
+            + ", ".join(f"{name} {it}" for name, it in written["versions"].items())
+            + "."
+        )
+        yield ""
+        if table:
+            yield from comparison(table)
+            yield ""
+        yield from skipped(results)
+        for kept, text in flatness(results):
+            yield f"- {' '.join(text.split()[1:])}{'' if kept else ' (**missed**)'}"
+        if images is not None:
+            for image in plot.draw(results, images, name(written)):
+                yield ""
+                yield f"![{heading(written)}](images/{image.name})"
+        yield ""
