@@ -9,6 +9,7 @@ from typing import Any
 
 from . import plot
 from .clients import CLIENTS
+from .growth import SERIES
 from .report import Result, flatness, from_json, number
 from .rows import MEASURES
 
@@ -66,13 +67,38 @@ def comparison(results: list[Result]) -> Iterator[str]:
         yield line([title, unit, *shown, *verdict(result)])
 
 
+def growing(results: list[Result]) -> Iterator[str]:
+    """A table for each series: a line for each client, a column for each point."""
+    for series in SERIES:
+        lines = []
+        for client in CLIENTS:
+            cells = {
+                result.row.name: result.cells[client].cost
+                for result in results
+                if client in result.cells
+            }
+            costs = series.costs(cells)
+            if costs:
+                points = [
+                    number(costs[at]) if at in costs else "" for at in series.rows
+                ]
+                lines.append(line([client, *points]))
+        if lines:
+            labels = [series.label(point) for point in series.rows]
+            yield line([f"{series.title}, {series.unit}", *labels])
+            yield line(["---", *["---:"] * len(labels)])
+            yield from lines
+            yield ""
+
+
 def skipped(results: list[Result]) -> Iterator[str]:
-    """Who could not run at all, and why; what a package has not is no news."""
+    """Who could not run here, and why; what a package has not is no news."""
     for client in CLIENTS:
         if not any(client in result.cells for result in results):
-            reasons = {result.skipped.get(client) for result in results} - {None}
-            if reasons:
-                yield f"- `{client}` was skipped: {'; '.join(map(str, reasons))}"
+            reasons = {result.skipped.get(client, "no ") for result in results}
+            told = [each for each in reasons if not each.startswith(("no ", "nothing"))]
+            if told:
+                yield f"- `{client}` was skipped: {'; '.join(sorted(told))}"
 
 
 def document(paths: list[Path], images: Path | None) -> Iterator[str]:
@@ -80,24 +106,24 @@ def document(paths: list[Path], images: Path | None) -> Iterator[str]:
     for path in paths:
         written = json.loads(path.read_text())
         results = from_json(written)
-        table = [each for each in results if not each.row.name.startswith("growth-")]
+        growth = [each for each in results if each.row.name.startswith("growth-")]
+        table = [each for each in results if each not in growth]
         given = written["conditions"]
-        yield f"### {heading(written)}"
+        yield f"### {heading(written)}{'' if table else ': growth'}"
         yield ""
-        yield (
-            f"{given['system']}, {given['rounds']} rounds, median. "
-            + ", ".join(f"{name} {it}" for name, it in written["versions"].items())
-            + "."
+        yield f"{given['system']}, median of {given['rounds']}. " + ", ".join(
+            f"{client} {version}" for client, version in written["versions"].items()
         )
         yield ""
         if table:
             yield from comparison(table)
             yield ""
+        yield from growing(growth)
         yield from skipped(results)
         for kept, text in flatness(results):
             yield f"- {' '.join(text.split()[1:])}{'' if kept else ' (**missed**)'}"
         if images is not None:
             for image in plot.draw(results, images, name(written)):
                 yield ""
-                yield f"![{heading(written)}](images/{image.name})"
+                yield f"![{heading(written)}]({images.name}/{image.name})"
         yield ""
