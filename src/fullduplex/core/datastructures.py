@@ -78,10 +78,12 @@ class Headers(MutableMapping[str, str]):
     def __init__(self, *args: HeadersLike, **kwargs: str) -> None:
         self._dict = {}
         self._list = []
-        self.update(*args, **kwargs)
+        if args or kwargs:
+            self.update(*args, **kwargs)
 
     def __str__(self) -> str:
-        return "".join(f"{name}: {value}\r\n" for name, value in self._list) + "\r\n"
+        lines = [f"{name}: {value}\r\n" for name, value in self._list]
+        return "".join(lines) + "\r\n"
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._list!r})"

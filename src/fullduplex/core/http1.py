@@ -67,6 +67,10 @@ _token = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
 _field_value = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110, 5.5
 _target = re.compile(rb"[\x21-\x7e]+")  # RFC 9112, 3.2
 _status_code = re.compile(rb"[1-5][0-9]{2}")  # RFC 9110, 15
+_request_line = re.compile(  # what those three allow, in one look
+    rf"{_token.pattern.decode()} {_target.pattern.decode()} {_target.pattern.decode()}"
+)
+_header_lines = re.compile(rb"(?:%b:%b\r\n)+" % (_token.pattern, _field_value.pattern))
 _digits = re.compile(rb"[0-9]{1,19}")
 _chunk_size = re.compile(rb"([0-9A-Fa-f]{1,16})[\t ]*(?:;.*)?")  # RFC 9112, 7.1
 
@@ -129,15 +133,20 @@ class Request(_Refusable):
             ValueError: the path, the method or the version holds a character that
                 would break the request line, such as a space or a line feed.
         """
-        for name, value, allowed in (
-            ("method", self.method, _token),
-            ("path", self.path, _target),
-            ("protocol", self.protocol, _target),
-        ):
-            if not value.isascii() or not allowed.fullmatch(value.encode()):
-                raise ValueError(f"{name} {value[:64]!r} cannot be sent")
-        line = f"{self.method} {self.path} {self.protocol}\r\n"
-        return line.encode() + self.headers.serialize()
+        return self.request_line() + self.headers.serialize()
+
+    def request_line(self) -> bytes:
+        """Encode the first line; raises as `serialize` does."""
+        line = f"{self.method} {self.path} {self.protocol}"
+        if not _request_line.fullmatch(line):
+            for name, value, allowed in (
+                ("method", self.method, _token),
+                ("path", self.path, _target),
+                ("protocol", self.protocol, _target),
+            ):
+                if not value.isascii() or not allowed.fullmatch(value.encode()):
+                    raise ValueError(f"{name} {value[:64]!r} cannot be sent")
+        return f"{line}\r\n".encode()
 
 
 @dataclass
@@ -295,7 +304,28 @@ class _Parser(Generic[Message]):
         del self._buffer[:size]
         return data
 
+    def _complete_headers(self) -> Headers | None:
+        """Take the header section if all of it is there and nothing is wrong."""
+        buffer = self._buffer
+        end = buffer.find(b"\r\n\r\n", 0, MAX_LINE_LENGTH) + 2
+        if end < 2 or buffer.count(b"\n", 0, end) > MAX_NUM_HEADERS:
+            return None
+        lines = bytes(buffer[:end])
+        if not _header_lines.fullmatch(lines):
+            return None
+        del buffer[: end + 2]
+        self._scanned = 0
+        headers = Headers()
+        for line in lines[:-2].decode("iso-8859-1").split("\r\n"):
+            name, _, value = line.partition(":")
+            headers._append(name, value.strip(" \t"))
+        return headers
+
     def _read_headers(self) -> Generator[None, None, Headers]:
+        # Nearly always they arrive together; else line by line, to say what is wrong.
+        complete = self._complete_headers()
+        if complete is not None:
+            return complete
         headers = Headers()
         for _ in range(MAX_NUM_HEADERS + 1):
             line = yield from self._read_line("header line", HeaderLineTooLong)

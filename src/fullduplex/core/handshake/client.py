@@ -137,7 +137,7 @@ class ClientHandshake:
             ),
         )
         # What is wrong with the URI shows here rather than after connecting.
-        self.request.serialize()
+        self.request.request_line()
         self.response = None
         self.extensions = []
         self.subprotocol = None
@@ -256,8 +256,6 @@ def build_headers(
     user_agent: str | None,
 ) -> Headers:
     """Make the headers of the request; arguments as those of the handshake."""
-    extra = check_extra_headers(extra_headers)
-
     ours: dict[str, str | None] = {
         "Host": build_host(uri.host, uri.port, uri.secure),
         "Authorization": (
@@ -266,39 +264,39 @@ def build_headers(
         "Origin": origin,
         "User-Agent": user_agent or None,
     }
-    for name in REPLACED:
-        if name in extra:
-            ours[name] = extra[name]
-            del extra[name]
+    extra = None if extra_headers is None else check_extra_headers(extra_headers)
+    if extra:
+        for name in REPLACED:
+            if name in extra:
+                ours[name] = extra[name]
+                del extra[name]
 
     headers = Headers()
-
-    def add(name: str, value: str | None) -> None:
+    for name in ("Host", "Authorization", "Origin"):
+        value = ours[name]
         if value is not None:
             headers[name] = value
-
-    add("Host", ours["Host"])
-    add("Authorization", ours["Authorization"])
-    add("Origin", ours["Origin"])
-    add("Upgrade", "websocket")
-    add("Connection", "Upgrade")
-    add("Sec-WebSocket-Key", key)
-    add("Sec-WebSocket-Version", "13")
+    # These need no check.
+    headers._append("Upgrade", "websocket")
+    headers._append("Connection", "Upgrade")
+    headers._append("Sec-WebSocket-Key", key)
+    headers._append("Sec-WebSocket-Version", "13")
     if extensions:
         offers = [(item.name, item.get_request_params()) for item in extensions]
-        add("Sec-WebSocket-Extensions", build_extension(offers))
+        headers["Sec-WebSocket-Extensions"] = build_extension(offers)
     if subprotocols:
-        add("Sec-WebSocket-Protocol", build_subprotocol(subprotocols))
-    headers.update(extra)
-    add("User-Agent", ours["User-Agent"])
+        headers["Sec-WebSocket-Protocol"] = build_subprotocol(subprotocols)
+    if extra:
+        headers.update(extra)
+    user_agent = ours["User-Agent"]
+    if user_agent is not None:
+        headers["User-Agent"] = user_agent
     return headers
 
 
-def check_extra_headers(extra_headers: HeadersLike | None) -> Headers:
+def check_extra_headers(extra_headers: HeadersLike) -> Headers:
     """Copy the caller's headers, unless the handshake can't do with them."""
-    extra = Headers()
-    if extra_headers is not None:
-        extra.update(extra_headers)
+    extra = Headers(extra_headers)
     for name in extra:
         if name in RESERVED:
             raise ValueError(f"extra_headers has {name}; {RESERVED[name]}")

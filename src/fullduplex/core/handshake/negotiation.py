@@ -81,6 +81,9 @@ def check_upgrade(headers: Headers) -> None:
         InvalidUpgrade: one is missing or has another value.
         InvalidHeaderFormat: one is malformed.
     """
+    plain = is_only(headers, "Connection", "upgrade")
+    if plain and is_only(headers, "Upgrade", "websocket"):
+        return
     options = parse_all(parse_connection, headers, "Connection")
     if not any(option.lower() == "upgrade" for option in options):
         raise InvalidUpgrade("Connection", shown(options))
@@ -291,6 +294,12 @@ def choose_subprotocol(
 
 
 # -- Helpers -------------------------------------------------------------------
+
+
+def is_only(headers: Headers, name: str, value: str) -> bool:
+    """Whether a header is there once and is just this, in any case."""
+    values = headers.get_all(name)
+    return len(values) == 1 and values[0].lower() == value
 
 
 def parse_all(parse: Callable[[str], list[T]], headers: Headers, name: str) -> list[T]:
