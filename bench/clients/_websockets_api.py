@@ -60,6 +60,8 @@ async def broadcasting_server(
     server = await serve(handler, "127.0.0.1", 0, **options(target))
 
     async def send(message: Message, count: int) -> None:
+        while len(members) < target.row.connections:
+            await asyncio.sleep(0.01)  # not all handlers have begun
         for _ in range(count):
             broadcast(members, message)
 

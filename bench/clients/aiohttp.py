@@ -117,6 +117,8 @@ async def broadcaster(target: Target) -> Any:
     await web.TCPSite(runner, "127.0.0.1", 0).start()
 
     async def send(message: Message, count: int) -> None:
+        while len(members) < target.row.connections:
+            await asyncio.sleep(0.01)  # not all handlers have begun
         for _ in range(count):
             for ws in members:
                 if isinstance(message, str):

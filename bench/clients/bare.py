@@ -205,6 +205,8 @@ async def broadcaster(target: Target) -> Any:
     loop.add_reader(listener, acceptable)
 
     async def send(content: Message, count: int) -> None:
+        while len(members) < target.row.connections:
+            await asyncio.sleep(0.01)
         frame = server_frame(content, opcode)
         for _ in range(count):
             for sock in members:
