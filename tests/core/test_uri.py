@@ -162,3 +162,8 @@ def test_parse_uri_when_given_anything_raises_nothing_but_invalid_uri(
         assert parts.host.isprintable()
         assert 0 < parts.port < 65536
         assert all("!" <= char <= "~" for char in parts.resource_name)
+
+
+def test_parse_uri_when_a_result_is_changed_then_the_next_is_not():
+    parse_uri("ws://example.com/").host = "example.org"
+    assert parse_uri("ws://example.com/").host == "example.com"

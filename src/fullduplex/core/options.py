@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 __all__ = ["Options", "seconds"]
@@ -102,9 +103,8 @@ class Options:
     write_high: int = 2**16
     write_low: int = 2**14
 
-    @classmethod
+    @staticmethod
     def check(
-        cls,
         *,
         ping_interval: object = 20,
         ping_timeout: object = 20,
@@ -128,24 +128,54 @@ class Options:
             TypeError: a parameter has the wrong type.
             ValueError: a parameter is out of range.
         """
-        if isinstance(max_size, tuple):
-            message, fragment = _pair("max_size", max_size)
-        else:
-            message, fragment = max_size, None
-        queue_high, queue_low = _marks("max_queue", max_queue, "messages")
-        write_high, write_low = _marks("write_limit", write_limit, "bytes")
-        if write_high is None:
-            raise TypeError("write_limit must be an int (bytes) or a pair of ints")
-        unread = UNREAD_FACTOR * _count("read_limit", read_limit, "bytes", 1)
-        return cls(
-            ping_interval=seconds("ping_interval", ping_interval),
-            ping_timeout=seconds("ping_timeout", ping_timeout),
-            close_timeout=seconds("close_timeout", close_timeout),
-            max_size=_optional("max_size", message, "bytes"),
-            max_fragment=_optional("max_size", fragment, "bytes"),
-            queue_high=queue_high,
-            queue_low=queue_low,
-            unread_high=None if queue_high is None else unread,
-            write_high=write_high,
-            write_low=write_low,
+        given = (
+            ping_interval,
+            ping_timeout,
+            close_timeout,
+            max_size,
+            max_queue,
+            read_limit,
+            write_limit,
         )
+        if tuple in map(type, given):
+            return _build(*given)  # the memory looks at types, but not within pairs
+        try:
+            return _remembered(*given)
+        except TypeError:
+            return _build(*given)  # nothing that can be remembered, or wrong: say so
+
+
+def _build(
+    ping_interval: object,
+    ping_timeout: object,
+    close_timeout: object,
+    max_size: object,
+    max_queue: object,
+    read_limit: object,
+    write_limit: object,
+) -> Options:
+    if isinstance(max_size, tuple):
+        message, fragment = _pair("max_size", max_size)
+    else:
+        message, fragment = max_size, None
+    queue_high, queue_low = _marks("max_queue", max_queue, "messages")
+    write_high, write_low = _marks("write_limit", write_limit, "bytes")
+    if write_high is None:
+        raise TypeError("write_limit must be an int (bytes) or a pair of ints")
+    unread = UNREAD_FACTOR * _count("read_limit", read_limit, "bytes", 1)
+    return Options(
+        ping_interval=seconds("ping_interval", ping_interval),
+        ping_timeout=seconds("ping_timeout", ping_timeout),
+        close_timeout=seconds("close_timeout", close_timeout),
+        max_size=_optional("max_size", message, "bytes"),
+        max_fragment=_optional("max_size", fragment, "bytes"),
+        queue_high=queue_high,
+        queue_low=queue_low,
+        unread_high=None if queue_high is None else unread,
+        write_high=write_high,
+        write_low=write_low,
+    )
+
+
+# The options of a program's connections are few; each is built once.
+_remembered = lru_cache(maxsize=64, typed=True)(_build)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote, unquote_to_bytes
 
 from .errors import InvalidURI
@@ -87,6 +88,11 @@ def parse_uri(uri: str) -> WebSocketURI:
             (RFC 7617, 2); a control character, such as a tab or a line feed, is
             anywhere.  This is a :exc:`ValueError` too.
     """
+    # Programs connect to few addresses, often.  What may be secret is not kept.
+    return WebSocketURI(*(_take_apart if "@" in uri else _remembered)(uri))
+
+
+def _take_apart(uri: str) -> tuple[bool, str, int, str, str, str | None, str | None]:
     wrong = _control.search(uri)
     if wrong:
         raise InvalidURI(uri, f"control character {wrong[0]!r} at {wrong.start()}")
@@ -102,7 +108,7 @@ def parse_uri(uri: str) -> WebSocketURI:
     userinfo, at, destination = (parts["authority"] or "").rpartition("@")
     username, password = _split_userinfo(uri, userinfo) if at else (None, None)
     host, port = _split_destination(uri, destination)
-    return WebSocketURI(
+    return (
         secure,
         host,
         port or _DEFAULT_PORTS[secure],
@@ -111,6 +117,9 @@ def parse_uri(uri: str) -> WebSocketURI:
         username,
         password,
     )
+
+
+_remembered = lru_cache(maxsize=64)(_take_apart)
 
 
 def _escape(uri: str, part: str) -> str:
