@@ -189,13 +189,13 @@ def test_read_limit_of_none_is_refused() -> None:
         Options.check(read_limit=None)
 
 
-def test_check_when_equal_values_differ_in_type_then_each_is_judged():
+def test_check_when_equal_values_differ_in_type_then_each_is_judged() -> None:
     assert Options.check(max_size=1).max_size == 1
     for wrong in (True, 1.0, (1.0, 1)):
         with pytest.raises(TypeError, match="max_size must be an int"):
             Options.check(max_size=wrong)
 
 
-def test_check_when_a_value_has_no_hash_then_the_error_names_the_parameter():
+def test_check_when_a_value_has_no_hash_then_the_parameter_is_named() -> None:
     with pytest.raises(TypeError, match="max_size must be an int"):
         Options.check(max_size=[1])

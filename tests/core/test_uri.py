@@ -164,6 +164,6 @@ def test_parse_uri_when_given_anything_raises_nothing_but_invalid_uri(
         assert all("!" <= char <= "~" for char in parts.resource_name)
 
 
-def test_parse_uri_when_a_result_is_changed_then_the_next_is_not():
+def test_parse_uri_when_a_result_is_changed_then_the_next_is_not() -> None:
     parse_uri("ws://example.com/").host = "example.org"
     assert parse_uri("ws://example.com/").host == "example.com"

@@ -197,6 +197,8 @@ class Attributes(Exposed):
     # Logging
 
     def _log_request(self, mark: str) -> None:
+        if not self._debugging():
+            return
         request = self.request
         assert request is not None
         start = f"{request.method} {request.path} {request.protocol}"
@@ -204,7 +206,7 @@ class Attributes(Exposed):
 
     def _log_response(self, mark: str) -> None:
         response = self.response
-        if response is not None:
+        if response is not None and self._debugging():
             start = f"HTTP/1.1 {response.status_code} {response.reason_phrase}"
             log_head(self.logger, mark, start, response.headers)
 

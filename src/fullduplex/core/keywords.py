@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 __all__ = ["callable_or_none", "deprecated", "either", "unknown"]
@@ -61,17 +61,16 @@ def callable_or_none(name: str, value: Any) -> None:
         raise TypeError(f"{name} must be callable, not {type(value).__name__}")
 
 
-def unknown(function: str, kwds: Iterable[str], known: Iterable[str]) -> None:
+def unknown(function: str, kwds: Iterable[str], known: Collection[str]) -> None:
     """
     Refuse keywords that nobody knows.
 
     Raises:
         TypeError: naming the unknown keyword and the nearest known one.
     """
-    names = sorted(known)
     for name in kwds:
-        if name in names:
+        if name in known:
             continue
-        near = difflib.get_close_matches(name, names, 1)
+        near = difflib.get_close_matches(name, sorted(known), 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise TypeError(f"{function}() got an unexpected keyword {name!r}{hint}")
