@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import websocket
+import websocket  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
 from . import Skip, Target
 
