@@ -196,7 +196,7 @@ class BuggyClient(ClientConnection):
 
 class BuggyServer(ServerConnection):
     process_extensions = staticmethod(
-        lambda headers, available_extensions: (None, [Buggy()])
+        lambda headers, available_extensions: (None, negotiate(headers, None))
     )
 
 
