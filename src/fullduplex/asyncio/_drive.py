@@ -264,7 +264,7 @@ class Driver(asyncio.BufferedProtocol):
         if self.session is not None and self.session.writer.pending:
             self._flush()
 
-    def begin_close(self, code: int, reason: str) -> None:
+    def begin_close(self, code: int | None, reason: str) -> None:
         """Start to close the connection without waiting for its end."""
         session = self.session
         assert session is not None

@@ -1,0 +1,1 @@
+"""Homes for programs of other projects, one module for each of these."""
