@@ -5,11 +5,16 @@ of its own, all with the same application and settings, and talks to it over raw
 sockets with frames made beforehand.  What is counted is the server's CPU time, user
 and system, between two marks.  Rounds of all implementations alternate; the median
 of a row is shown, and the ratio to the best of uvicorn's own.
+
+Where clients send one message and wait, the three system calls of a message, which
+are the same for all, are most of it: the row "bare" shows what they take, with an
+`asyncio.Protocol` that knows the one frame to expect and answers with another.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import socket
@@ -22,7 +27,7 @@ from typing import Any
 
 OURS = "fullduplex.integrations.uvicorn:WebSocketProtocol"
 PEERS = ("websockets", "websockets-sansio", "wsproto")
-CHECK = True
+BARE = "bare"
 PATIENCE = 20.0  # seconds
 KEY = b"\x11\x22\x33\x44"
 
@@ -53,6 +58,7 @@ ROWS = (
     Row("one client, one at a time, 64 B", 64, 1, 1, 8_000),
     Row("32 clients, one each, 64 B", 64, 32, 1, 16_000),
     Row("one client, 16 in flight, 64 B", 64, 1, 16, 32_000),
+    Row("32 clients, 4 in flight each, 64 B", 64, 32, 4, 32_000),
     Row("32 clients, one each, 4 KiB", 4096, 32, 1, 12_000),
     Row("32 clients, one each, 64 B, deflate", 64, 32, 1, 8_000, deflate=True),
 )
@@ -72,10 +78,13 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
 
 def serve(ws: str, loop: str, http: str) -> None:
     """Run in the measured process; prints the port."""
-    import uvicorn
-
     listener = socket.create_server(("127.0.0.1", 0), backlog=64)
     print(listener.getsockname()[1], flush=True)
+    if ws == BARE:
+        run = __import__("uvloop").run if loop == "uvloop" else asyncio.run
+        run(serve_bare(listener))
+    import uvicorn
+
     config = uvicorn.Config(
         echo,
         ws=ws,
@@ -86,6 +95,24 @@ def serve(ws: str, loop: str, http: str) -> None:
         ws_ping_interval=None,
     )
     uvicorn.Server(config).run(sockets=[listener])
+
+
+async def serve_bare(listener: socket.socket) -> None:
+    """Answer the handshake, then each read with as many bytes of a frame."""
+
+    class Bare(asyncio.Protocol):
+        def connection_made(self, transport: Any) -> None:
+            self.transport = transport
+
+        def data_received(self, data: bytes) -> None:
+            if data[:1] == b"G":
+                self.transport.write(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+            else:
+                # The client's frame without its mask, which nobody looks at here.
+                self.transport.write(data[:1] + bytes([data[1] & 0x7F]) + data[6:])
+
+    server = await asyncio.get_running_loop().create_server(Bare, sock=listener)
+    await server.serve_forever()
 
 
 def masked_text(payload: bytes) -> bytes:
@@ -151,6 +178,7 @@ class Server:
     """A measured process."""
 
     def __init__(self, ws: str, loop: str, http: str) -> None:
+        self.ws = ws
         arguments = ["--serve", ws, "--loop", loop, "--http", http]
         self._process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-m", "bench.uvicorn_echo", *arguments],
@@ -189,7 +217,7 @@ class Server:
         for _ in range(turns):
             last = turn()
         used = self.cpu() - begin
-        assert CHECK is False or row.deflate or last == payload
+        assert row.deflate or self.ws == BARE or last == payload
         for client in clients:
             client.close()
         return used / (turns * row.connections * row.window) * 1e6
@@ -207,21 +235,24 @@ def main() -> None:
     if options.serve:
         serve(options.serve, options.loop, options.http)
         return
-    names = (OURS,) if options.ours_only else (OURS, *PEERS)
+    names = (OURS,) if options.ours_only else (OURS, *PEERS, BARE)
     servers = {name: Server(name, options.loop, options.http) for name in names}
     results: dict[str, dict[str, float]] = {}
     try:
         for row in ROWS:
-            times: dict[str, list[float]] = {name: [] for name in names}
+            # Frames of more than one byte of length, or many, are beyond the bare one.
+            simple = row.window == 1 and row.size < 126 and not row.deflate
+            shown = [name for name in names if name != BARE or simple]
+            times: dict[str, list[float]] = {name: [] for name in shown}
             for _ in range(options.rounds):
-                for name, server in servers.items():
-                    times[name].append(server.measure(row))
-            medians = {name: statistics.median(times[name]) for name in names}
+                for name in shown:
+                    times[name].append(servers[name].measure(row))
+            medians = {name: statistics.median(times[name]) for name in shown}
             results[row.name] = medians
             print(f"{row.name}; CPU µs a message, {options.loop}")
             best = min((medians[name] for name in PEERS if name in medians), default=0)
-            for name in names:
-                ratio = f"{medians[name] / best:6.2f} × best" if best else ""
+            for name in shown:
+                ratio = f"{medians[name] / best:6.2f} of best" if best else ""
                 label = "fullduplex" if name == OURS else name
                 print(f"  {label:20}{medians[name]:8.2f}{ratio}", flush=True)
     finally:

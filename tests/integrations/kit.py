@@ -136,10 +136,10 @@ async def site(
     settings.setdefault("log_level", "debug")
     config = uvicorn.Config(
         app,
-        ws=WebSocketProtocol,
+        ws=WebSocketProtocol,  # type: ignore[arg-type]
         http=HTTP,
         log_config=None,
-        **settings,  # type: ignore[arg-type]
+        **settings,
     )
     config.load()
     config.ssl = tls

@@ -216,7 +216,13 @@ class WebSocketProtocol(Opening):
         payload = single(payload_of(message), None)
         if payload is None:
             raise TypeError("'text' must be str and 'bytes' must be bytes")
-        await self._finish(session.send(*payload))
+        if session.fragmenting or session.writing_paused:
+            await self._finish(session.send(*payload))
+            return
+        protocol.send_message(*payload)
+        self.wrote()
+        if session.writing_paused:
+            await self._finish(session.drain())
 
     async def _finish(self, operation: Operation[None]) -> None:
         try:
