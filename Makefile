@@ -1,6 +1,9 @@
 # One word for each thing to do.  PYTHON=python3.13 picks another interpreter.
 export PYTHON ?= python3
 BIN := .venv/bin
+# The packages of others want websockets in versions that our own tests do not; and
+# pyppeteer wants 10, of which it gets no more than the name.
+THIRD := .venv-thirdparty
 
 demo:        ; @tools/environment && $(BIN)/fullduplex demo
 test:        ; @tools/environment test && $(BIN)/pytest $(ARGS)
@@ -10,6 +13,7 @@ types:       ; @tools/environment test lint && $(BIN)/mypy && $(BIN)/pyright --p
 conformance: ; @tools/environment test && $(BIN)/python -m conformance $(ARGS)
 bench:       ; @tools/environment bench && $(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(ARGS)
 fuzz:        ; @tools/environment test && HYPOTHESIS_PROFILE=fuzz $(BIN)/pytest --timeout 0 tests/properties tests/parity tests/core $(ARGS)
+thirdparty:  ; @VENV=$(THIRD) tools/environment thirdparty && $(THIRD)/bin/pip install --quiet --no-deps 'pyppeteer>=2' && $(THIRD)/bin/pytest tests/thirdparty $(ARGS)
 docs:        ; @tools/environment && $(BIN)/python -m pydoc -b
 
-.PHONY: demo test pure lint types conformance bench fuzz docs
+.PHONY: demo test pure lint types conformance bench fuzz thirdparty docs

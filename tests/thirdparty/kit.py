@@ -32,7 +32,8 @@ def needs(*names: str) -> None:
         except ModuleNotFoundError:
             found = None
         if found is None:
-            pytest.skip(f"{name} is missing; `make thirdparty` installs what it needs")
+            where = "" if name.startswith("fullduplex") else "; try `make thirdparty`"
+            pytest.skip(f"{name} is missing{where}")
 
 
 def free_port() -> int:

@@ -5,6 +5,7 @@ They talk to servers of ours that answer as those of the services do.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 from collections.abc import AsyncIterator, Callable
@@ -16,7 +17,7 @@ import pytest
 
 from fullduplex import ServerConnection, serve
 
-from .kit import needs, run
+from .kit import OURS, needs, program, run
 
 Reply = Callable[[ServerConnection], Any]
 
@@ -138,6 +139,7 @@ async def test_supabase_realtime_joins_and_comes_back() -> None:
 
 async def test_python_binance_follows_and_comes_back() -> None:
     needs("binance")
+    received = asyncio.Event()
     opened = 0
 
     async def trades(ws: ServerConnection) -> None:
@@ -148,14 +150,17 @@ async def test_python_binance_follows_and_comes_back() -> None:
             data = {"e": "trade", "p": str(number)}
             await ws.send(json.dumps({"stream": "btcusdt@trade", "data": data}))
         if opened == 1:
-            # What is on its way would be lost with the connection.
-            await (await ws.ping())
+            # The SDK drops what it has not looked at when a connection ends.
+            await received.wait()
             ws.transport.abort()
         await ws.wait_closed()
 
-    async with service(trades) as uri:
-        lines = await run("binance_client.py", uri)
-    assert lines[:3] == [f"btcusdt@trade {number}" for number in range(3)]
+    async with service(trades) as uri, program("binance_client.py", uri) as running:
+        await running.line("btcusdt@trade 2")
+        received.set()
+        lines = (await running.rest()).splitlines()
+    assert lines[0] == OURS
+    assert lines[1:4] == [f"btcusdt@trade {number}" for number in range(3)]
     assert lines[-2:] == ["again 0", "closed"]
     assert opened == 2
 

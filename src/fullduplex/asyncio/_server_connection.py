@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from ..core.datastructures import Headers
 from ..core.http1 import Request
 from ..core.unopened import NOT_OPEN
-from ._server_handshake import Opening, maybe
+from ._server_handshake import maybe
+from ._standalone import Standalone
 
 if TYPE_CHECKING:
     from ._server import Server
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["ServerConnection"]
 
 
-class ServerConnection(Opening, face=True):
+class ServerConnection(Standalone, face=True):
     """
     A connection from a client, as a handler of `serve` gets it.
 
@@ -113,8 +114,3 @@ class ServerConnection(Opening, face=True):
                 self._gone = asyncio.Event()
             await self._gone.wait()
         await super().wait_closed()
-
-    @property
-    def ws_server(self) -> Server:
-        """The server that accepted the connection."""
-        return self.server

@@ -70,7 +70,7 @@ class Opening(  # pyright: ignore[reportIncompatibleVariableOverride]
     # Input
 
     def _connected(self, transport: Any) -> None:
-        self.server._attach(self, transport)
+        self._reception._attach(self, transport)
         super()._connected(transport)
 
     def _handshake_received(self, data: bytes) -> None:
@@ -86,7 +86,7 @@ class Opening(  # pyright: ignore[reportIncompatibleVariableOverride]
         try:
             taken = self._take(data, time())
             if isinstance(taken, Request):
-                retry_after = self.server._retry_after(self, monotonic())
+                retry_after = self._reception._retry_after(self, monotonic())
                 answer = self._at_once(taken, retry_after, time())
                 if answer is None:
                     self._start(self._serve(taken))
@@ -104,7 +104,7 @@ class Opening(  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         if self._driver.ended:
-            self.server._detach(self)
+            self._reception._detach(self)
         elif self._session is NOT_OPEN and self._parser is not None:
             # Cancelled before it ran.
             self.transport.abort()
@@ -121,7 +121,7 @@ class Opening(  # pyright: ignore[reportIncompatibleVariableOverride]
         elif self.request is None and self.response is None:
             self._note(logging.DEBUG, "! the client left before a request")
         if self.handler_task is None or self.handler_task.done():
-            self.server._detach(self)
+            self._reception._detach(self)
         super()._ended(exc)
 
     # Output
@@ -140,7 +140,7 @@ class Opening(  # pyright: ignore[reportIncompatibleVariableOverride]
             transport.abort()
             return False
         transport.write(answer.data)
-        self.server._answered(self)
+        self._reception._answered(self)
         if answer.then == "open":
             if self._early_paused:
                 transport.resume_reading()

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from .dates import http_date
-from .errors import AbortHandshake
+from .errors import AbortHandshake, InvalidHandshake
 from .hooks import HookError, as_response, complete_response
 from .http1 import Request, RequestParser, Response, ResponseParser
 from .judging import Agreement, Judging
 
 if TYPE_CHECKING:
-    from .reception import Reception
+    pass
 
 __all__ = ["LINGER", "Answer", "Answering"]
 
@@ -71,6 +71,11 @@ class Answering(Judging):
     # instance.
     _admitted_as: str | None = None
     _refused_by: str | None = None
+
+    @property
+    def _reception(self) -> Any:
+        """The server, a `Reception`, which counts its connections."""
+        return self.server
 
     def _client_gone(self) -> bool:
         """Whether nobody is there any more to be answered."""
@@ -155,6 +160,11 @@ class Answering(Judging):
         except Exception as exc:
             if self._client_gone():
                 return ABORT
+            if self._own_request and isinstance(exc, InvalidHandshake):
+                # Methods of older programs call the checks of the handshake.
+                self.logger.debug("! invalid handshake", exc_info=exc)
+                refusal = settings.judge.refusal(exc, http_date(now))
+                return self._conclude(refusal, agreed, now)
             failure = HookError(hook)
             failure.__cause__ = exc
             self._log_failure(failure)
@@ -166,8 +176,8 @@ class Answering(Judging):
     def _conclude(self, response: Response, agreed: Agreement, now: float) -> Answer:
         if self._client_gone():
             return ABORT
-        server: Reception[Any] = self.server
-        if response.status_code == 101 and server._closing_with is not None:
+        closing = self._reception._closing_with
+        if response.status_code == 101 and closing is not None:
             response = self._unavailable("Server is shutting down.\n", now)
         if response.status_code != 101:
             self._log_refusal(response)

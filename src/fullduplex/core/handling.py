@@ -39,7 +39,7 @@ class Handling(Answering):
 
     def _cancelled(self) -> tuple[int, str]:
         """Return what to close with when the handler was cancelled."""
-        return self.server._closing_with or (1011, "")
+        return self._reception._closing_with or (1011, "")
 
     def _describe(self) -> str:
         """Name the handler and its client, for the log."""

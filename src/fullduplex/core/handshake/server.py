@@ -256,7 +256,7 @@ class ServerHandshake:
             # What was agreed on so far is void.
             self.extensions = []
             self.subprotocol = None
-            return self._refusal(exc, now_date)
+            return self.refusal(exc, now_date)
 
     def reject(
         self, status: int, text: str, *, now_date: str | None = None
@@ -370,7 +370,8 @@ class ServerHandshake:
             answer["Server"] = self._server_header
         return Response(101, HTTPStatus.SWITCHING_PROTOCOLS.phrase, answer)
 
-    def _refusal(self, exc: Exception, now_date: str | None) -> Response:
+    def refusal(self, exc: Exception, now_date: str | None) -> Response:
+        """Make the response that tells a client why it was refused."""
         more: Mapping[str, str] = {}
         text = explain(exc)
         if isinstance(exc, InvalidMethod):
