@@ -165,7 +165,8 @@ async def test_python_binance_follows_and_comes_back() -> None:
     assert opened == 2
 
 
-async def test_openai_realtime_converses() -> None:
+@pytest.mark.parametrize("name", ["openai_client.py", "openai_blocking.py"])
+async def test_openai_realtime_converses(name: str) -> None:
     needs("openai", "fullduplex.sync.client")
     audio = 0
 
@@ -188,7 +189,7 @@ async def test_openai_realtime_converses() -> None:
                 await ws.send('{"type": "response.done", "response": {}}')
 
     async with service(model) as uri:
-        lines = await run("openai_client.py", uri)
+        lines = await run(name, uri)
     assert lines == ["session.created", "session.updated", "hello you", "closed"]
     assert audio == 133_336
 
