@@ -14,9 +14,9 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from ..core.exposed import shown
 from ..core.hooks import adapt_handler
 from ..core.serving import Settings
-from ..core.exposed import shown
 from ._server_handshake import Opening
 
 __all__ = ["Standalone"]
