@@ -9,7 +9,13 @@ from typing import Any
 
 import pytest
 
-from fullduplex import ConnectionClosedError, InvalidStatus, InvalidUpgrade, connect
+from fullduplex import (
+    ConnectionClosedError,
+    InvalidMessage,
+    InvalidStatus,
+    InvalidUpgrade,
+    connect,
+)
 from fullduplex.server import WebSocketServerProtocol
 
 from .kit import turns, until
@@ -62,6 +68,8 @@ class Hosted(WebSocketServerProtocol):
             raise InvalidUpgrade("Upgrade")
         await asyncio.sleep(0)
         self.extra_headers.append(("X-Second", "2"))
+        if path == "/fail":
+            self.fail_connection(1012)
         return (403, [], b"not here") if path == "/not-here" else None
 
     def process_subprotocol(self, headers: Any, available: Any) -> Any:
@@ -114,6 +122,13 @@ async def test_connection_of_no_server_may_refuse() -> None:
     async with hosted() as (_, uri, _made):
         with pytest.raises(InvalidStatus, match="403"):
             async with connect(uri + "/not-here"):
+                pass
+
+
+async def test_connection_that_fails_before_it_is_open_is_cut() -> None:
+    async with hosted() as (_, uri, _made):
+        with pytest.raises((InvalidMessage, ConnectionError)):
+            async with connect(uri + "/fail"):
                 pass
 
 

@@ -172,7 +172,7 @@ class Connection(Attributes):
         Raises:
             ProtocolError: `code` or `reason` must not be sent; nothing changed.
         """
-        if self._session is None or code == 1006:
+        if self._session is NOT_OPEN or code == 1006:
             if self.transport is not None:
                 self.transport.abort()
             return
