@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fullduplex.core import http1
+from fullduplex.core import _http1_messages, http1
 from fullduplex.core.datastructures import Headers
 from fullduplex.core.errors import (
     HeaderLineTooLong,
@@ -241,14 +241,18 @@ def test_limits_when_the_environment_sets_them_are_taken(
     with monkeypatch.context() as patch:
         patch.setenv("WEBSOCKETS_MAX_NUM_HEADERS", "2")
         patch.setenv("FULLDUPLEX_SERVER", "mine")
-        fresh = importlib.util.module_from_spec(http1.__spec__)
-        assert http1.__spec__.loader
-        patch.setitem(sys.modules, http1.__name__, fresh)
-        http1.__spec__.loader.exec_module(fresh)
-    assert fresh.MAX_NUM_HEADERS == 2
-    assert fresh.SERVER == "mine"
+        fresh = {}
+        for module in (_http1_messages, http1):
+            assert module.__spec__ is not None
+            assert module.__spec__.loader is not None
+            copy = importlib.util.module_from_spec(module.__spec__)
+            patch.setitem(sys.modules, module.__name__, copy)
+            module.__spec__.loader.exec_module(copy)
+            fresh[module] = copy
+    assert fresh[http1].MAX_NUM_HEADERS == 2
+    assert fresh[http1].SERVER == "mine"
     with pytest.raises(TooManyHeaders):
-        fresh.RequestParser().feed(b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 3)
+        fresh[http1].RequestParser().feed(b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 3)
 
 
 # -- Responses -----------------------------------------------------------------

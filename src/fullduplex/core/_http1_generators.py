@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from . import http1
+from ._http1_messages import ReadBytes
 from .datastructures import Headers
 from .errors import SecurityError
-from .http1 import ReadBytes, Request, RequestParser, Response, ResponseParser
+from .http1 import Request, RequestParser, Response, ResponseParser
 
 __all__ = ["BorrowedRequest", "BorrowedResponse"]
 

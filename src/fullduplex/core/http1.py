@@ -12,15 +12,22 @@ digits.  Field values are bytes; they become str, and bytes again, as ISO-8859-1
 from __future__ import annotations
 
 import re
-import sys
-import warnings
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
-from typing import Generic, TypeAlias, TypeVar
+from collections.abc import Generator
+from typing import Generic, TypeVar
 
-from ..version import version
+from ._http1_messages import (
+    FIELD_VALUE,
+    MAX_BODY_SIZE,
+    MAX_LINE_LENGTH,
+    MAX_NUM_HEADERS,
+    SERVER,
+    TARGET,
+    TOKEN,
+    USER_AGENT,
+    Request,
+    Response,
+)
 from .datastructures import Headers
-from .environ import setting
 from .errors import (
     HeaderLineTooLong,
     RequestLineTooLong,
@@ -41,174 +48,12 @@ __all__ = [
     "USER_AGENT",
 ]
 
-_product = f"Python/{sys.version_info[0]}.{sys.version_info[1]} fullduplex/{version}"
-
-USER_AGENT: str = setting("USER_AGENT", _product, str)
-"""What clients say about themselves."""
-
-SERVER: str = setting("SERVER", _product, str)
-"""What servers say about themselves."""
-
-MAX_NUM_HEADERS: int = setting("MAX_NUM_HEADERS", 128, int)
-"""How many header lines a message may have."""
-
-MAX_LINE_LENGTH: int = setting("MAX_LINE_LENGTH", 8192, int)
-"""How many bytes a line may have, with CR and LF."""
-
-MAX_BODY_SIZE: int = setting("MAX_BODY_SIZE", 2**20, int)
-"""How many bytes the body of a response may have."""
-
 MAX_INTERIM_RESPONSES = 16
 
-ReadBytes: TypeAlias = Callable[[int], Generator[None, None, bytes | bytearray]]
-"""Makes a generator that yields until it has as many bytes, or a line, to return."""
-
-_token = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
-_field_value = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110, 5.5
-_target = re.compile(rb"[\x21-\x7e]+")  # RFC 9112, 3.2
 _status_code = re.compile(rb"[1-5][0-9]{2}")  # RFC 9110, 15
-_request_line = re.compile(  # what those three allow, in one look
-    rf"{_token.pattern.decode()} {_target.pattern.decode()} {_target.pattern.decode()}"
-)
-_header_lines = re.compile(rb"(?:%b:%b\r\n)+" % (_token.pattern, _field_value.pattern))
+_header_lines = re.compile(rb"(?:%b:%b\r\n)+" % (TOKEN.pattern, FIELD_VALUE.pattern))
 _digits = re.compile(rb"[0-9]{1,19}")
 _chunk_size = re.compile(rb"([0-9A-Fa-f]{1,16})[\t ]*(?:;.*)?")  # RFC 9112, 7.1
-
-
-class _Refusable:
-    _exception: Exception | None = None
-
-    @property
-    def exception(self) -> Exception | None:
-        """Why the message was refused; deprecated, see ``handshake_exc``."""
-        warnings.warn(
-            f"{type(self).__name__}.exception is deprecated; "
-            "use the attribute handshake_exc of the protocol",
-            DeprecationWarning,
-            stacklevel=2,
-        )
-        return self._exception
-
-
-@dataclass
-class Request(_Refusable):
-    """
-    A request without a body.
-
-    Args:
-        path: the request target: path and query as they travel, not decoded.
-        headers: the headers.
-        method: the method.
-        protocol: the version.
-    """
-
-    path: str
-    headers: Headers
-    method: str = "GET"
-    protocol: str = "HTTP/1.1"
-
-    @classmethod
-    def parse(cls, read_line: ReadBytes) -> Generator[None, None, Request]:
-        """
-        Parse a request, in a generator that yields whenever it needs more bytes.
-
-        Args:
-            read_line: makes a generator that returns a line, with its end; it
-                raises :exc:`RuntimeError` for more than that many bytes.
-
-        Raises:
-            EOFError: by ``read_line``, when the request is not complete.
-            ValueError: the request is malformed, or has a body.
-            SecurityError: a limit is exceeded.
-        """
-        from ._http1_generators import BorrowedRequest
-
-        return (yield from BorrowedRequest(read_line).parse())
-
-    def serialize(self) -> bytes:
-        """
-        Encode the request.
-
-        Raises:
-            ValueError: the path, the method or the version holds a character that
-                would break the request line, such as a space or a line feed.
-        """
-        return self.request_line() + self.headers.serialize()
-
-    def request_line(self) -> bytes:
-        """Encode the first line; raises as `serialize` does."""
-        line = f"{self.method} {self.path} {self.protocol}"
-        if not _request_line.fullmatch(line):
-            for name, value, allowed in (
-                ("method", self.method, _token),
-                ("path", self.path, _target),
-                ("protocol", self.protocol, _target),
-            ):
-                if not value.isascii() or not allowed.fullmatch(value.encode()):
-                    raise ValueError(f"{name} {value[:64]!r} cannot be sent")
-        return f"{line}\r\n".encode()
-
-
-@dataclass
-class Response(_Refusable):
-    """
-    A response.
-
-    Args:
-        status_code: the status code.
-        reason_phrase: the text after it; may be empty.
-        headers: the headers.
-        body: the body, without transfer coding; empty if there is none.
-    """
-
-    status_code: int
-    reason_phrase: str
-    headers: Headers
-    body: bytes = b""
-
-    @classmethod
-    def parse(
-        cls,
-        read_line: ReadBytes,
-        read_exact: ReadBytes,
-        read_to_eof: ReadBytes,
-        proxy: bool = False,
-    ) -> Generator[None, None, Response]:
-        """
-        Parse a response; everything is as for `Request.parse`.
-
-        Args:
-            read_exact: makes a generator that returns that many bytes.
-            read_to_eof: makes a generator that returns all that comes; it raises
-                :exc:`RuntimeError` for more than that many bytes.
-            proxy: whether it answers ``CONNECT``: no body, and maybe HTTP/1.0.
-        """
-        from ._http1_generators import BorrowedResponse
-
-        borrowed = BorrowedResponse(read_line, read_exact, read_to_eof, proxy=proxy)
-        return (yield from borrowed.parse())
-
-    def serialize(self) -> bytes:
-        """
-        Encode the response.  ``Content-Length`` is up to the caller.
-
-        Raises:
-            ValueError: the status code is not in 100 to 599, or the reason phrase
-                holds a character that would break the status line.
-        """
-        status_code = int(self.status_code)
-        if not 100 <= status_code < 600:
-            raise ValueError(f"status code is {status_code}; allowed are 100 to 599")
-        try:
-            reason = self.reason_phrase.encode("iso-8859-1")
-        except UnicodeEncodeError:
-            reason = b"\n"
-        if not _field_value.fullmatch(reason):
-            raise ValueError(
-                f"reason phrase {self.reason_phrase[:64]!r} cannot be sent"
-            )
-        head = b"HTTP/1.1 %d %b\r\n" % (status_code, reason)
-        return head + self.headers.serialize() + (self.body or b"")
 
 
 Message = TypeVar("Message", Request, Response)
@@ -333,10 +178,10 @@ class _Parser(Generic[Message]):
                 return headers
             name, colon, value = line.partition(b":")
             # A folded line fails here too: its name would start with a space.
-            if not colon or not _token.fullmatch(name):
+            if not colon or not TOKEN.fullmatch(name):
                 raise ValueError(f"invalid header line: {line[:64]!r}")
             value = value.strip(b" \t")
-            if not _field_value.fullmatch(value):
+            if not FIELD_VALUE.fullmatch(value):
                 raise ValueError(
                     f"invalid value of header {name[:64].decode()}: {value[:64]!r}"
                 )
@@ -383,8 +228,8 @@ class RequestParser(_Parser[Request]):
         parts = line.split(b" ")
         if (
             len(parts) != 3
-            or not _token.fullmatch(parts[0])
-            or not _target.fullmatch(parts[1])
+            or not TOKEN.fullmatch(parts[0])
+            or not TARGET.fullmatch(parts[1])
         ):
             raise ValueError(f"invalid request line: {line[:64]!r}")
         method, path, protocol = parts
@@ -453,7 +298,7 @@ class ResponseParser(_Parser[Response]):
             raise ValueError(
                 f"status code is {status_code[:64]!r}; allowed are 100 to 599"
             )
-        if not _field_value.fullmatch(reason):
+        if not FIELD_VALUE.fullmatch(reason):
             raise ValueError(f"invalid reason phrase: {reason[:64]!r}")
         return int(status_code), reason.decode("iso-8859-1")
 
