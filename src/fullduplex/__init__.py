@@ -161,6 +161,7 @@ _MODULES = frozenset(
         "imports",
         "legacy",
         "protocol",
+        "proxy",
         "server",
         "streams",
         "typing",

@@ -400,7 +400,26 @@ class RedirectHandshake(InvalidHandshake):
 
 
 class ProxyError(InvalidHandshake):
-    """The proxy did not connect us to the server; the socket is closed."""
+    """
+    The proxy did not connect us to the server; the socket is closed.
+
+    Attributes:
+        proxy: address of the proxy, without credentials; None if unknown.
+        proxy_reason: why this proxy was used, such as the environment variable.
+    """
+
+    proxy: str | None = None
+    proxy_reason: str | None = None
+
+    def __str__(self) -> str:
+        return self._through(super().__str__())
+
+    def _through(self, text: str) -> str:
+        """Add which proxy it was, and why it was used."""
+        if self.proxy is None:
+            return text
+        why = f", {self.proxy_reason}" if self.proxy_reason else ""
+        return f"{text} (proxy {self.proxy}{why})"
 
 
 class InvalidProxyMessage(ProxyError):
@@ -422,4 +441,6 @@ class InvalidProxyStatus(ProxyError):
         self.response = response
 
     def __str__(self) -> str:
-        return f"proxy rejected connection: HTTP {self.response.status_code}"
+        return self._through(
+            f"proxy rejected connection: HTTP {self.response.status_code}"
+        )

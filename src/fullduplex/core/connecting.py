@@ -16,6 +16,7 @@ from .handshake.client import ClientHandshake, check_extensions
 from .http1 import USER_AGENT
 from .keywords import either
 from .options import Options, seconds
+from .proxy import Proxy, Route, check_proxy, choose, system_proxies
 from .redirects import follow_redirect, without_headers
 from .typing import LoggerLike
 from .uri import WebSocketURI, parse_uri
@@ -48,6 +49,7 @@ class Plan:
         "keywords",
         "open_timeout",
         "options",
+        "proxy",
         "trail",
         "uri",
     )
@@ -77,8 +79,11 @@ class Plan:
         user_agent_header: str | None = USER_AGENT,
         open_timeout: float | None = 10,
         logger: LoggerLike | None = None,
+        proxy: Proxy | str | bool | None = True,
         **limits: Any,
     ) -> None:
+        #: a proxy; True to look for one; False for none
+        self.proxy = check_proxy(proxy)
         self.open_timeout = seconds("open_timeout", open_timeout, past=True)
         self.options = Options.check(**limits)
         check_extensions(extensions)
@@ -137,6 +142,21 @@ class Plan:
     def begin(self) -> None:
         """Note that a new attempt begins, with its own count of redirects."""
         self.trail = [self.uri]
+
+    def route(self, host: str | None = None, port: int | None = None) -> Route:
+        """
+        Choose how to reach `uri`, which a redirect may have changed.
+
+        Args:
+            host: what the caller gave to connect to instead of the URI's host.
+            port: likewise.
+
+        Raises:
+            InvalidProxy: the environment has a proxy that can't be used.
+        """
+        if self._elsewhere in ("sock", "unix"):
+            return Route(None, "a socket is given")
+        return choose(self.uri, self.proxy, host=host, port=port, system=system_proxies)
 
     def redirected(self, exc: InvalidStatus) -> bool:
         """

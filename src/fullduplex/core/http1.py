@@ -258,6 +258,8 @@ class ResponseParser(_Parser[Response]):
     def __init__(self, method: str = "GET") -> None:
         super().__init__()
         self._method = method
+        #: the final response without its body, from the moment its head is complete
+        self.head: Response | None = None
 
     def feed_eof(self) -> Response:
         """
@@ -277,6 +279,7 @@ class ResponseParser(_Parser[Response]):
             status_code, reason = yield from self._read_status_line()
             headers = yield from self._read_headers()
             if status_code >= 200 or status_code == 101:
+                self.head = Response(status_code, reason, headers)
                 body = yield from self._read_body(status_code, headers)
                 return Response(status_code, reason, headers, body)
         raise SecurityError(

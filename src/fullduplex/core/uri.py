@@ -106,8 +106,8 @@ def _take_apart(uri: str) -> tuple[bool, str, int, str, str, str | None, str | N
     secure = scheme == "wss"
 
     userinfo, at, destination = (parts["authority"] or "").rpartition("@")
-    username, password = _split_userinfo(uri, userinfo) if at else (None, None)
-    host, port = _split_destination(uri, destination)
+    username, password = split_userinfo(uri, userinfo) if at else (None, None)
+    host, port = split_destination(uri, destination)
     return (
         secure,
         host,
@@ -129,7 +129,8 @@ def _escape(uri: str, part: str) -> str:
         raise InvalidURI(uri, f"not Unicode: {exc.reason}") from exc
 
 
-def _split_userinfo(uri: str, userinfo: str) -> tuple[str, str]:
+def split_userinfo(uri: str, userinfo: str) -> tuple[str, str]:
+    """Take decoded user name and password from what stands before ``@``."""
     username, colon, password = userinfo.partition(":")
     if not colon:
         raise InvalidURI(uri, "user name without password")
@@ -143,7 +144,8 @@ def _split_userinfo(uri: str, userinfo: str) -> tuple[str, str]:
     return username, password
 
 
-def _split_destination(uri: str, destination: str) -> tuple[str, int]:
+def split_destination(uri: str, destination: str) -> tuple[str, int]:
+    """Take host and port, which is 0 if it is absent, from what follows ``@``."""
     if destination.startswith("["):
         literal, bracket, rest = destination[1:].partition("]")
         host = _check_literal(uri, literal)
