@@ -135,7 +135,12 @@ def test_driver_imports_core_and_its_own_io_only(path: Path) -> None:
     driver = path.relative_to(ROOT).parts[0]
     names = set(imports(path))
 
-    shared = ("fullduplex.core", "fullduplex._sockets", "fullduplex.version")
+    shared = (
+        "fullduplex.core",
+        "fullduplex._sockets",
+        "fullduplex._tls",
+        "fullduplex.version",
+    )
     own = (*shared, f"fullduplex.{driver}")
     foreign = {
         name

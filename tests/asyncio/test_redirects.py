@@ -116,10 +116,10 @@ async def test_redirect_from_ws_to_wss_connects_with_tls(
     client_tls: ssl.SSLContext,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from fullduplex.asyncio import client
+    from fullduplex import _tls
 
     # What the system trusts, where the test can say it.
-    monkeypatch.setattr(client, "default_context", lambda: client_tls)
+    monkeypatch.setattr(_tls, "default_context", lambda: client_tls)
     async with listening() as one, listening(ssl=server_tls) as two:
         opening = asyncio.ensure_future(
             connect(one.uri, extra_headers={"Cookie": "secret"}).connect()

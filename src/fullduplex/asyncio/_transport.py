@@ -30,6 +30,7 @@ __all__ = [
     "create_unix_connection",
     "create_unix_server",
     "read_buffer",
+    "start_tls",
     "unsent",
 ]
 
@@ -145,6 +146,19 @@ async def create_unix_connection(
         )
         return made
     return await loop.create_unix_connection(factory, *args, **kwds)
+
+
+async def start_tls(
+    loop: asyncio.AbstractEventLoop,
+    transport: Any,
+    protocol: Any,
+    *args: Any,
+    **kwds: Any,
+) -> Any:
+    """Encrypt what a transport carries; arguments as for ``loop.start_tls``."""
+    if _fast(loop):
+        return await aiofastnet.start_tls(loop, transport, protocol, *args, **kwds)
+    return await loop.start_tls(transport, protocol, *args, **kwds)
 
 
 async def create_server(

@@ -32,11 +32,13 @@ from ..core.errors import InvalidStatus
 from ..core.extensions.base import ClientExtensionFactory
 from ..core.http1 import USER_AGENT
 from ..core.keywords import callable_or_none, deprecated, either, unknown
+from ..core.opening import Opening
+from ..core.proxy import Proxy, check_proxy_tls
 from ..core.reconnect import Reconnector, StateChange, delays_from, process_exception
+from ..core.redirects import shown
 from ..core.typing import LoggerLike, PathLike
-from . import _transport
 from ._client_connection import ClientConnection
-from ._tls import default_context
+from ._reach import Reach
 from .connection import check_logger
 
 __all__ = [
@@ -66,6 +68,10 @@ CONNECTION_KEYWORDS = frozenset(
         "ssl_handshake_timeout",
         "ssl_shutdown_timeout",
     }
+)
+# What `connect` uses on the way to a proxy, instead of the name without ``proxy_``.
+PROXY_KEYWORDS = frozenset(
+    f"proxy_{name}" for name in CONNECTION_KEYWORDS - {"host", "port", "sock"}
 )
 DEPRECATED_KEYWORDS = frozenset({"klass", "legacy_recv", "loop", "timeout"})
 
@@ -184,9 +190,7 @@ class connect:
         create_protocol = deprecated(kwds, "klass", "create_protocol", create_protocol)
         for name in ("loop", "legacy_recv"):
             deprecated(kwds, name, "nothing instead", None)
-        unknown("connect", kwds, CONNECTION_KEYWORDS | _own_keywords())
-        if isinstance(proxy, str):
-            raise ValueError("proxy is a URL, but proxies are not supported yet")
+        unknown("connect", kwds, CONNECTION_KEYWORDS | PROXY_KEYWORDS | _own_keywords())
         for name, value in (
             ("create_protocol", create_protocol),
             ("create_connection", create_connection),
@@ -226,10 +230,13 @@ class connect:
                 "read_limit": read_limit,
                 "write_limit": write_limit,
                 "logger": logger,
+                "proxy": proxy,
             },
             elsewhere=elsewhere,
         )
         check_tls(self._plan.uri, kwds, tls.SSLContext)
+        if isinstance(self._plan.proxy, Proxy):
+            check_proxy_tls(self._plan.proxy, kwds)
         self._create = (
             either(
                 "create_protocol",
@@ -262,6 +269,7 @@ class connect:
 
     async def _open(self) -> ClientConnection:
         plan = self._plan
+        opening = Opening(shown(plan.uri), monotonic())
         try:
             async with asyncio.timeout(plan.open_timeout):
                 plan.begin()
@@ -272,39 +280,42 @@ class connect:
                     plan.supply(headers)
                 while True:
                     try:
-                        return await self._attempt()
+                        return await self._attempt(opening)
                     except InvalidStatus as exc:
                         if not plan.redirected(exc):
                             raise
+                        opening.redirected(shown(plan.uri))
         except TimeoutError as exc:
             if isinstance(exc.__cause__, asyncio.CancelledError):
-                raise TimeoutError(plan.timed_out()) from exc
+                raise TimeoutError(plan.timed_out(opening)) from exc
             raise
 
-    async def _attempt(self) -> ClientConnection:
-        uri = self._plan.uri
-        loop = asyncio.get_running_loop()
+    async def _attempt(self, opening: Opening) -> ClientConnection:
+        plan, uri = self._plan, self._plan.uri
         connection = self._create(
-            **self._plan.keywords, host=uri.host, port=uri.port, secure=uri.secure
+            **plan.keywords, host=uri.host, port=uri.port, secure=uri.secure
         )
         factory = connection._prepare(uri)
-        kwds = dict(self._kwds)
-        if uri.secure:
-            if kwds.get("ssl") in (None, True):
-                kwds["ssl"] = default_context()
-            # The name that is verified is that of the URI, wherever it leads.
-            kwds.setdefault("server_hostname", uri.host)
+        host, port = self._kwds.get("host"), self._kwds.get("port")
+        route = plan.route(host, port)
+        opening.use_proxy(str(route.proxy) if route.proxy else None, route.reason)
+        connection._note(*route.record(host or uri.host, port or uri.port))
+        opening.begin(monotonic())
+        reach = Reach(
+            uri,
+            route,
+            self._kwds,
+            opening,
+            timeout=plan.open_timeout,
+            user_agent=plan.keywords["user_agent_header"],
+        )
         try:
             if self._unix_path is not None:
-                await _transport.create_unix_connection(
-                    loop, factory, os.fspath(self._unix_path), **kwds
-                )
+                await reach.open_unix(factory, os.fspath(self._unix_path))
             else:
-                if kwds.get("sock") is None:
-                    kwds.setdefault("host", uri.host)
-                    kwds.setdefault("port", uri.port)
-                await _transport.create_connection(loop, factory, **kwds)
+                await reach.open(factory)
             await connection._handshaken()
+            opening.mark("handshake", monotonic())
         except BaseException:
             connection._abandon()
             raise

@@ -15,6 +15,7 @@ from .extensions.permessage_deflate import enable_client_permessage_deflate
 from .handshake.client import ClientHandshake, check_extensions
 from .http1 import USER_AGENT
 from .keywords import either
+from .opening import Opening
 from .options import Options, seconds
 from .proxy import Proxy, Route, check_proxy, choose, system_proxies
 from .redirects import follow_redirect, without_headers
@@ -184,12 +185,10 @@ class Plan:
             )
         return True
 
-    def timed_out(self) -> str:
-        """Say that opening took too long."""
-        return (
-            "timed out during the opening handshake; "
-            f"open_timeout is {self.open_timeout:g} s"
-        )
+    def timed_out(self, opening: Opening | None = None) -> str:
+        """Say that opening took too long, and what was being done."""
+        doing = "during the opening handshake" if opening is None else opening.doing
+        return f"timed out {doing}; open_timeout is {self.open_timeout:g} s"
 
 
 def check_tls(uri: WebSocketURI, kwds: dict[str, Any], context: type) -> None:

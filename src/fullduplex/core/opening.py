@@ -30,12 +30,14 @@ class Opening:
             None for the one that answered.
         phases: seconds that each phase took, by the names in `PHASES`; those of
             all requests of the trail together.
+        doing: what is being done, for the error of a timeout.
         started_at: when the call began.
     """
 
     __slots__ = (
         "_marked_at",
         "addresses",
+        "doing",
         "phases",
         "proxy",
         "proxy_reason",
@@ -49,6 +51,7 @@ class Opening:
         self.proxy_reason: str | None = None
         self.addresses: list[tuple[str, str | None]] = []
         self.phases: dict[str, float] = {}
+        self.doing = "during the opening handshake"
         self.started_at = self._marked_at = now
 
     def redirected(self, uri: str) -> None:

@@ -15,6 +15,7 @@ the proxy would look for them on its own machine.
 from __future__ import annotations
 
 import ipaddress
+import logging
 import os
 import re
 import sys
@@ -22,6 +23,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+from .dialing import amend
 from .errors import InvalidProxy, InvalidURI
 from .headers import build_host
 from .uri import WebSocketURI, split_destination, split_userinfo
@@ -104,6 +106,21 @@ class Route(NamedTuple):
     proxy: Proxy | None
     #: why, for logs and errors
     reason: str
+
+    def __str__(self) -> str:
+        """What goes into logs and errors."""
+        return f"{f'proxy {self.proxy}' if self.proxy else 'no proxy'}, {self.reason}"
+
+    def record(self, host: str, port: int) -> tuple[Any, ...]:
+        """Make the level, the format and the arguments of the log record."""
+        level = logging.INFO if self.proxy else logging.DEBUG
+        return level, "connecting to %s, port %s: %s", host, port, self
+
+    def blame(self, exc: OSError) -> None:
+        """Let an error about the way to the proxy, or from it, say which it is."""
+        text = exc.strerror or str(exc) or type(exc).__name__
+        if self.proxy is not None and not text.endswith(f"({self})"):
+            amend(exc, f"{text} ({self})")
 
 
 def parse_proxy(proxy: str) -> Proxy:

@@ -1,0 +1,149 @@
+"""TLS as clients of every face use it: contexts, tickets, and refused certificates.
+
+Making a context costs 25 ms and 0.8 MB, so the default one is made once a process.
+"""
+
+from __future__ import annotations
+
+import functools
+import ssl
+from collections.abc import Hashable, Iterator
+from types import TracebackType
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from .core.certificates import describe_refusal, names_in
+from .core.dialing import amend
+from .core.tickets import Tickets
+
+__all__ = ["context_for", "default_context", "explain", "remember", "resume"]
+
+
+class _Resuming(ssl.SSLObject):
+    """TLS without I/O that begins by resuming the last session with its server."""
+
+    _begun = False
+
+    def do_handshake(self) -> None:
+        """Do a step of the handshake."""
+        if not self._begun:
+            self._begun = True
+            resume(self, self.server_hostname)
+        super().do_handshake()
+
+
+@functools.cache
+def default_context() -> ssl.SSLContext:
+    """Return the context for ``wss`` where the program gave none."""
+    context = ssl.create_default_context()
+    # Event loops make their TLS from this class.  aiofastnet does not: it has no
+    # way to hand a session to OpenSSL.
+    context.sslobject_class = _Resuming
+    return context
+
+
+def context_for(given: Any) -> ssl.SSLContext:
+    """Return the context to use for what was given as ``ssl``."""
+    return default_context() if given is None or given is True else given
+
+
+# -- Tickets -------------------------------------------------------------------
+
+_tickets: WeakKeyDictionary[ssl.SSLContext, Tickets[ssl.SSLSession]] = (
+    WeakKeyDictionary()
+)
+
+
+def _key(tls: Any, server: Hashable) -> Hashable:
+    """Everything that decides what a handshake checks: OpenSSL checks it only then."""
+    context = tls.context
+    return (
+        server,
+        tls.server_hostname,
+        context.verify_mode,
+        context.check_hostname,
+        context.verify_flags,
+    )
+
+
+def resume(tls: Any, server: Hashable) -> None:
+    """
+    Use the session of an earlier connection, if there is one.
+
+    Args:
+        tls: an `ssl.SSLSocket`, an `ssl.SSLObject`, or what behaves so, before its
+            handshake.
+        server: what tells servers of one name apart, such as the port.
+    """
+    tickets = _tickets.get(tls.context)
+    session = None if tickets is None else tickets.get(_key(tls, server))
+    if session is not None:
+        tls.session = session
+
+
+def remember(tls: Any, server: Hashable = None) -> None:
+    """
+    Keep the session for the next connection; call it when this one ends.
+
+    Args:
+        tls: as for `resume`; anything that has no session is ignored.
+        server: as for `resume`.
+    """
+    session = getattr(tls, "session", None)
+    if session is None or not session.has_ticket:
+        return
+    if isinstance(tls, _Resuming):
+        server = tls.server_hostname
+    tickets = _tickets.get(tls.context)
+    if tickets is None:
+        tickets = _tickets.setdefault(tls.context, Tickets())
+    tickets.put(_key(tls, server), session)
+
+
+# -- Certificates --------------------------------------------------------------
+
+
+def explain(exc: ssl.SSLCertVerificationError, expected: str) -> None:
+    """
+    Let an error say whose certificate was expected, and for whom it is.
+
+    The names are found where TLS has kept the certificate that it refused.
+
+    Args:
+        exc: gets the attributes ``expected`` and ``found``, a list of names or
+            None, beside its new text.
+        expected: the name that was to be verified.
+    """
+    found = next(_refused_names(exc.__traceback__), None)
+    exc.expected = expected  # type: ignore[attr-defined]
+    exc.found = found  # type: ignore[attr-defined]
+    reason = exc.verify_message or exc.strerror or "verification failed"
+    amend(exc, describe_refusal(reason.rstrip("."), expected, found))
+
+
+def _refused_names(traceback: TracebackType | None) -> Iterator[list[str]]:
+    """Look into the frames that an error went through: nothing else leads there."""
+    while traceback is not None:
+        variables = traceback.tb_frame.f_locals
+        traceback = traceback.tb_next
+        try:
+            chain = _chain(variables)
+        except Exception:  # noqa: S112
+            # Most frames have no TLS; what is private may be missing elsewhere.
+            continue
+        if chain:
+            yield names_in(chain[0])
+
+
+def _chain(variables: dict[str, Any]) -> list[bytes]:
+    """Return the peer's certificates in DER, its own first, as a frame has them."""
+    tls: Any = variables.get("self")
+    if not isinstance(tls, ssl.SSLObject | ssl.SSLSocket):
+        tls = variables["transport"].get_extra_info("ssl_object")
+    if not hasattr(tls, "get_unverified_chain"):  # public since Python 3.13
+        tls = tls._sslobj
+    der = getattr(ssl, "_ssl").ENCODING_DER  # noqa: B009
+    return [
+        item if isinstance(item, bytes) else item.public_bytes(der)
+        for item in tls.get_unverified_chain() or ()
+    ]

@@ -1,0 +1,317 @@
+"""How a stream to the server comes about: TCP, a proxy, TLS, TLS inside TLS.
+
+    proxy      what is opened, in this order
+    --------   ------------------------------------------------------------------
+    none       TCP to the server, TLS for ``wss``
+    SOCKS      TCP to the proxy, its handshake, TLS for ``wss``
+    http       TCP to the proxy, CONNECT, TLS for ``wss``
+    https      TCP to the proxy, TLS, CONNECT, TLS inside TLS for ``wss``
+
+Up to CONNECT over plain TCP there is only a socket, so that the transport of the
+connection is the same as without a proxy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from contextlib import contextmanager
+from time import monotonic
+from typing import Any
+
+from .._tls import context_for, explain
+from ..core import socks
+from ..core.handshake.tunnel import Tunnel
+from ..core.opening import Opening
+from ..core.proxy import Route, check_proxy_tls
+from ..core.uri import WebSocketURI
+from . import _transport
+from ._dial import DIALING, dial
+
+__all__ = ["Reach"]
+
+Factory = Callable[[], asyncio.BaseProtocol]
+
+TLS = frozenset(
+    {"server_hostname", "ssl", "ssl_handshake_timeout", "ssl_shutdown_timeout"}
+)
+
+
+class Reach:
+    """
+    One attempt to reach a server.
+
+    Args:
+        uri: the server.
+        route: how to reach it.
+        kwds: what the caller gave for the TCP connection, for TLS and for the proxy.
+        opening: where to note how it went.
+        timeout: seconds until the caller will cancel this.
+        user_agent: what proxies are told.
+    """
+
+    def __init__(
+        self,
+        uri: WebSocketURI,
+        route: Route,
+        kwds: dict[str, Any],
+        opening: Opening,
+        *,
+        timeout: float | None,
+        user_agent: str | None,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._route = route
+        self._opening = opening
+        self._timeout = timeout
+        self._user_agent = user_agent
+        self._sock: socket.socket | None = kwds.get("sock")
+        self._host = uri.host if kwds.get("host") is None else kwds["host"]
+        self._port = uri.port if kwds.get("port") is None else kwds["port"]
+        self._tls = {
+            name: kwds[name] for name in TLS & kwds.keys() if kwds[name] is not None
+        }
+        if uri.secure:
+            self._tls["ssl"] = context_for(kwds.get("ssl"))
+            # The name that is verified is that of the URI, wherever it leads.
+            if self._tls.get("server_hostname") is None:
+                self._tls["server_hostname"] = uri.host
+        self._dialing = {name: kwds[name] for name in DIALING & kwds.keys()}
+        self._proxy_tls: dict[str, Any] = {}
+        if route.proxy is not None:
+            self._take_proxy_options(kwds)
+
+    def _take_proxy_options(self, kwds: dict[str, Any]) -> None:
+        proxy = self._route.proxy
+        assert proxy is not None
+        check_proxy_tls(proxy, kwds)
+        for name, value in kwds.items():
+            plain = name.removeprefix("proxy_")
+            if plain == name:
+                continue
+            (self._proxy_tls if plain in TLS else self._dialing)[plain] = value
+        if proxy.secure:
+            self._proxy_tls["ssl"] = context_for(self._proxy_tls.get("ssl"))
+            if self._proxy_tls.get("server_hostname") is None:
+                self._proxy_tls["server_hostname"] = proxy.host
+
+    async def open(self, factory: Factory) -> None:
+        """
+        Give the factory's protocol a transport to the server.
+
+        Raises:
+            OSError: TCP or TLS failed.
+            ProxyError: the proxy refused.
+            ImportError: it speaks SOCKS, and python-socks is not installed.
+
+        Cut: nothing is left open.
+        """
+        proxy = self._route.proxy
+        if self._sock is not None:
+            sock = self._sock
+        elif proxy is None:
+            sock = await dial(
+                self._loop,
+                self._host,
+                self._port,
+                self._opening,
+                timeout=self._timeout,
+                **self._dialing,
+            )
+        elif proxy.is_socks:
+            sock = await self._through_socks()
+        elif proxy.secure:
+            await self._through_tls(factory)
+            return
+        else:
+            sock = await self._through_http()
+        await self._finish(factory, sock, self._tls)
+
+    async def open_unix(self, factory: Factory, path: str | bytes) -> None:
+        """Give the factory's protocol a transport to a Unix socket."""
+        with self._verifying(self._tls):
+            await _transport.create_unix_connection(
+                self._loop, factory, path, **self._tls
+            )
+        self._opening.tried(path)
+        self._mark_tls()
+
+    async def _finish(
+        self, factory: Factory, sock: socket.socket, tls: dict[str, Any]
+    ) -> Any:
+        """Make the transport of a connected socket; returns it."""
+        try:
+            with self._verifying(tls):
+                transport, _ = await _transport.create_connection(
+                    self._loop, factory, sock=sock, **tls
+                )
+        except (TypeError, ValueError):
+            # These are about the arguments; no transport has taken the socket over.
+            sock.close()
+            raise
+        if tls is self._tls:
+            self._mark_tls()
+        return transport
+
+    def _mark_tls(self) -> None:
+        if "ssl" in self._tls:
+            self._opening.mark("tls", monotonic())
+        self._opening.doing = "during the opening handshake"
+
+    @contextmanager
+    def _verifying(self, tls: dict[str, Any]) -> Any:
+        """Let errors of TLS say whom they are about."""
+        if "ssl" in tls:
+            name = tls["server_hostname"]
+            self._opening.doing = f"during the TLS handshake with {name}"
+        try:
+            yield
+        except ssl.SSLCertVerificationError as exc:
+            explain(exc, tls["server_hostname"])
+            raise
+
+    # Proxies
+
+    async def _dial_proxy(self) -> socket.socket:
+        proxy = self._route.proxy
+        assert proxy is not None
+        try:
+            sock = await dial(
+                self._loop,
+                proxy.host,
+                proxy.port,
+                self._opening,
+                timeout=self._timeout,
+                **self._dialing,
+            )
+        except OSError as exc:
+            self._route.blame(exc)
+            raise
+        self._opening.doing = f"waiting for {self._route}"
+        return sock
+
+    async def connect(
+        self, dest_host: str, dest_port: int, timeout: float | None = None
+    ) -> socket.socket:
+        """Connect to the proxy itself (python-socks calls this)."""
+        return await self._dial_proxy()
+
+    async def _through_socks(self) -> socket.socket:
+        proxy = self._route.proxy
+        assert proxy is not None
+        socks.require()
+        from python_socks.async_.asyncio import Proxy as Socks
+
+        forward: Any = self
+        client = Socks(**socks.arguments(proxy), forward=forward, loop=self._loop)
+        try:
+            sock = await client.connect(self._host, self._port, timeout=socks.FOREVER)
+        except socks.failures() as exc:
+            raise socks.refused(exc, self._route) from exc
+        except OSError as exc:
+            self._route.blame(exc)
+            raise
+        self._opening.mark("proxy", monotonic())
+        return sock
+
+    def _make_tunnel(self) -> Tunnel:
+        assert self._route.proxy is not None
+        return Tunnel(
+            self._route.proxy,
+            self._host,
+            self._port,
+            reason=self._route.reason,
+            user_agent=self._user_agent,
+        )
+
+    async def _through_http(self) -> socket.socket:
+        tunnel = self._make_tunnel()
+        sock = await self._dial_proxy()
+        try:
+            await self._loop.sock_sendall(sock, tunnel.request_bytes())
+            while data := await self._loop.sock_recv(sock, 65536):
+                if tunnel.data_received(data):
+                    self._opening.mark("proxy", monotonic())
+                    return sock
+            tunnel.eof_received()
+        except BaseException as exc:
+            sock.close()
+            if isinstance(exc, OSError):
+                self._route.blame(exc)
+            raise
+
+    async def _through_tls(self, factory: Factory) -> None:
+        tunneling = _Tunneling(self._loop, self._make_tunnel())
+        sock = await self._dial_proxy()
+        try:
+            transport = await self._finish(lambda: tunneling, sock, self._proxy_tls)
+            self._opening.doing = f"waiting for {self._route}"
+            await tunneling.opened
+        except BaseException as exc:
+            tunneling.abandon()
+            if isinstance(exc, OSError):
+                self._route.blame(exc)
+            raise
+        self._opening.mark("proxy", monotonic())
+        try:
+            if transport.is_closing():
+                tunneling.tunnel.eof_received()
+            await self._enter(transport, factory())
+        except BaseException:
+            transport.abort()
+            raise
+
+    async def _enter(self, transport: Any, protocol: Any) -> None:
+        """Hand the stream through the tunnel over to the connection."""
+        if "ssl" in self._tls:
+            context, tls = self._tls["ssl"], dict(self._tls)
+            del tls["ssl"]
+            with self._verifying(self._tls):
+                transport = await _transport.start_tls(
+                    self._loop, transport, protocol, context, **tls
+                )
+        else:
+            transport.set_protocol(protocol)
+        self._mark_tls()
+        protocol.connection_made(transport)
+
+
+class _Tunneling(asyncio.Protocol):
+    """Ask for a tunnel over a stream that is encrypted already."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, tunnel: Tunnel) -> None:
+        self.tunnel = tunnel
+        self._transport: Any = None
+        self.opened: asyncio.Future[None] = loop.create_future()
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+        transport.write(self.tunnel.request_bytes())
+
+    def data_received(self, data: bytes) -> None:
+        if self.opened.done():
+            return
+        try:
+            if self.tunnel.data_received(data):
+                self.opened.set_result(None)
+        except Exception as exc:
+            self.opened.set_exception(exc)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self.opened.done():
+            return
+        try:
+            if exc is not None:
+                raise exc
+            self.tunnel.eof_received()
+        except Exception as error:
+            self.opened.set_exception(error)
+
+    def abandon(self) -> None:
+        """Give up on the stream."""
+        if not self.opened.cancel() and not self.opened.cancelled():
+            self.opened.exception()  # which the caller has, or something better
+        if self._transport is not None:
+            self._transport.abort()

@@ -1,0 +1,198 @@
+"""Which of a server's addresses to try, and when: happy eyeballs (RFC 8305).
+
+A face resolves the name and carries out what the race says; it may have several
+attempts under way at once, and the first one that succeeds wins:
+
+    race = Race(in_turns(addresses, 1), "example.com:443", delay=0.25, opening=opening)
+    while True:
+        while (address := race.start(now)) is not None:
+            ...                              # begin to connect to address
+        if race.lost:
+            raise race.error()
+        ...                                  # wait for any end, or until race.next_at
+        race.failed(address, exc, now)       # or race.won(address), which is the end
+    race.stop()                              # however it ended
+
+Addresses are tuples as `socket.getaddrinfo` returns them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Sequence
+from itertools import zip_longest
+from typing import Any, Final
+
+from .opening import Opening, show_address
+
+__all__ = ["DELAY", "Race", "amend", "in_turns", "why"]
+
+#: Seconds after which the next address is tried beside those under way; RFC 8305, 8.
+DELAY: Final = 0.25
+
+# What Windows says in words that tell nothing about networks, or not in errno.
+WINDOWS: Final = {
+    64: "connection reset by the network",
+    121: "no answer",
+    1225: "connection refused",
+    1231: "network is unreachable",
+    1232: "host is unreachable",
+    1236: "connection aborted",
+}
+
+# (family, type, protocol, canonical name, address)
+AddressInfo = tuple[Any, Any, int, str, Any]
+
+
+def in_turns(addresses: Sequence[AddressInfo], first: int) -> list[AddressInfo]:
+    """
+    Let the families of addresses take turns (RFC 8305, 4).
+
+    Args:
+        addresses: in the order of preference.
+        first: how many addresses of the preferred family come first; 0 leaves the
+            order as it is.
+    """
+    if first <= 0 or len(addresses) < 3:
+        return list(addresses)
+    families: dict[Any, list[AddressInfo]] = {}
+    for address in addresses:
+        families.setdefault(address[0], []).append(address)
+    preferred, *others = families.values()
+    head, tail = preferred[: first - 1], preferred[first - 1 :]
+    turns = zip_longest(tail, *others)
+    return head + [address for turn in turns for address in turn if address]
+
+
+class Race:
+    """
+    Attempts to connect to one of several addresses.
+
+    Args:
+        addresses: what to try, in this order; at least one.
+        target: what they are addresses of, for errors.
+        delay: seconds until the next address is tried although others have not
+            failed yet; None to wait for each failure.
+        timeout: seconds that there are for all; a smaller delay lets each address
+            have its try.
+        opening: where to note what was tried.
+    """
+
+    def __init__(
+        self,
+        addresses: Sequence[AddressInfo],
+        target: str,
+        *,
+        delay: float | None = DELAY,
+        timeout: float | None = None,
+        opening: Opening | None = None,
+    ) -> None:
+        if delay is not None and timeout is not None:
+            delay = min(delay, timeout / (len(addresses) + 1))
+        self._waiting = deque(addresses)
+        self._running: list[AddressInfo] = []
+        self._target = target
+        self._delay = delay
+        self._opening = opening
+        #: when the next address may be tried, whatever the others do; None if it
+        #: depends on them
+        self.next_at: float | None = None
+        #: what failed, in the order of failures
+        self.failures: list[tuple[AddressInfo, OSError]] = []
+
+    def start(self, now: float) -> AddressInfo | None:
+        """Return the next address to try now, or None if there is none yet."""
+        if not self._waiting:
+            self.next_at = None
+            return None
+        if self._running and (self.next_at is None or now < self.next_at):
+            return None
+        address = self._waiting.popleft()
+        self._running.append(address)
+        waits = self._waiting and self._delay is not None
+        self.next_at = now + (self._delay or 0.0) if waits else None
+        return address
+
+    def failed(self, address: AddressInfo, exc: OSError, now: float) -> None:
+        """Note that an attempt has failed; the next one may begin at once."""
+        self._running.remove(address)
+        self.failures.append((address, exc))
+        if self._opening is not None:
+            self._opening.tried(address[4], told(exc))
+        if self.next_at is not None:
+            self.next_at = now
+
+    def won(self, address: AddressInfo) -> None:
+        """Note that an attempt has succeeded."""
+        self._running.remove(address)
+        if self._opening is not None:
+            self._opening.tried(address[4])
+            for other in self._running:
+                self._opening.tried(other[4], TimeoutError("another was faster"))
+        self._running.clear()
+
+    def stop(self) -> None:
+        """Note that whatever is still under way is given up."""
+        opening = self._opening
+        if opening is not None and self._running:
+            reasons = [f"{show_address(a[4])}: {why(exc)}" for a, exc in self.failures]
+            for address in self._running:
+                opening.tried(address[4], TimeoutError("no answer"))
+                reasons.append(f"{show_address(address[4])}: no answer")
+            opening.doing = f"connecting to {self._target} ({'; '.join(reasons)})"
+        self._running.clear()
+
+    @property
+    def lost(self) -> bool:
+        """Whether each address has failed."""
+        return not self._waiting and not self._running
+
+    def error(self) -> OSError:
+        """
+        Make the error that tells about every address.
+
+        Its class is that of the failures where they all have the same ``errno``,
+        such as :exc:`ConnectionRefusedError`.
+        """
+        reasons = []
+        for address, exc in self.failures:
+            shown = show_address(address[4])
+            alone = len(self.failures) == 1 and shown == self._target
+            reasons.append(why(exc) if alone else f"{shown}: {why(exc)}")
+        text = f"cannot connect to {self._target}: {'; '.join(reasons)}"
+        numbers = {exc.errno for _, exc in self.failures}
+        number = numbers.pop() if len(numbers) == 1 else None
+        return OSError(text) if number is None else OSError(number, text)
+
+    def all_errors(self) -> ExceptionGroup[OSError]:
+        """Make the group of what failed, which ``all_errors=True`` asks for."""
+        return ExceptionGroup(
+            f"cannot connect to {self._target}", [exc for _, exc in self.failures]
+        )
+
+
+def why(exc: OSError) -> str:
+    """Say what failed in words of the system, without the address."""
+    number = getattr(exc, "winerror", None)
+    if number in WINDOWS:
+        return WINDOWS[number]
+    text = exc.strerror
+    # Event loops put the address there, in the words of Python.
+    if exc.errno and (not text or text.startswith(("Connect call failed", "[Errno"))):
+        return os.strerror(exc.errno).lower()
+    return text or str(exc) or type(exc).__name__
+
+
+def told(exc: OSError) -> OSError:
+    """Return the same error in the words of `why`."""
+    return OSError(why(exc))
+
+
+def amend(exc: OSError, text: str) -> None:
+    """Change what an error says, and nothing else about it."""
+    if exc.strerror is None:
+        exc.args = (text,)
+    else:
+        exc.strerror = text
+        exc.args = (exc.errno, text)
