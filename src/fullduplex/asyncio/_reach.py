@@ -167,7 +167,14 @@ class Reach:
             name = tls["server_hostname"]
             self._opening.doing = f"during the TLS handshake with {name}"
         try:
-            yield
+            try:
+                yield
+            except TypeError as exc:
+                # asyncio of Python 3.11 and 3.12 trips over its own report of what
+                # failed in TLS inside TLS.
+                if isinstance(exc.__context__, ssl.SSLError):
+                    raise exc.__context__ from None
+                raise
         except ssl.SSLCertVerificationError as exc:
             explain(exc, tls["server_hostname"])
             raise

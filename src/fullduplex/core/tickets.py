@@ -53,9 +53,5 @@ class Tickets(Generic[T]):
             except KeyError:
                 break
 
-    def forget(self, key: Hashable) -> None:
-        """Forget the session for a server, with which something went wrong."""
-        self._sessions.pop(key, None)
-
     def __len__(self) -> int:
         return len(self._sessions)
