@@ -16,7 +16,14 @@ from .core.certificates import describe_refusal, names_in
 from .core.dialing import amend
 from .core.tickets import Tickets
 
-__all__ = ["context_for", "default_context", "explain", "remember", "resume"]
+__all__ = [
+    "context_for",
+    "default_context",
+    "explain",
+    "remember",
+    "resume",
+    "resuming",
+]
 
 
 class _Resuming(ssl.SSLObject):
@@ -31,13 +38,23 @@ class _Resuming(ssl.SSLObject):
             resume(self, self.server_hostname)
         super().do_handshake()
 
+    def remember(self) -> None:
+        """Keep the session for the next connection; call it when this one ends."""
+        remember(self, self.server_hostname)
+
 
 @functools.cache
 def default_context() -> ssl.SSLContext:
     """Return the context for ``wss`` where the program gave none."""
-    context = ssl.create_default_context()
-    # Event loops make their TLS from this class.  aiofastnet does not: it has no
-    # way to hand a session to OpenSSL.
+    return resuming(ssl.create_default_context())
+
+
+def resuming(context: ssl.SSLContext) -> ssl.SSLContext:
+    """
+    Let event loops resume sessions, which they make no provision for.
+
+    aiofastnet never does: it makes its TLS from the context alone.
+    """
     context.sslobject_class = _Resuming
     return context
 
@@ -81,19 +98,19 @@ def resume(tls: Any, server: Hashable) -> None:
         tls.session = session
 
 
-def remember(tls: Any, server: Hashable = None) -> None:
+def remember(tls: Any, server: Hashable) -> None:
     """
     Keep the session for the next connection; call it when this one ends.
 
+    By then the server has sent its tickets, which TLS 1.3 does after the handshake.
+
     Args:
-        tls: as for `resume`; anything that has no session is ignored.
+        tls: as for `resume`.
         server: as for `resume`.
     """
-    session = getattr(tls, "session", None)
+    session = tls.session
     if session is None or not session.has_ticket:
         return
-    if isinstance(tls, _Resuming):
-        server = tls.server_hostname
     tickets = _tickets.get(tls.context)
     if tickets is None:
         tickets = _tickets.setdefault(tls.context, Tickets())

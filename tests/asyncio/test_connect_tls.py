@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import ssl
 from typing import Any
@@ -10,12 +11,12 @@ from typing import Any
 import pytest
 import trustme
 
-from fullduplex import (
-    connect,
-)
+from fullduplex import _tls, connect
 
+from .conftest import Variant
 from .kit import (
     TEXT,
+    Listener,
     finish,
     frame,
     listening,
@@ -127,3 +128,103 @@ async def test_tls_to_a_server_of_another_authority_is_refused(
     async with listening(ssl=stranger) as listener:
         with pytest.raises(ssl.SSLCertVerificationError):
             await connect(listener.at("/", "localhost"), ssl=context)
+
+
+# What is resumed
+
+
+@pytest.fixture
+def default_tls(
+    client_tls: ssl.SSLContext, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+) -> ssl.SSLContext:
+    """The context for all who give none; it trusts our authority."""
+    context = _tls.resuming(ssl.create_default_context())
+    authority.configure_trust(context)
+    monkeypatch.setattr(_tls, "default_context", lambda: context)
+    return context
+
+
+async def resumed(listener: Listener, host: str, **options: Any) -> bool:
+    """Connect once, with a message, and tell whether TLS was resumed."""
+    uri = f"wss://{host}:{listener.port}/"
+    opening = asyncio.ensure_future(connect(uri, host="127.0.0.1", **options).connect())
+    peer = await (await listener.accept()).handshake(glued=frame(TEXT, "hello"))
+    ws = await opening
+    # By now the tickets have arrived: they come before the first data.
+    assert await ws.recv() == "hello"
+    tls = ws.transport.get_extra_info("ssl_object")
+    await finish(ws, peer)
+    return bool(tls.session_reused)
+
+
+@pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
+@pytest.mark.usefixtures("default_tls")
+async def test_tls_session_is_resumed_at_the_same_host_only(
+    server_tls: ssl.SSLContext, authority: trustme.CA, version: str, variant: Variant
+) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.maximum_version = ssl.TLSVersion[version]
+    authority.issue_cert("localhost", "example.com").configure_cert(context)
+    async with listening(ssl=context) as listener:
+        expected = not variant.aiofastnet
+        assert not await resumed(listener, "localhost")
+        assert await resumed(listener, "localhost") is expected
+        assert not await resumed(listener, "example.com")
+        assert await resumed(listener, "example.com", ssl=True) is expected
+
+
+async def test_tls_session_is_not_resumed_where_less_was_checked(
+    server_tls: ssl.SSLContext, default_tls: ssl.SSLContext
+) -> None:
+    async with listening(ssl=server_tls) as listener:
+        default_tls.check_hostname = False
+        assert not await resumed(listener, "example.org")
+        default_tls.check_hostname = True
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await connect(f"wss://example.org:{listener.port}/", host="127.0.0.1")
+
+
+async def test_tls_with_a_context_of_the_caller_is_left_as_it_is(
+    server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+) -> None:
+    async with listening(ssl=server_tls) as listener:
+        for _ in range(2):
+            assert not await resumed(listener, "localhost", ssl=client_tls)
+    assert client_tls.sslobject_class is ssl.SSLObject
+
+
+# What is said
+
+
+async def test_tls_tells_what_was_expected_and_what_was_found(
+    server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+) -> None:
+    async with listening(ssl=server_tls) as listener:
+        with pytest.raises(ssl.SSLCertVerificationError) as caught:
+            await connect(
+                f"wss://example.org:{listener.port}/", host="127.0.0.1", ssl=client_tls
+            )
+    exc: Any = caught.value
+    assert exc.expected == "example.org"
+    assert exc.found == ["localhost", "127.0.0.1", "example.com"]
+    assert re.fullmatch(
+        r"certificate for 'example\.org' refused: [hH]ostname mismatch.*; "
+        r"it is for 'localhost', '127\.0\.0\.1', 'example\.com'",
+        str(exc),
+    )
+
+
+@pytest.mark.variants("two")
+async def test_tls_tells_whose_authority_is_unknown(server_tls: ssl.SSLContext) -> None:
+    async with listening(ssl=server_tls) as listener:
+        with pytest.raises(ssl.SSLCertVerificationError) as caught:
+            await connect(listener.at("/", "localhost"))
+    assert "'localhost' refused: unable to get local issuer" in str(caught.value)
+
+
+async def test_timeout_in_tls_says_so(client_tls: ssl.SSLContext) -> None:
+    async with listening() as listener:
+        with pytest.raises(TimeoutError, match="the TLS handshake with localhost; "):
+            await connect(
+                f"wss://localhost:{listener.port}/", ssl=client_tls, open_timeout=0.1
+            )

@@ -149,6 +149,10 @@ class ClientConnection(Connection):
             opened.set_result(None)
 
     def _ended(self, exc: BaseException | None) -> None:
+        if self.secure:
+            tls = self.transport.get_extra_info("ssl_object")
+            # TLS of aiofastnet has no sessions to keep.
+            getattr(tls, "remember", bool)()
         handshake, opened = self._handshake, self._opened
         if opened is not None and not opened.done():
             assert handshake is not None

@@ -295,6 +295,7 @@ class connect:
         connection = self._create(
             **plan.keywords, host=uri.host, port=uri.port, secure=uri.secure
         )
+        connection.opening = opening
         factory = connection._prepare(uri)
         host, port = self._kwds.get("host"), self._kwds.get("port")
         route = plan.route(host, port)
