@@ -154,8 +154,9 @@ def _refused_names(traceback: TracebackType | None) -> Iterator[list[str]]:
 
 def _chain(variables: dict[str, Any]) -> list[bytes]:
     """Return the peer's certificates in DER, its own first, as a frame has them."""
-    tls: Any = variables.get("self")
-    if not isinstance(tls, ssl.SSLObject | ssl.SSLSocket):
+    owner = variables.get("self")
+    tls: Any = owner
+    if not isinstance(owner, ssl.SSLObject | ssl.SSLSocket):
         tls = variables["transport"].get_extra_info("ssl_object")
     if not hasattr(tls, "get_unverified_chain"):  # public since Python 3.13
         tls = tls._sslobj

@@ -116,8 +116,9 @@ class ClientConnection(Connection):
 
     def _abandon(self) -> None:
         """Give up on opening; nobody waits for the handshake any more."""
-        if self._opened is not None:
-            self._opened.cancel()
+        opened = self._opened
+        if opened is not None and not opened.cancel() and not opened.cancelled():
+            opened.exception()  # the caller has it, or what came before it
         if self.transport is not None:
             self.transport.abort()
 
@@ -149,7 +150,7 @@ class ClientConnection(Connection):
             opened.set_result(None)
 
     def _ended(self, exc: BaseException | None) -> None:
-        if self.secure:
+        if self.secure and self.transport is not None:
             tls = self.transport.get_extra_info("ssl_object")
             # TLS of aiofastnet has no sessions to keep.
             getattr(tls, "remember", bool)()

@@ -72,20 +72,30 @@ async def dial(
             loop, *local_addr[:2], family=family, proto=proto, flags=flags
         )
     opening.mark("dns", monotonic())
-    if interleave is None:
-        interleave = 0 if happy_eyeballs_delay is None else 1
+    if len(infos) > 1:
+        if interleave is None:
+            interleave = 0 if happy_eyeballs_delay is None else 1
+        infos = in_turns(infos, interleave)
     race = Race(
-        in_turns(infos, interleave),
+        infos,
         build_host(host or "", port or 0, False, always_include_port=True),
         delay=happy_eyeballs_delay,
         timeout=timeout,
         opening=opening,
     )
     try:
-        if len(infos) == 1:
-            sock = await run_alone(loop, race, local)
-        else:
+        if len(infos) > 1:
             sock = await run(loop, race, local)
+        else:
+            # Without any task: this is how most connections begin.
+            info = race.start(0)
+            assert info is not None
+            try:
+                sock = await attempt(loop, info, local)
+                race.won(info)
+            except OSError as exc:
+                race.failed(info, exc, 0)
+                sock = None
     finally:
         race.stop()
     opening.mark("tcp", monotonic())
@@ -117,21 +127,6 @@ async def resolve(loop: Loop, host: Any, port: Any, **kwds: Any) -> list[Address
     if not infos:
         raise OSError(f"cannot resolve {host!r}: there is no address")
     return infos
-
-
-async def run_alone(
-    loop: Loop, race: Race, local: list[AddressInfo] | None
-) -> socket.socket | None:
-    """Try the only address, without any task."""
-    info = race.start(0)
-    assert info is not None
-    try:
-        sock = await attempt(loop, info, local)
-    except OSError as exc:
-        race.failed(info, exc, 0)
-        return None
-    race.won(info)
-    return sock
 
 
 async def run(

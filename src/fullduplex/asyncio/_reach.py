@@ -17,7 +17,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from time import monotonic
 from typing import Any
 
@@ -37,6 +37,9 @@ Factory = Callable[[], asyncio.BaseProtocol]
 TLS = frozenset(
     {"server_hostname", "ssl", "ssl_handshake_timeout", "ssl_shutdown_timeout"}
 )
+
+
+UNVERIFIED: Any = nullcontext()
 
 
 class Reach:
@@ -68,20 +71,31 @@ class Reach:
         self._timeout = timeout
         self._user_agent = user_agent
         self._sock: socket.socket | None = kwds.get("sock")
-        self._host = uri.host if kwds.get("host") is None else kwds["host"]
-        self._port = uri.port if kwds.get("port") is None else kwds["port"]
-        self._tls = {
-            name: kwds[name] for name in TLS & kwds.keys() if kwds[name] is not None
-        }
+        self._host = uri.host
+        self._port = uri.port
+        self._tls: dict[str, Any] = {}
+        self._dialing: dict[str, Any] = {}
+        self._proxy_tls: dict[str, Any] = {}
+        if kwds:
+            self._take_options(kwds)
         if uri.secure:
             self._tls["ssl"] = context_for(kwds.get("ssl"))
             # The name that is verified is that of the URI, wherever it leads.
             if self._tls.get("server_hostname") is None:
                 self._tls["server_hostname"] = uri.host
-        self._dialing = {name: kwds[name] for name in DIALING & kwds.keys()}
-        self._proxy_tls: dict[str, Any] = {}
         if route.proxy is not None:
             self._take_proxy_options(kwds)
+
+    def _take_options(self, kwds: dict[str, Any]) -> None:
+        if kwds.get("host") is not None:
+            self._host = kwds["host"]
+        if kwds.get("port") is not None:
+            self._port = kwds["port"]
+        for name, value in kwds.items():
+            if name in TLS and value is not None:
+                self._tls[name] = value
+            elif name in DIALING:
+                self._dialing[name] = value
 
     def _take_proxy_options(self, kwds: dict[str, Any]) -> None:
         proxy = self._route.proxy
@@ -131,7 +145,7 @@ class Reach:
 
     async def open_unix(self, factory: Factory, path: str | bytes) -> None:
         """Give the factory's protocol a transport to a Unix socket."""
-        with self._verifying(self._tls):
+        with self._verifying(self._tls) if "ssl" in self._tls else UNVERIFIED:
             await _transport.create_unix_connection(
                 self._loop, factory, path, **self._tls
             )
@@ -143,7 +157,7 @@ class Reach:
     ) -> Any:
         """Make the transport of a connected socket; returns it."""
         try:
-            with self._verifying(tls):
+            with self._verifying(tls) if "ssl" in tls else UNVERIFIED:
                 transport, _ = await _transport.create_connection(
                     self._loop, factory, sock=sock, **tls
                 )
@@ -163,9 +177,8 @@ class Reach:
     @contextmanager
     def _verifying(self, tls: dict[str, Any]) -> Any:
         """Let errors of TLS say whom they are about."""
-        if "ssl" in tls:
-            name = tls["server_hostname"]
-            self._opening.doing = f"during the TLS handshake with {name}"
+        name = tls["server_hostname"]
+        self._opening.doing = f"during the TLS handshake with {name}"
         try:
             try:
                 yield
@@ -176,7 +189,7 @@ class Reach:
                     raise exc.__context__ from None
                 raise
         except ssl.SSLCertVerificationError as exc:
-            explain(exc, tls["server_hostname"])
+            explain(exc, name)
             raise
 
     # Proxies

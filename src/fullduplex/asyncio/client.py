@@ -134,6 +134,11 @@ class connect:
             returned: the place to log in and to subscribe.  When it raises, the
             connection is closed with 1011, and opening has failed.
         on_state: called with each `StateChange` of state while reconnecting.
+        proxy: address of a proxy, such as ``http://user:password@proxy:3128``, with
+            the scheme http, https, socks4, socks4a, socks5 or socks5h (SOCKS needs the
+            extra ``socks``); None for none; True to take the one of the environment
+            (``https_proxy``, ``all_proxy`` and others, less ``no_proxy``), which is
+            never used for loopback and link-local hosts.
         **kwds: arguments for ``loop.create_connection``, such as ``ssl``,
             ``server_hostname``, ``host`` and ``port`` (to connect to another place
             than the URI says), ``sock``, ``family`` and ``local_addr``.
@@ -183,7 +188,7 @@ class connect:
         reconnect_delays: Backoff | Callable[[], Iterator[float]] | None = None,
         on_open: Callable[[ClientConnection], Awaitable[Any]] | None = None,
         on_state: Callable[[StateChange], Any] | None = None,
-        proxy: str | bool | None = True,
+        proxy: Proxy | str | bool | None = True,
         **kwds: Any,
     ) -> None:
         close_timeout = deprecated(kwds, "timeout", "close_timeout", close_timeout)

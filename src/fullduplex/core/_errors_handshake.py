@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 def printable_address(address: str) -> str:
     # Addresses end up in logs: no credentials, no control characters.
-    address = re.sub(r"//[^/?#]*@", "//***@", address)
+    if "@" in address:
+        address = re.sub(r"//[^/?#]*@", "//***@", address)
     return address if address.isprintable() else repr(address)[1:-1]
 
 

@@ -88,7 +88,7 @@ class Race:
         timeout: float | None = None,
         opening: Opening | None = None,
     ) -> None:
-        if delay is not None and timeout is not None:
+        if delay is not None and timeout is not None and len(addresses) > 1:
             delay = min(delay, timeout / (len(addresses) + 1))
         self._waiting = deque(addresses)
         self._running: list[AddressInfo] = []
@@ -134,8 +134,10 @@ class Race:
 
     def stop(self) -> None:
         """Note that whatever is still under way is given up."""
+        if not self._running:
+            return
         opening = self._opening
-        if opening is not None and self._running:
+        if opening is not None:
             reasons = [f"{show_address(a[4])}: {why(exc)}" for a, exc in self.failures]
             for address in self._running:
                 opening.tried(address[4], TimeoutError("no answer"))

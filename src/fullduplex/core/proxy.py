@@ -246,7 +246,7 @@ def choose(
     port = uri.port if port is None else port
     if is_local(host):
         return Route(None, "the host is loopback or link-local")
-    value = reason = ""
+    value = variable = reason = ""
     emptied = False
     for variable, value in candidates(uri.secure, environ):
         if value:
@@ -365,7 +365,7 @@ def is_local(host: str) -> bool:
     host = host.lower().rstrip(".")
     if host == "localhost" or host.endswith(".localhost"):
         return True
-    if re.fullmatch(r"127(\.[0-9]+){1,3}", host):
+    if host.startswith("127.") and host.replace(".", "").isdecimal():
         return True  # also 127.1, as resolvers read it
     address = literal(host)
     return address is not None and (
