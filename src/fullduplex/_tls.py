@@ -35,12 +35,8 @@ class _Resuming(ssl.SSLObject):
         """Do a step of the handshake."""
         if not self._begun:
             self._begun = True
-            resume(self, self.server_hostname)
+            resume(self)
         super().do_handshake()
-
-    def remember(self) -> None:
-        """Keep the session for the next connection; call it when this one ends."""
-        remember(self, self.server_hostname)
 
 
 @functools.cache
@@ -71,11 +67,10 @@ _tickets: WeakKeyDictionary[ssl.SSLContext, Tickets[ssl.SSLSession]] = (
 )
 
 
-def _key(tls: Any, server: Hashable) -> Hashable:
+def _key(tls: Any) -> Hashable:
     """Everything that decides what a handshake checks: OpenSSL checks it only then."""
     context = tls.context
     return (
-        server,
         tls.server_hostname,
         context.verify_mode,
         context.check_hostname,
@@ -83,38 +78,36 @@ def _key(tls: Any, server: Hashable) -> Hashable:
     )
 
 
-def resume(tls: Any, server: Hashable) -> None:
+def resume(tls: Any) -> None:
     """
-    Use the session of an earlier connection, if there is one.
+    Use the session of the last connection to a server of this name, if there is one.
 
     Args:
-        tls: an `ssl.SSLSocket`, an `ssl.SSLObject`, or what behaves so, before its
-            handshake.
-        server: what tells servers of one name apart, such as the port.
+        tls: an `ssl.SSLSocket`, an `ssl.SSLObject`, or what behaves so, of a client
+            and before its handshake.
     """
     tickets = _tickets.get(tls.context)
-    session = None if tickets is None else tickets.get(_key(tls, server))
+    session = None if tickets is None else tickets.get(_key(tls))
     if session is not None:
         tls.session = session
 
 
-def remember(tls: Any, server: Hashable) -> None:
+def remember(tls: Any) -> None:
     """
     Keep the session for the next connection; call it when this one ends.
 
     By then the server has sent its tickets, which TLS 1.3 does after the handshake.
 
     Args:
-        tls: as for `resume`.
-        server: as for `resume`.
+        tls: as for `resume`, but used up.  What has no session is ignored.
     """
-    session = tls.session
+    session = getattr(tls, "session", None)
     if session is None or not session.has_ticket:
         return
     tickets = _tickets.get(tls.context)
     if tickets is None:
         tickets = _tickets.setdefault(tls.context, Tickets())
-    tickets.put(_key(tls, server), session)
+    tickets.put(_key(tls), session)
 
 
 # -- Certificates --------------------------------------------------------------

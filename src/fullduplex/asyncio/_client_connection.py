@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .._tls import remember
 from ..core.datastructures import HeadersLike
 from ..core.errors import InvalidMessage
 from ..core.extensions.base import ClientExtensionFactory
@@ -151,9 +152,7 @@ class ClientConnection(Connection):
 
     def _ended(self, exc: BaseException | None) -> None:
         if self.secure and self.transport is not None:
-            tls = self.transport.get_extra_info("ssl_object")
-            # TLS of aiofastnet has no sessions to keep.
-            getattr(tls, "remember", bool)()
+            remember(self.transport.get_extra_info("ssl_object"))
         handshake, opened = self._handshake, self._opened
         if opened is not None and not opened.done():
             assert handshake is not None
