@@ -1,8 +1,12 @@
-"""Proxies: real ones in processes of their own, and one that tells what it saw."""
+"""Proxies: real ones in processes of their own, and one that tells what it saw.
+
+Also an address where nobody answers.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.util
 import os
 import shutil
@@ -43,6 +47,21 @@ def free_port() -> int:
         sock.bind(("127.0.0.1", 0))
         port: int = sock.getsockname()[1]
         return port
+
+
+@contextmanager
+def deaf(port: int, host: str = "127.0.0.5") -> Iterator[str]:
+    """Listen where no connection attempt gets an answer, as behind a bad firewall."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind((host, port))
+        listener.listen(0)
+        # What the system takes although nobody accepts it.
+        for _ in range(4):
+            sock = stack.enter_context(socket.socket())
+            sock.setblocking(False)
+            sock.connect_ex((host, port))
+        yield host
 
 
 @contextmanager

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -14,7 +12,7 @@ import pytest
 from fullduplex import connect
 
 from .kit import Listener, Stopwatch, finish, listening
-from .proxy_kit import free_port
+from .proxy_kit import deaf, free_port
 
 pytestmark = pytest.mark.usefixtures("no_proxies")
 
@@ -38,21 +36,6 @@ def resolving(*hosts: str) -> list[str]:
 
     loop.getaddrinfo = getaddrinfo  # type: ignore[method-assign]
     return asked
-
-
-@contextmanager
-def deaf(port: int, host: str = "127.0.0.5") -> Iterator[str]:
-    """Listen where no connection attempt gets an answer, as behind a bad firewall."""
-    with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(socket.socket())
-        listener.bind((host, port))
-        listener.listen(0)
-        # What the system takes although nobody accepts it.
-        for _ in range(4):
-            sock = stack.enter_context(socket.socket())
-            sock.setblocking(False)
-            sock.connect_ex((host, port))
-        yield host
 
 
 async def connected(listener: Listener, uri: str, **options: Any) -> tuple[Any, Any]:

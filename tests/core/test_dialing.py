@@ -177,7 +177,7 @@ def test_error_names_each_address_and_what_failed() -> None:
     exc = failing((C, UNREACHABLE), (A, REFUSED))
 
     assert str(exc) == (
-        "cannot connect to example.com:80: [2001:db8::1]:80: Network is unreachable; "
+        "cannot connect to example.com:80: [2001:db8::1]:80: network is unreachable; "
         "192.0.2.1:80: connection refused"
     )
     assert type(exc) is OSError

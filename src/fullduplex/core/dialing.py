@@ -41,6 +41,9 @@ WINDOWS: Final = {
     1236: "connection aborted",
 }
 
+# What event loops and trio say instead of the system; they put the address there.
+WORDY: Final = ("Connect call failed", "Error connecting to", "[Errno")
+
 # (family, type, protocol, canonical name, address)
 AddressInfo = tuple[Any, Any, int, str, Any]
 
@@ -180,9 +183,10 @@ def why(exc: OSError) -> str:
     if number in WINDOWS:
         return WINDOWS[number]
     text = exc.strerror
-    # Event loops put the address there, in the words of Python.
-    if exc.errno and (not text or text.startswith(("Connect call failed", "[Errno"))):
-        return os.strerror(exc.errno).lower()
+    if exc.errno:
+        plain = os.strerror(exc.errno)
+        if not text or text == plain or text.startswith(WORDY):
+            return plain.lower()
     return text or str(exc) or type(exc).__name__
 
 
