@@ -18,7 +18,7 @@ from fullduplex.core.errors import (
 )
 
 from .kit import Listener, Peer, Stopwatch, finish, listening, response
-from .proxy_kit import relaying
+from .proxy_kit import free_port, relaying
 
 pytestmark = pytest.mark.usefixtures("no_proxies")
 
@@ -182,8 +182,6 @@ async def test_tunnel_that_is_cut_at_once_fails_soon(
     options: dict[str, Any] = {"ssl": client_tls} if secure else {}
     if scheme == "https":
         options["proxy_ssl"] = client_tls
-    # aiofastnet reports a reset within the handshake also to the loop.
-    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
     async with refusing(scheme, step, server_tls) as (_, proxy):
         uri = "wss://example.com/" if secure else "ws://example.com/"
         watch = Stopwatch()
@@ -282,6 +280,39 @@ async def test_opening_is_noted_with_its_phases_and_the_proxy(
         assert list(noted.phases) == ["dns", "tcp", "proxy", "tls", "handshake"]
         assert all(seconds >= 0 for seconds in noted.phases.values())
         await finish(ws, peer)
+
+
+@pytest.mark.variants("two")
+async def test_failure_has_a_diagnosis_with_all_that_was_noted() -> None:
+    async def step(peer: Peer) -> None:
+        await answering(response("HTTP/1.1 403 No", "Content-Length: 2") + b"no")(peer)
+
+    async with listening() as listener:
+        proxy = f"http://user:secret@localhost:{listener.port}"
+        opening = asyncio.ensure_future(
+            connect("ws://example.com/path", proxy=proxy).connect()
+        )
+        await step(await listener.accept())
+        with pytest.raises(InvalidProxyStatus) as caught:
+            await opening
+        port = listener.port
+    diagnosis = caught.value.diagnosis
+    assert diagnosis.layer == "proxy"
+    assert diagnosis.uri == "ws://example.com/path"
+    assert diagnosis.proxy == f"http://localhost:{port}"
+    assert diagnosis.addresses[-1] == (f"127.0.0.1:{port}", None)
+    assert diagnosis.response is not None
+    assert diagnosis.response.body == b"no"
+
+
+@pytest.mark.variants("two")
+async def test_failures_of_the_system_have_a_diagnosis_too() -> None:
+    for port, timeout, layer in ((free_port(), 5, "RST"), (free_port(), 0, "timeout")):
+        with pytest.raises(OSError) as caught:
+            await connect(f"ws://127.0.0.1:{port}/", open_timeout=timeout)
+        diagnosis: Any = caught.value.diagnosis  # type: ignore[attr-defined]
+        assert diagnosis.layer == layer
+        assert diagnosis.uri == f"ws://127.0.0.1:{port}/"
 
 
 @pytest.mark.variants("two")

@@ -157,7 +157,8 @@ async def start_tls(
 ) -> Any:
     """Encrypt what a transport carries; arguments as for ``loop.start_tls``."""
     if _fast(loop):
-        return await aiofastnet.start_tls(loop, transport, protocol, *args, **kwds)
+        own = _Loop(loop)
+        return await aiofastnet.start_tls(own, transport, protocol, *args, **kwds)
     return await loop.start_tls(transport, protocol, *args, **kwds)
 
 

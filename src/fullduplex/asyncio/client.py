@@ -290,9 +290,12 @@ class connect:
                         if not plan.redirected(exc):
                             raise
                         opening.redirected(shown(plan.uri))
-        except TimeoutError as exc:
-            if isinstance(exc.__cause__, asyncio.CancelledError):
-                raise TimeoutError(plan.timed_out(opening)) from exc
+        except Exception as exc:
+            if isinstance(exc, TimeoutError) and isinstance(
+                exc.__cause__, asyncio.CancelledError
+            ):
+                raise plan.timed_out(opening) from exc
+            plan.failed(exc, opening)
             raise
 
     async def _attempt(self, opening: Opening) -> ClientConnection:

@@ -185,10 +185,19 @@ class Plan:
             )
         return True
 
-    def timed_out(self, opening: Opening | None = None) -> str:
-        """Say that opening took too long, and what was being done."""
-        doing = "during the opening handshake" if opening is None else opening.doing
-        return f"timed out {doing}; open_timeout is {self.open_timeout:g} s"
+    def timed_out(self, opening: Opening) -> TimeoutError:
+        """Make the error that says that opening took too long, and at what."""
+        error = TimeoutError(
+            f"timed out {opening.doing}; open_timeout is {self.open_timeout:g} s"
+        )
+        self.failed(error, opening)
+        return error
+
+    def failed(self, exc: Exception, opening: Opening) -> None:
+        """Let an error tell how far opening came; it gets a ``diagnosis``."""
+        from .diagnosis import blame  # which most programs never need
+
+        blame(exc, opening)
 
 
 def check_tls(uri: WebSocketURI, kwds: dict[str, Any], context: type) -> None:
