@@ -14,10 +14,12 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -194,3 +196,25 @@ async def relaying(*, ssl: ssl.SSLContext | None = None) -> AsyncIterator[Relay]
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await server.wait_closed()
+
+
+@contextmanager
+def relay_thread(context: ssl.SSLContext | None = None) -> Iterator[Relay]:
+    """Run a `Relay` in a thread, for tests without a loop; as `relaying`."""
+    ready: Any = threading.Event()
+
+    async def run() -> None:
+        async with relaying(ssl=context) as relay:
+            ready.relay, ready.stop = relay, asyncio.Event()
+            ready.loop = asyncio.get_running_loop()
+            ready.set()
+            await ready.stop.wait()
+
+    thread = threading.Thread(target=asyncio.run, args=(run(),))
+    thread.start()
+    try:
+        assert ready.wait(STARTING)
+        yield ready.relay
+    finally:
+        ready.loop.call_soon_threadsafe(ready.stop.set)
+        thread.join()
