@@ -7,10 +7,17 @@ from typing import Any
 
 import pytest
 
-from fullduplex.core.auth import Refused, challenge, checker, read_credentials
+from fullduplex.core.auth import (
+    Refused,
+    authenticate,
+    challenge,
+    checker,
+    read_credentials,
+    the_check,
+)
 from fullduplex.core.datastructures import Headers
 from fullduplex.core.headers import build_authorization_basic
-from fullduplex.core.http1 import Request
+from fullduplex.core.http1 import Request, Response
 
 
 def request(*values: str) -> Request:
@@ -90,3 +97,52 @@ def test_challenge_quotes_the_realm() -> None:
         challenge("a\r\nb")
     with pytest.raises(TypeError, match="realm"):
         challenge(3)  # type: ignore[arg-type]
+
+
+class Connection:
+    """As much of a server's connection as authentication needs."""
+
+    username: str | None = None
+
+    def respond(self, status: int, text: str) -> Response:
+        return Response(int(status), "Status", Headers(), text.encode())
+
+
+@pytest.mark.parametrize(
+    ("header", "verdict", "body"),
+    [
+        ("Basic aGVsbG86aWxvdmV5b3U=", True, None),
+        ("Basic aGVsbG86aWxvdmV5b3U=", False, b"Invalid credentials\n"),
+        ("Bearer token", True, b"Unsupported credentials\n"),
+        (None, True, b"Missing credentials\n"),
+    ],
+)
+def test_authenticate_asks_the_face_to_wait_for_the_verdict(
+    header: str | None, verdict: bool, body: bytes | None
+) -> None:
+    connection = Connection()
+    asked: list[tuple[str, ...]] = []
+    steps = authenticate(
+        connection,
+        request() if header is None else request(header),
+        lambda *pair: asked.append(pair),
+        challenge("realm"),
+    )
+    with pytest.raises(StopIteration) as stop:
+        next(steps)
+        steps.send(verdict)
+    response = stop.value.value
+
+    if body is None:
+        assert (response, connection.username) == (None, "hello")
+        assert asked == [("hello", "iloveyou")]
+    else:
+        assert response.body == body
+        assert response.headers["WWW-Authenticate"] == challenge("realm")
+        assert connection.username is None
+
+
+@pytest.mark.parametrize("given", [(None, None), (("a", "b"), print)])
+def test_one_way_to_check_is_wanted(given: Any) -> None:
+    with pytest.raises(ValueError, match="either credentials or check_credentials"):
+        the_check(*given)

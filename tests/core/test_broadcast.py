@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 import zlib
+from typing import Any
 
 import pytest
 
-from fullduplex.core.broadcast import SharedMessage, check_policy
+from fullduplex.core.broadcast import OnSlow, SharedMessage, check_policy, offer
+from fullduplex.core.errors import ConcurrencyError
 from fullduplex.core.extensions.base import Extension
 from fullduplex.core.extensions.permessage_deflate import PerMessageDeflate
+from fullduplex.core.options import Options
 from fullduplex.core.protocol import Protocol, Side
+from fullduplex.core.session import Session
 
-from .pair import BINARY, TEXT, dissect, frame
+from .pair import BINARY, TEXT, Waiter, dissect, frame
 
 MESSAGE = "all of you, " * 20
 
@@ -157,3 +161,51 @@ def test_policy_out_of_range_is_refused(
 ) -> None:
     with pytest.raises(error, match=r"on_slow|max_buffer"):
         check_policy(on_slow, max_buffer)
+
+
+def session(one: Protocol, **options: Any) -> Session:
+    return Session(one, Options.check(**options), new_waiter=Waiter, now=0)
+
+
+def test_offer_gives_the_shared_frame_to_who_is_open_and_not_slow() -> None:
+    shared = SharedMessage("x", None)
+    assert offer(session(protocol()), shared, 0, "buffer", None) == b"\x81\x01x"
+
+
+def test_offer_queues_a_frame_of_its_own_for_a_client() -> None:
+    client = session(protocol(Side.CLIENT))
+
+    assert offer(client, SharedMessage("x", None), 0, "buffer", None) == "queued"
+    assert client.writer.pending == 7
+
+
+@pytest.mark.parametrize(
+    ("on_slow", "max_buffer", "most"),
+    [
+        ("buffer", None, 16 * 100),
+        ("drop", None, 100),
+        ("close", None, 100),
+        ("drop", 7, 7),
+        ("close", 0, 0),
+    ],
+)
+def test_offer_calls_slow_who_has_more_waiting_than_allowed(
+    on_slow: OnSlow, max_buffer: int | None, most: int
+) -> None:
+    shared = SharedMessage("x", None)
+    one = session(protocol(), write_limit=100)
+    fate = {"buffer": "closed", "close": "closed", "drop": "dropped"}[on_slow]
+
+    assert offer(one, shared, most, on_slow, max_buffer) == shared.plain
+    assert offer(one, shared, most + 1, on_slow, max_buffer) == fate
+
+
+def test_offer_skips_who_is_not_open_and_does_not_cut_into_a_message() -> None:
+    shared = SharedMessage("x", None)
+    one = session(protocol())
+    one.fragmenting = True
+    with pytest.raises(ConcurrencyError):
+        offer(one, shared, 0, "buffer", None)
+
+    one.protocol.transport_lost(None)
+    assert offer(one, shared, 0, "buffer", None) == "skipped"

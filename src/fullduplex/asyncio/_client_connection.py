@@ -8,25 +8,18 @@ from typing import Any
 
 from .._tls import remember
 from ..core.datastructures import HeadersLike
-from ..core.errors import InvalidMessage
 from ..core.extensions.base import ClientExtensionFactory
-from ..core.handshake.client import ClientHandshake
-from ..core.handshake.negotiation import (
-    process_client_extensions,
-    process_client_subprotocol,
-)
 from ..core.http1 import USER_AGENT
-from ..core.options import Options
-from ..core.overrides import CLIENT_STEPS, refuse_overrides
-from ..core.protocol import Side
+from ..core.logs import check_logger
+from ..core.offering import Offering
 from ..core.typing import LoggerLike
 from ..core.uri import WebSocketURI
-from .connection import Connection, check_logger
+from .connection import Connection
 
 __all__ = ["ClientConnection"]
 
 
-class ClientConnection(Connection):
+class ClientConnection(Offering, Connection):
     """
     A connection to a server, as `connect` returns it.
 
@@ -40,12 +33,6 @@ class ClientConnection(Connection):
         port: as ``host``.
         secure: whether it is encrypted.
     """
-
-    side = Side.CLIENT
-
-    def __init_subclass__(cls, **kwds: Any) -> None:
-        super().__init_subclass__(**kwds)
-        refuse_overrides(cls, CLIENT_STEPS)
 
     def __init__(
         self,
@@ -69,7 +56,7 @@ class ClientConnection(Connection):
         loop: asyncio.AbstractEventLoop | None = None,
         legacy_recv: bool = False,
     ) -> None:
-        options = Options.check(
+        options = self._take_offer(
             ping_interval=ping_interval,
             ping_timeout=ping_timeout,
             close_timeout=close_timeout,
@@ -77,36 +64,21 @@ class ClientConnection(Connection):
             max_queue=max_queue,
             read_limit=read_limit,
             write_limit=write_limit,
+            origin=origin,
+            extensions=extensions,
+            subprotocols=subprotocols,
+            extra_headers=extra_headers,
+            user_agent_header=user_agent_header,
+            host=host,
+            port=port,
+            secure=secure,
         )
         super().__init__(options, check_logger(logger, "fullduplex.client"))
-        self.host = host
-        self.port = port
-        self.secure = secure
-        self.origin = origin
-        self._offer = {
-            "origin": origin,
-            "extensions": extensions,
-            "subprotocols": subprotocols,
-            "extra_headers": extra_headers,
-            "user_agent": user_agent_header,
-        }
-        self._handshake: ClientHandshake | None = None
         self._opened: asyncio.Future[None] | None = None
-
-    #: overridable step of the handshake: ``(headers, available) -> extensions``
-    process_extensions = staticmethod(process_client_extensions)
-    #: overridable step of the handshake: ``(headers, available) -> subprotocol``
-    process_subprotocol = staticmethod(process_client_subprotocol)
 
     def _prepare(self, uri: WebSocketURI) -> Callable[[], asyncio.BaseProtocol]:
         """Make the request for `uri`; returns what a transport is made with."""
-        self._handshake = ClientHandshake(
-            uri,
-            process_extensions=self.process_extensions,
-            process_subprotocol=self.process_subprotocol,
-            **self._offer,  # type: ignore[arg-type]
-        )
-        self.request = self._handshake.request
+        self._prepare_handshake(uri)
         self._opened = self._loop.create_future()
         return lambda: self._driver
 
@@ -125,27 +97,19 @@ class ClientConnection(Connection):
 
     def _connected(self, transport: Any) -> None:
         super()._connected(transport)
-        assert self._handshake is not None
-        transport.write(self._handshake.request_bytes())
-        self._log_request(">")
+        transport.write(self._request_bytes())
 
     def _handshake_received(self, data: bytes) -> None:
-        handshake, opened = self._handshake, self._opened
-        assert handshake is not None
+        opened = self._opened
         assert opened is not None
         if opened.done():
             return
         try:
-            if not handshake.data_received(data):
+            handshake = self._answered(data)
+            if handshake is None:
                 return
-            self.response = handshake.response
-            self._log_response("<")
-            self.subprotocol = handshake.subprotocol
-            self._handshake = None
             self._open(handshake.extensions, handshake.leftover)
         except Exception as exc:
-            self.response = handshake.response
-            self._log_response("<")
             opened.set_exception(exc)
         else:
             opened.set_result(None)
@@ -153,17 +117,7 @@ class ClientConnection(Connection):
     def _ended(self, exc: BaseException | None) -> None:
         if self.secure and self.transport is not None:
             remember(self.transport.get_extra_info("ssl_object"))
-        handshake, opened = self._handshake, self._opened
+        opened = self._opened
         if opened is not None and not opened.done():
-            assert handshake is not None
-            try:
-                if exc is not None:
-                    raise exc
-                handshake.eof_received()
-            except BaseException as error:
-                opened.set_exception(error)
-            else:
-                opened.set_exception(
-                    InvalidMessage("connection ended during the opening handshake")
-                )
+            opened.set_exception(self._cut_off(exc))
         super()._ended(exc)

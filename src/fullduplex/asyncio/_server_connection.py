@@ -8,9 +8,9 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ..core.datastructures import Headers
+from ..core.hooks import maybe
 from ..core.http1 import Request
 from ..core.unopened import NOT_OPEN
-from ._server_handshake import maybe
 from ._standalone import Standalone
 
 if TYPE_CHECKING:

@@ -8,14 +8,14 @@ the handler; a client that does not get that far costs no task and no timer.
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
 from ..core.answering import LINGER, Answer
 from ..core.handling import Handling
+from ..core.hooks import waited
 from ..core.http1 import Request, RequestParser, Response
 from ..core.serving import Settings
 from ..core.typing import StatusLike
@@ -26,7 +26,7 @@ from .connection import Connection
 if TYPE_CHECKING:
     from ._server import Server
 
-__all__ = ["Opening", "maybe"]
+__all__ = ["Opening"]
 
 
 class Opening(  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -194,25 +194,3 @@ class Opening(  # pyright: ignore[reportIncompatibleVariableOverride]
             ValueError: the status code is out of range.
         """
         return self._respond(status, text, time())
-
-
-async def maybe(value: Any) -> Any:
-    """Wait for what a hook returned, if it was a coroutine function."""
-    return await value if inspect.isawaitable(value) else value
-
-
-async def waited(steps: Generator[Any, Any, Answer]) -> Answer:
-    """Wait for what the hooks return, until there is an answer."""
-    try:
-        value = next(steps)
-        while True:
-            try:
-                value = await maybe(value)
-            except Exception as exc:
-                value = steps.throw(exc)
-            else:
-                value = steps.send(value)
-    except StopIteration as stop:
-        return stop.value  # type: ignore[no-any-return]
-    finally:
-        steps.close()

@@ -5,17 +5,11 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Awaitable, Callable
-from http import HTTPStatus
 from typing import Any
 
-from ..core.auth import (
-    Credentials,
-    Refused,
-    challenge,
-    checker,
-    read_credentials,
-)
+from ..core.auth import Credentials, authenticate, challenge, checker, the_check
 from ..core.datastructures import Headers
+from ..core.hooks import waited
 from ..core.http1 import Request, Response
 from ._server_connection import ServerConnection
 
@@ -50,40 +44,16 @@ def basic_auth(
         ValueError: both or neither of `credentials` and `check_credentials` are
             given, or `realm` cannot be sent.
     """
-    if (credentials is None) == (check_credentials is None):
-        raise ValueError("give either credentials or check_credentials")
+    check = the_check(credentials, check_credentials)
     demand = challenge(realm)
-    check: Check
-    if check_credentials is None:
-        check = checker(credentials)
-    else:
-        check = check_credentials
 
     async def process_request(
         connection: ServerConnection, request: Request
     ) -> Response | None:
         """Answer 401 unless the credentials are right."""
-        return await _authenticate(connection, request, check, demand)
+        return await waited(authenticate(connection, request, check, demand))
 
     return process_request
-
-
-async def _authenticate(
-    connection: ServerConnection, request: Request, check: Check, demand: str
-) -> Response | None:
-    try:
-        username, password = read_credentials(request)
-        verdict = check(username, password)
-        if inspect.isawaitable(verdict):
-            verdict = await verdict
-        if not verdict:
-            raise Refused("Invalid credentials\n")
-    except Refused as exc:
-        response = connection.respond(HTTPStatus.UNAUTHORIZED, str(exc))
-        response.headers["WWW-Authenticate"] = demand
-        return response
-    connection.username = username
-    return None
 
 
 class BasicAuthWebSocketServerProtocol(ServerConnection):
@@ -125,11 +95,13 @@ class BasicAuthWebSocketServerProtocol(ServerConnection):
 
     async def process_request(self, path: str, request_headers: Headers) -> Any:
         """Check the credentials.  Override to add checks, and call this one."""
-        refusal = await _authenticate(
-            self,
-            Request(path, request_headers),
-            self.check_credentials,
-            challenge(self.realm),
+        refusal = await waited(
+            authenticate(
+                self,
+                Request(path, request_headers),
+                self.check_credentials,
+                challenge(self.realm),
+            )
         )
         if refusal is not None:
             return refusal

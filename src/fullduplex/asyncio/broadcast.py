@@ -9,14 +9,12 @@ from time import monotonic
 from typing import TypeVar
 
 from ..core.broadcast import (
-    BUFFER_FACTOR,
     BroadcastResult,
     OnSlow,
     SharedMessage,
     check_policy,
+    offer,
 )
-from ..core.closing import State
-from ..core.errors import ConcurrencyError
 from ..core.frames import CloseCode
 from ..core.protocol import Side
 from ..core.session import Session
@@ -28,7 +26,7 @@ __all__ = ["BroadcastResult", "broadcast"]
 
 C = TypeVar("C", bound=Connection)
 
-OPEN, CLIENT = State.OPEN, Side.CLIENT
+CLIENT = Side.CLIENT
 
 
 def broadcast(
@@ -152,42 +150,28 @@ def _send_one(
     """
     driver = connection._driver
     session = driver.session
-    if (
-        session is None
-        or session.protocol.state is not OPEN
-        or driver.transport.is_closing()
-    ):
+    if session is None or driver.transport.is_closing():
         result.skipped.append(connection)
         return
-    if session.fragmenting:
-        raise ConcurrencyError("a fragmented message is being sent")
-    if cap is None:
-        cap = session.options.write_high
-        if on_slow == "buffer":
-            cap *= BUFFER_FACTOR
-    writer = session.writer
-    if writer.pending + driver.transport.get_write_buffer_size() > cap:
-        if on_slow == "drop":
-            result.dropped.append(connection)
-        else:
-            driver.begin_close(CloseCode.TRY_AGAIN_LATER, "reading too slowly")
-            result.closed.append(connection)
-        return
-    try:
-        frame = shared.frame_for(session.protocol)
-        if frame is None:
-            shared.send_to(session.protocol)
-    except Exception as exc:
-        raise RuntimeError("failed to encode the message") from exc
-    session.sent_at = monotonic()
-    if frame is None:
-        driver.wrote()
-    elif turn.fresh and not writer.pending:
-        writer.passed(len(frame))
-        driver.transport.write(frame)
+    waiting = driver.transport.get_write_buffer_size()
+    fate = offer(session, shared, waiting, on_slow, cap)
+    if fate == "skipped":
+        result.skipped.append(connection)
+    elif fate == "dropped":
+        result.dropped.append(connection)
+    elif fate == "closed":
+        driver.begin_close(CloseCode.TRY_AGAIN_LATER, "reading too slowly")
+        result.closed.append(connection)
     else:
-        turn.join(driver, session, frame)
-    result.sent += 1
+        result.sent += 1
+        session.sent_at = monotonic()
+        if isinstance(fate, str):
+            driver.wrote()
+        elif turn.fresh and not session.writer.pending:
+            session.writer.passed(len(fate))
+            driver.transport.write(fate)
+        else:
+            turn.join(driver, session, fate)
 
 
 class _Turn:

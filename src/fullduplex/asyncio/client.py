@@ -32,6 +32,7 @@ from ..core.errors import InvalidStatus
 from ..core.extensions.base import ClientExtensionFactory
 from ..core.http1 import USER_AGENT
 from ..core.keywords import callable_or_none, deprecated, either, unknown
+from ..core.logs import check_logger
 from ..core.opening import Opening
 from ..core.proxy import Proxy, check_proxy_tls
 from ..core.reconnect import Reconnector, StateChange, delays_from, process_exception
@@ -39,7 +40,6 @@ from ..core.redirects import shown
 from ..core.typing import LoggerLike, PathLike
 from ._client_connection import ClientConnection
 from ._reach import Reach
-from .connection import check_logger
 
 __all__ = [
     "ClientConnection",

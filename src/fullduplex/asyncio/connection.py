@@ -8,7 +8,6 @@ below the water mark, return before an operation is made.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable
 from time import monotonic
 from types import TracebackType
@@ -19,7 +18,6 @@ from ..core.errors import ConnectionClosedOK
 from ..core.extensions.base import Extension
 from ..core.http1 import Request, Response
 from ..core.options import Options
-from ..core.protocol import Protocol
 from ..core.sending import Fragments, control_payload, single
 from ..core.session import PAUSED, Session
 from ..core.typing import BytesLike, Data, DataLike, LoggerLike
@@ -81,28 +79,15 @@ class Connection(Attributes):
     def _open(self, extensions: list[Extension], leftover: bytes) -> None:
         """Turn from the handshake to messages, within the read callback."""
         buffer = read_buffer(self._loop)
-        protocol = Protocol(
-            self.side,
-            max_size=self._options.max_size,
-            max_fragment=self._options.max_fragment,
-            # It takes as much memory as the messages; most connections need none.
-            logger=self._find_logger,
-            debug=self._debugging(),
+        self._session = self._make_session(
+            self._options,
+            extensions,
+            new_waiter=self._driver.new_waiter,
+            now=monotonic(),
             buffer=buffer,
             direct_view=buffer is not None,
         )
-        protocol.use_extensions(extensions)
-        if protocol.debug:
-            self.logger.debug("= connection is OPEN")
-        self._messages = protocol.messages
-        self._session = Session(
-            protocol,
-            self._options,
-            new_waiter=self._driver.new_waiter,
-            now=monotonic(),
-            note=self._note,
-        )
-        self._session.opening = self.opening
+        self._messages = self._session.messages
         self._driver.open(self._session, leftover)
         self.connection_open()
 
@@ -400,19 +385,3 @@ class Connection(Attributes):
         """
         if self._session is not NOT_OPEN or not self._driver.ended:
             await self._driver.run(self._session.wait_closed())
-
-
-def check_logger(logger: Any, name: str) -> LoggerLike:
-    """
-    Return `logger`, or the library's own of that name.
-
-    Raises:
-        TypeError: it is no logger.
-    """
-    if logger is None:
-        return logging.getLogger(name)
-    if not isinstance(logger, (logging.Logger, logging.LoggerAdapter)):
-        raise TypeError(
-            f"logger must be a Logger or a LoggerAdapter, not {type(logger).__name__}"
-        )
-    return logger

@@ -13,6 +13,7 @@ from ..core.handshake.negotiation import OriginRule
 from ..core.hosting import Hosting
 from ..core.http1 import SERVER, Response
 from ..core.keywords import deprecated, unknown
+from ..core.logs import check_logger
 from ..core.serving import ExtraHeaders
 from ..core.typing import LoggerLike, PathLike
 from . import _transport
@@ -24,7 +25,6 @@ from .auth import (
     basic_auth_protocol_factory,
 )
 from .broadcast import broadcast
-from .connection import check_logger
 
 __all__ = [
     "BasicAuthWebSocketServerProtocol",

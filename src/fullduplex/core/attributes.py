@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,10 +15,12 @@ from .extensions.base import Extension
 from .http1 import Request, Response
 from .logs import ConnectionLogger, log_head
 from .opening import Opening
+from .options import Options
 from .protocol import Protocol, Side
-from .session import Session
+from .session import Session, Waiter
 from .typing import LoggerLike
 from .unopened import NOT_OPEN
+from .wire import ReadBuffer
 
 __all__ = ["Attributes"]
 
@@ -66,6 +69,43 @@ class Attributes(Exposed):
     def _unsent(self) -> int:
         """Return how many bytes wait in the transport."""
         raise NotImplementedError
+
+    def _make_session(
+        self,
+        options: Options,
+        extensions: list[Extension],
+        *,
+        new_waiter: Callable[[], Waiter],
+        now: float,
+        buffer: ReadBuffer | None = None,
+        direct_view: bool = True,
+    ) -> Session:
+        """
+        Turn from the handshake to messages.
+
+        Args:
+            extensions: what was negotiated.
+            new_waiter: as for `Session`, as is `now`.
+            buffer: as for `Protocol`, as is `direct_view`.
+        """
+        protocol = Protocol(
+            self.side,
+            max_size=options.max_size,
+            max_fragment=options.max_fragment,
+            # It takes as much memory as the messages; most connections need none.
+            logger=self._find_logger,
+            debug=self._debugging(),
+            buffer=buffer,
+            direct_view=direct_view,
+        )
+        protocol.use_extensions(extensions)
+        if protocol.debug:
+            self.logger.debug("= connection is OPEN")
+        session = Session(
+            protocol, options, new_waiter=new_waiter, now=now, note=self._note
+        )
+        session.opening = self.opening
+        return session
 
     @cached_property
     def id(self) -> uuid.UUID:

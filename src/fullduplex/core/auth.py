@@ -8,14 +8,23 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
+from http import HTTPStatus
 from typing import Any, TypeAlias
 
 from .errors import InvalidHeader
 from .headers import build_www_authenticate_basic, parse_authorization_basic
-from .http1 import Request
+from .http1 import Request, Response
 
-__all__ = ["Credentials", "Refused", "challenge", "checker", "read_credentials"]
+__all__ = [
+    "Credentials",
+    "Refused",
+    "authenticate",
+    "challenge",
+    "checker",
+    "read_credentials",
+    "the_check",
+]
 
 Credentials: TypeAlias = tuple[str, str] | Iterable[tuple[str, str]]
 """A user name and a password, or several such pairs."""
@@ -23,6 +32,49 @@ Credentials: TypeAlias = tuple[str, str] | Iterable[tuple[str, str]]
 
 class Refused(Exception):
     """The request is to be answered 401; the text is the body of the answer."""
+
+
+def the_check(
+    credentials: Any, check_credentials: Callable[[str, str], Any] | None
+) -> Callable[[str, str], Any]:
+    """
+    Return what tells whether a user name and a password are right.
+
+    Args:
+        credentials: see `checker`.
+        check_credentials: the function, instead of `credentials`.
+
+    Raises:
+        TypeError: `credentials` has the wrong shape.
+        ValueError: both or neither are given.
+    """
+    if (credentials is None) == (check_credentials is None):
+        raise ValueError("give either credentials or check_credentials")
+    return checker(credentials) if check_credentials is None else check_credentials
+
+
+def authenticate(
+    connection: Any, request: Request, check: Callable[[str, str], Any], demand: str
+) -> Generator[Any, Any, Response | None]:
+    """
+    Answer 401 unless the credentials are right; else note the user name.
+
+    Yields what `check` returned, and is sent what that became.
+
+    Args:
+        connection: of the server.
+        demand: see `challenge`.
+    """
+    try:
+        username, password = read_credentials(request)
+        if not (yield check(username, password)):
+            raise Refused("Invalid credentials\n")
+    except Refused as exc:
+        response: Response = connection.respond(HTTPStatus.UNAUTHORIZED, str(exc))
+        response.headers["WWW-Authenticate"] = demand
+        return response
+    connection.username = username
+    return None
 
 
 def read_credentials(request: Request) -> tuple[str, str]:

@@ -9,8 +9,7 @@
                                                  5.1), a window that is kept makes
                                                  bytes depend on earlier messages
 
-Rule: this module knows no transport.  Who is open and who is slow is decided by
-the driver.
+Rule: this module knows no transport.  The driver tells how much waits in it.
 """
 
 from __future__ import annotations
@@ -19,22 +18,30 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
+from .closing import State
+from .errors import ConcurrencyError
 from .extensions.permessage_deflate import PerMessageDeflate
 from .protocol import BINARY, FIN, RSV1, TEXT, Protocol, Side
 from .sending import single
+from .session import Session
 from .wire import FrameWriter
 
 __all__ = [
     "BUFFER_FACTOR",
     "BroadcastResult",
+    "Fate",
     "OnSlow",
     "SharedMessage",
     "check_policy",
+    "offer",
 ]
 
 C = TypeVar("C")
 
 OnSlow = Literal["buffer", "drop", "close"]
+# A frame to write; or its own frame was queued; or what becomes of a connection
+# that does not get the message.
+Fate = bytes | Literal["queued", "skipped", "dropped", "closed"]
 
 # How many times `write_limit` a member may have waiting under "buffer".
 BUFFER_FACTOR = 16
@@ -148,3 +155,44 @@ class SharedMessage:
     def send_to(self, protocol: Protocol) -> None:
         """Queue a frame of its own, in one step with compressing it."""
         protocol.send_message(self.data, self.is_text)
+
+
+def offer(
+    session: Session,
+    shared: SharedMessage,
+    waiting: int,
+    on_slow: OnSlow,
+    max_buffer: int | None,
+) -> Fate:
+    """
+    Decide what a connection gets, in whatever state it is.
+
+    Args:
+        waiting: bytes that wait in the driver, apart from the session's writer.
+        on_slow: as for `broadcast`, as is `max_buffer`.
+
+    Returns:
+        The frame to write; ``"queued"`` if its own frame is in the session's writer;
+        ``"closed"`` for a connection to close with 1013.
+
+    Raises:
+        ConcurrencyError: it is sending a fragmented message.
+        RuntimeError: an extension failed.
+    """
+    if session.protocol.state is not State.OPEN:
+        return "skipped"
+    if session.fragmenting:
+        raise ConcurrencyError("a fragmented message is being sent")
+    if max_buffer is None:
+        max_buffer = session.options.write_high
+        if on_slow == "buffer":
+            max_buffer *= BUFFER_FACTOR
+    if session.writer.pending + waiting > max_buffer:
+        return "dropped" if on_slow == "drop" else "closed"
+    try:
+        frame = shared.frame_for(session.protocol)
+        if frame is None:
+            shared.send_to(session.protocol)
+    except Exception as exc:
+        raise RuntimeError("failed to encode the message") from exc
+    return "queued" if frame is None else frame

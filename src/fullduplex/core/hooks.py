@@ -9,7 +9,7 @@ one form as well.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -26,7 +26,9 @@ __all__ = [
     "as_response",
     "call_hook",
     "complete_response",
+    "maybe",
     "only_closed",
+    "waited",
 ]
 
 T = TypeVar("T")
@@ -273,3 +275,28 @@ def only_closed(exc: BaseException) -> bool:
     if isinstance(exc, BaseExceptionGroup):
         return all(only_closed(inner) for inner in exc.exceptions)
     return isinstance(exc, ConnectionClosed)
+
+
+# For faces that can wait
+
+
+async def maybe(value: Any) -> Any:
+    """Wait for what a hook returned, if it was a coroutine function."""
+    return await value if inspect.isawaitable(value) else value
+
+
+async def waited(steps: Generator[Any, Any, T]) -> T:
+    """Wait for what hooks return, until there is a result."""
+    try:
+        value = next(steps)
+        while True:
+            try:
+                value = await maybe(value)
+            except Exception as exc:
+                value = steps.throw(exc)
+            else:
+                value = steps.send(value)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
+    finally:
+        steps.close()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 else:
     _Adapter = logging.LoggerAdapter
 
-__all__ = ["ConnectionLogger", "log_head"]
+__all__ = ["ConnectionLogger", "check_logger", "log_head"]
 
 # Headers whose values must not end up in a log.
 PRIVATE = frozenset({"authorization", "cookie", "proxy-authorization", "set-cookie"})
@@ -56,3 +56,19 @@ def log_head(logger: LoggerLike, mark: str, start: str, headers: Headers) -> Non
     for name, value in headers.raw_items():
         shown = "[hidden]" if name.lower() in PRIVATE else value
         logger.debug("%s %s: %s", mark, name, shown)
+
+
+def check_logger(logger: Any, name: str) -> LoggerLike:
+    """
+    Return `logger`, or the library's own of that name.
+
+    Raises:
+        TypeError: it is no logger.
+    """
+    if logger is None:
+        return logging.getLogger(name)
+    if not isinstance(logger, (logging.Logger, logging.LoggerAdapter)):
+        raise TypeError(
+            f"logger must be a Logger or a LoggerAdapter, not {type(logger).__name__}"
+        )
+    return logger

@@ -1,0 +1,146 @@
+"""The client's end of a connection until it is open: what it offers, what it gets.
+
+A face makes the handshake with `_prepare`, sends its bytes, and gives what the
+server answers to `_answered`.  Nothing here waits, writes or knows the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .attributes import Attributes
+from .datastructures import HeadersLike
+from .errors import InvalidMessage
+from .extensions.base import ClientExtensionFactory
+from .handshake.client import ClientHandshake
+from .handshake.negotiation import (
+    process_client_extensions,
+    process_client_subprotocol,
+)
+from .http1 import USER_AGENT
+from .options import Options
+from .overrides import CLIENT_STEPS, refuse_overrides
+from .protocol import Side
+from .uri import WebSocketURI
+
+__all__ = ["Offering"]
+
+
+class Offering(Attributes):
+    """What the clients' connections of all faces have in common."""
+
+    side = Side.CLIENT
+
+    #: value of the ``Origin`` header
+    origin: str | None
+    #: where the connection goes to
+    host: str | None
+    port: int | None
+    #: whether it is encrypted
+    secure: bool | None
+
+    def __init_subclass__(cls, **kwds: Any) -> None:
+        super().__init_subclass__(**kwds)
+        refuse_overrides(cls, CLIENT_STEPS)
+
+    _offer: dict[str, Any]
+    _handshake: ClientHandshake | None
+
+    #: overridable step of the handshake: ``(headers, available) -> extensions``
+    process_extensions = staticmethod(process_client_extensions)
+    #: overridable step of the handshake: ``(headers, available) -> subprotocol``
+    process_subprotocol = staticmethod(process_client_subprotocol)
+
+    def _take_offer(
+        self,
+        *,
+        origin: str | None = None,
+        extensions: Sequence[ClientExtensionFactory] | None = None,
+        subprotocols: Sequence[str] | None = None,
+        extra_headers: HeadersLike | None = None,
+        user_agent_header: str | None = USER_AGENT,
+        host: str | None = None,
+        port: int | None = None,
+        secure: bool | None = None,
+        **limits: Any,
+    ) -> Options:
+        """
+        Keep what to offer; returns the limits.
+
+        Raises:
+            TypeError, ValueError: a limit is none; see `Options.check`.
+        """
+        self.host = host
+        self.port = port
+        self.secure = secure
+        self.origin = origin
+        self._offer = {
+            "origin": origin,
+            "extensions": extensions,
+            "subprotocols": subprotocols,
+            "extra_headers": extra_headers,
+            "user_agent": user_agent_header,
+        }
+        self._handshake = None
+        return Options.check(**limits)
+
+    def _prepare_handshake(self, uri: WebSocketURI) -> None:
+        """Make the request for `uri`."""
+        self._handshake = ClientHandshake(
+            uri,
+            process_extensions=self.process_extensions,
+            process_subprotocol=self.process_subprotocol,
+            **self._offer,
+        )
+        self.request = self._handshake.request
+
+    def _request_bytes(self) -> bytes:
+        """Return the request, which is logged as sent."""
+        assert self._handshake is not None
+        data = self._handshake.request_bytes()
+        self._log_request(">")
+        return data
+
+    def _answered(self, data: bytes) -> ClientHandshake | None:
+        """
+        Take bytes of the server.
+
+        Returns:
+            The handshake once it is complete: what was agreed on, and the bytes
+            behind it.
+
+        Raises:
+            InvalidHandshake: the server refused, or answered something else.
+        """
+        handshake = self._handshake
+        assert handshake is not None
+        try:
+            if not handshake.data_received(data):
+                return None
+        except Exception:
+            self.response = handshake.response
+            self._log_response("<")
+            raise
+        self.response = handshake.response
+        self._log_response("<")
+        self.subprotocol = handshake.subprotocol
+        self._handshake = None
+        return handshake
+
+    def _cut_off(self, exc: BaseException | None) -> BaseException:
+        """
+        Return what to raise when TCP ends before the connection is open.
+
+        Args:
+            exc: why it ended; None for an orderly end.
+        """
+        assert self._handshake is not None
+        if exc is not None:
+            return exc
+        try:
+            self._handshake.eof_received()
+        except Exception as error:
+            self.response = self._handshake.response
+            return error
+        return InvalidMessage("connection ended during the opening handshake")

@@ -1,0 +1,53 @@
+"""Output that waits in the driver, and the marks of the session."""
+
+from __future__ import annotations
+
+from fullduplex.core.backlog import Backlog
+from fullduplex.core.options import Options
+from fullduplex.core.protocol import Protocol, Side
+from fullduplex.core.session import Session
+
+from .pair import Waiter
+
+
+def session() -> Session:
+    options = Options.check(write_limit=(100, 20))
+    return Session(Protocol(Side.SERVER), options, new_waiter=Waiter, now=0)
+
+
+def test_pieces_are_written_in_order_and_in_parts() -> None:
+    backlog, one = Backlog(), session()
+    backlog.add(b"first", one)
+    backlog.add(b"second", one)
+    written = b""
+    while backlog:
+        part = bytes(backlog.head[:2])
+        written += part
+        backlog.taken(len(part), one)
+
+    assert written == b"firstsecond"
+    assert backlog.size == 0
+
+
+def test_writing_pauses_above_the_high_mark_and_goes_on_at_the_low_one() -> None:
+    backlog, one = Backlog(), session()
+    backlog.add(bytes(100), one)
+    assert not one.writing_paused
+    backlog.add(bytes(1), one)
+    assert one.writing_paused
+    waiting = one.drain()
+    waiter = next(waiting)
+
+    assert backlog.taken(80, one) == []
+    assert backlog.taken(1, one) == [waiter]
+    assert not one.writing_paused
+    assert backlog.size == 20
+
+
+def test_clear_forgets_all() -> None:
+    backlog, one = Backlog(), session()
+    backlog.add(bytes(200), one)
+
+    backlog.clear()
+
+    assert (bool(backlog), backlog.size) == (False, 0)
