@@ -1,0 +1,388 @@
+"""The trio driver: bytes, the clock and the tasks of a session.
+
+A connection has one task, which reads and keeps time; a cancel scope around its
+waiting is the timer.  A second one, which writes, is started when the system does
+not take all of a frame at once.  Both catch everything: what ends them is told to
+the session, and errors surface from `recv` and `send` only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import trio
+from trio.lowlevel import cancel_shielded_checkpoint, enable_ki_protection
+
+from .._sockets import link, set_user_timeout, tune, unacknowledged
+from ..core.backlog import Backlog
+from ..core.frames import CloseCode
+from ..core.session import Operation, Session
+from ._pipe import Pipe
+from ._waiter import Waiter, run_clock
+
+__all__ = ["Driver"]
+
+T = TypeVar("T")
+
+# Seconds that the end of TLS may take where no deadline of the session runs.
+FAREWELL = 1.0
+
+
+class Driver:
+    """
+    One pipe and, once the handshake is done, one session.
+
+    Args:
+        on_end: called once, with what broke TCP or None, after the session has been
+            told.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_aborted",
+        "_failure",
+        "_finishing",
+        "_lenient",
+        "_on_end",
+        "_parked",
+        "_scope",
+        "_shield",
+        "_start_soon",
+        "_writer_parked",
+        "_writing",
+        "backlog",
+        "clock",
+        "ended",
+        "pipe",
+        "session",
+    )
+
+    def __init__(self, on_end: Callable[[BaseException | None], None]) -> None:
+        self._on_end = on_end
+        self.clock = run_clock()
+        self.pipe: Pipe | None = None
+        self.session: Session | None = None
+        #: whether TCP has ended
+        self.ended = False
+        #: frames that the pipe has not taken
+        self.backlog = Backlog()
+        self._start_soon: Callable[..., object] = _too_early
+        self._shield = False
+        self._lenient = False
+        self._scope = trio.CancelScope()
+        # What the tasks wait for, apart from the pipe.
+        self._parked: Waiter | None = None
+        self._writer_parked: Waiter | None = None
+        self._writing = False
+        # Why the connection ends now: `finishing` sends what is waiting first.
+        self._finishing = False
+        self._aborted = False
+        self._failure: BaseException | None = None
+
+    # The face calls
+
+    def open(self, session: Session, leftover: bytes) -> None:
+        """
+        Take up `session`; `start` lets it live.
+
+        Args:
+            leftover: bytes that arrived behind the handshake.
+        """
+        self.session = session
+        assert self.pipe is not None
+        tune(self.pipe.sock, session.options)
+        if leftover:
+            session.feed(leftover, self.clock())
+            session.delivered()
+
+    def start(self, start_soon: Callable[..., object], *, shield: bool) -> None:
+        """
+        Begin to read, to write and to keep time.
+
+        Args:
+            start_soon: starts a task.
+            shield: whether the connection outlives the cancelling of its task, and
+                is ended by who uses it.
+        """
+        self._start_soon = start_soon
+        self._shield = shield
+        start_soon(self._live)
+        self.step()
+
+    @enable_ki_protection
+    async def run(self, operation: Operation[T]) -> T:
+        """
+        Carry out what may have to wait; always a checkpoint.
+
+        Cut: the operation is cut at the `yield` that it stands at.
+        """
+        now: Any = None
+        try:
+            while True:
+                waiter: Any = operation.send(now)
+                self.step()
+                await waiter.wait()
+                now = self.clock()
+        except StopIteration as stop:
+            result = stop.value
+        finally:
+            operation.close()
+            self.step()
+        if now is None:
+            await cancel_shielded_checkpoint()
+        return result  # type: ignore[no-any-return]
+
+    async def run_sending(self, operation: Operation[T]) -> T:
+        """
+        Carry out what sends something, then wait while output is above its mark.
+
+        Nothing is sent if the task is cancelled already.
+        """
+        await trio.lowlevel.checkpoint_if_cancelled()
+        result = await self.run(operation)
+        session = self.session
+        assert session is not None
+        if session.writing_paused:
+            await self.run(session.drain())
+        return result
+
+    @enable_ki_protection
+    def begin_close(self, code: int | None, reason: str) -> None:
+        """Start to close the connection without waiting for its end."""
+        session = self.session
+        assert session is not None
+        operation = session.close(code, reason, self.clock())
+        next(operation, None)
+        operation.close()
+        self.step()
+
+    def abort(self) -> None:
+        """End TCP now, whatever waits to be sent."""
+        self._aborted = True
+        self._rouse()
+
+    @enable_ki_protection
+    def step(self) -> None:
+        """Carry out what the session wants after something happened."""
+        session = self.session
+        if session is None:
+            return
+        if session.writer.pending:
+            self.flush()
+        if session.attention:
+            self._sync(session)
+
+    # Output
+
+    def flush(self) -> None:
+        """Send what was queued, as much as the system takes."""
+        session = self.session
+        assert session is not None
+        self.write(session.writer.take())
+
+    @enable_ki_protection
+    def write(self, data: bytes) -> None:
+        """Send whole frames, as much of them as the system takes now."""
+        if self.ended or self._failure is not None:
+            return
+        pipe, session = self.pipe, self.session
+        assert pipe is not None
+        assert session is not None
+        size = len(data)
+        taken = 0
+        session.sent_at = self.clock()
+        if not self.backlog:
+            try:
+                taken = pipe.send_now(data)
+            except OSError as exc:
+                self._fail(exc)
+                return
+            if taken == size:
+                return
+        self.backlog.add(memoryview(data)[taken:], session)
+        if not self._writing:
+            self._writing = True
+            self._start_soon(self._write_on)
+        elif self._writer_parked is not None:
+            self._writer_parked.fire()
+
+    @enable_ki_protection
+    async def _write_on(self) -> None:
+        """Write what the system did not take at once, for as long as TCP lives."""
+        assert self.pipe is not None
+        with trio.CancelScope(shield=True):
+            while not self.ended:
+                if not self.backlog:
+                    self._writer_parked = Waiter()
+                    await self._writer_parked.wait()
+                    self._writer_parked = None
+                    continue
+                try:
+                    sent = await self.pipe.send(self.backlog.head)
+                except (OSError, trio.ClosedResourceError) as exc:
+                    self._fail(exc)
+                    return
+                self._taken(sent)
+
+    def _taken(self, size: int) -> None:
+        """Note that the pipe has taken bytes of the backlog."""
+        session = self.session
+        assert session is not None
+        if self.ended:
+            return
+        for waiter in self.backlog.taken(size, session):
+            waiter.fire()
+        self.step()
+        if not self.backlog:
+            session.attention = True
+            self.step()
+            if self._finishing:
+                self._rouse()
+
+    def _fail(self, exc: BaseException) -> None:
+        if self._failure is None:
+            self._failure = exc
+            self._rouse()
+
+    # Input and time
+
+    @enable_ki_protection
+    async def _live(self) -> None:
+        """Read and keep time until TCP ends; then tell everybody."""
+        session = self.session
+        assert session is not None
+        try:
+            while not self._over():
+                deadline = session.deadline()
+                with trio.CancelScope(
+                    deadline=math.inf if deadline is None else deadline,
+                    shield=self._shield,
+                ) as self._scope:
+                    # It may have become due, or over, before there was this scope.
+                    self.step()
+                    while not self._over():
+                        await self._read(session)
+                self._look_at_the_clock(session)
+        except (OSError, trio.ClosedResourceError) as exc:
+            self._failure = self._failure or exc
+        except trio.Cancelled:
+            # Only unshielded: what it lives in is at its end.
+            self.begin_close(CloseCode.GOING_AWAY, "")
+            # What writes has its turn.
+            await cancel_shielded_checkpoint()
+            await cancel_shielded_checkpoint()
+            self._aborted = True
+        except Exception as exc:
+            session.protocol.logger.error("unexpected internal error", exc_info=exc)
+            self._failure = self._failure or exc
+        finally:
+            await self._end(session)
+
+    def _over(self) -> bool:
+        return (
+            self._aborted
+            or self._failure is not None
+            or (self._finishing and not self.backlog)
+        )
+
+    async def _read(self, session: Session) -> None:
+        """Wait for input, or for the permission to wait for it, and take it."""
+        assert self.pipe is not None
+        if session.reading_paused or self._finishing:
+            self._parked = Waiter()
+            try:
+                await self._parked.wait()
+            finally:
+                self._parked = None
+            return
+        size = await self.pipe.receive(session.reader.get_buffer)
+        if not size:
+            session.eof_received(self.clock())
+            self._finishing = True
+            self.step()
+            return
+        waiter = session.data_received(size, self.clock())
+        if waiter is not None:
+            waiter.fire()
+            if session.protocol.unsettled:
+                # The receiver has its turn, and what it replies goes out first.
+                # One turn is not enough: the order within a turn is random.
+                await cancel_shielded_checkpoint()
+                await cancel_shielded_checkpoint()
+            session.delivered()
+        elif session.messages or session.attention:
+            session.delivered()
+        self.step()
+
+    def _look_at_the_clock(self, session: Session) -> None:
+        assert self.pipe is not None
+        now = self.clock()
+        deadline = session.deadline()
+        if deadline is not None and deadline <= now:
+            sock = self.pipe.sock
+            session.output_left(
+                self.backlog.size + unacknowledged(sock), now, link(sock)
+            )
+            session.timer_expired(now)
+            if session.lenient is not self._lenient:
+                self._lenient = session.lenient
+                set_user_timeout(sock, session.options, self._lenient)
+        session.attention = True
+        self.step()
+
+    def _sync(self, session: Session) -> None:
+        """Look at the outputs of the session."""
+        session.attention = False
+        if self.ended:
+            return
+        if session.must_abort:
+            self.abort()
+            return
+        if session.must_half_close and not self.backlog and not self._finishing:
+            session.must_half_close = False
+            assert self.pipe is not None
+            if not self.pipe.half_close():
+                self._finishing = True
+                self._rouse()
+        if self._parked is not None and not session.reading_paused:
+            self._parked.fire()
+        deadline = session.deadline()
+        # A timer that fires early is kept.
+        if deadline is not None and deadline < self._scope.deadline:
+            self._scope.deadline = deadline
+
+    def _rouse(self) -> None:
+        """Make the task look at what has changed."""
+        if self._parked is not None:
+            self._parked.fire()
+        else:
+            self._scope.cancel()
+
+    async def _end(self, session: Session) -> None:
+        assert self.pipe is not None
+        now = self.clock()
+        forced = self._aborted or self._failure is not None
+        by = session.deadline()
+        self.ended = True
+        with trio.CancelScope(
+            deadline=-math.inf if forced else now + FAREWELL if by is None else by,
+            shield=True,
+        ):
+            try:
+                await self.pipe.aclose()
+            except Exception as exc:
+                # It is as closed as it can be; whoever waits must be told.
+                session.protocol.logger.debug("closing failed", exc_info=exc)
+        self.backlog.clear()
+        failure = self._failure
+        for waiter in session.transport_lost(failure, self.clock()):
+            waiter.fire()
+        if self._writer_parked is not None:
+            self._writer_parked.fire()
+        self._on_end(failure)
+
+
+def _too_early(*_: Any) -> None:
+    raise AssertionError("nothing can be written before `start`")

@@ -1,0 +1,399 @@
+"""The trio client: `connect`, `unix_connect` and `ClientConnection`."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import ssl as tls
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from types import TracebackType
+from typing import Any
+
+import trio
+
+from ..core.backoff import (
+    BACKOFF_FACTOR,
+    BACKOFF_INITIAL_DELAY,
+    BACKOFF_MAX_DELAY,
+    BACKOFF_MIN_DELAY,
+    Backoff,
+)
+from ..core.connecting import Elsewhere, Plan, check_tls
+from ..core.datastructures import HeadersLike
+from ..core.errors import InvalidStatus
+from ..core.extensions.base import ClientExtensionFactory
+from ..core.http1 import USER_AGENT
+from ..core.keywords import callable_or_none, either, unknown
+from ..core.logs import check_logger
+from ..core.reconnect import Reconnector, StateChange, delays_from, process_exception
+from ..core.typing import LoggerLike, PathLike
+from ._client_connection import ClientConnection
+from ._dial import DIAL_KEYWORDS, dial
+from ._nursery import QuietNursery
+from ._pipe import discard, make_pipe
+from ._reconnecting import Reconnecting
+
+__all__ = ["ClientConnection", "connect", "unix_connect"]
+
+
+class connect:
+    """
+    Connect to a WebSocket server.
+
+    Use it in one of two ways::
+
+        async with connect(uri) as ws:      # closed at the end of the block
+            ...
+
+        async for ws in connect(uri):       # reconnects with a growing delay
+            try:
+                ...
+            except fullduplex.ConnectionClosed:
+                continue
+
+    Nothing of the connection is left when the block ends, and no exception group
+    comes out of it.  Where the loop is left, its last connection is closed with
+    1001 in the background, within `close_timeout` seconds.
+
+    Args:
+        uri: ``ws://`` or ``wss://`` address; a user name and password in it are sent
+            as HTTP Basic credentials.
+        stream: an open stream to the server, over which to do everything, TLS
+            included; it is closed with the connection.
+        ssl: context for TLS; by default, or if True, the usual one.
+        server_hostname: name that the certificate must be for, if not the URI's host.
+        origin: value of the ``Origin`` header.
+        extensions: extensions to offer, in the order of preference.
+        subprotocols: subprotocols to offer, in the order of preference.
+        compression: ``"deflate"`` offers permessage-deflate (RFC 7692); None does not.
+        additional_headers: further headers of the request: a mapping, pairs, or
+            `Headers`; or a function or coroutine function that returns these, which
+            is called for each attempt, so that tokens are fresh; also
+            ``extra_headers``.
+        user_agent_header: value of ``User-Agent``; None or ``""`` for none.
+        open_timeout: seconds for DNS, TCP, TLS, the handshake and all redirects
+            together; None for no limit.
+        ping_interval: seconds between keepalive pings; None sends none.
+        ping_timeout: seconds without any sign of life after a ping until the
+            connection fails with 1011; None waits for ever.
+        close_timeout: seconds that closing may take as a whole; None for no limit.
+        max_size: bytes in a received message, or a pair (message, frame); None for
+            no limit.  A larger one fails the connection with 1009.
+        max_queue: received messages that may wait before reading pauses, or a pair
+            (high mark, low mark); None for no limit.
+        read_limit: bytes; received data that waits is kept below 16 times this.
+        write_limit: bytes on their way above which `send` waits, or a pair (high
+            mark, low mark).
+        process_exception: tells whether reconnecting makes sense after an exception:
+            returns None to try again, or the exception to raise.
+        reconnect_delays: `Backoff`, or what returns an iterator over the seconds to
+            wait after each failure in a row.  By default a `Backoff` made of the
+            class attributes ``BACKOFF_INITIAL``, ``BACKOFF_MIN``, ``BACKOFF_MAX`` and
+            ``BACKOFF_FACTOR``.
+        on_open: coroutine function, called with each new connection before it is
+            returned: the place to log in and to subscribe.  When it raises, the
+            connection is closed with 1011, and opening has failed.
+        on_state: called with each `StateChange` of state while reconnecting.
+        logger: where to log; by default the logger ``fullduplex.client``.
+        create_connection: `ClientConnection`, a subclass, or what returns one when
+            called with keyword arguments; also ``create_protocol``.
+        **kwds: arguments for `trio.open_tcp_stream`: ``host`` and ``port`` (to connect
+            to another place than the URI says), ``local_address`` and
+            ``happy_eyeballs_delay``.
+
+    Raises:
+        InvalidURI: (from the call) `uri` is no WebSocket address.
+        TypeError: (from the call) an argument has the wrong type or name.
+        ValueError: (from the call) an argument is out of range.
+        OSError: TCP or TLS failed.
+        InvalidHandshake: the server refused, or answered something else.
+        TimeoutError: it took longer than ``open_timeout``.
+
+    After any of these nothing is left open.  Cut: cancelling closes the socket; of an
+    open connection too, after a close frame if the system takes one at once.
+    """
+
+    #: seconds; see `Backoff`
+    BACKOFF_INITIAL = BACKOFF_INITIAL_DELAY
+    BACKOFF_MIN = BACKOFF_MIN_DELAY
+    BACKOFF_MAX = BACKOFF_MAX_DELAY
+    BACKOFF_FACTOR = BACKOFF_FACTOR
+
+    _unix_path: PathLike | None = None
+
+    def __init__(
+        self,
+        uri: str,
+        *,
+        stream: trio.abc.Stream | None = None,
+        ssl: tls.SSLContext | bool | None = None,
+        server_hostname: str | None = None,
+        origin: str | None = None,
+        extensions: Sequence[ClientExtensionFactory] | None = None,
+        subprotocols: Sequence[str] | None = None,
+        compression: str | None = "deflate",
+        additional_headers: HeadersLike | Callable[[], Any] | None = None,
+        user_agent_header: str | None = USER_AGENT,
+        proxy: str | bool | None = True,
+        proxy_ssl: tls.SSLContext | None = None,
+        proxy_server_hostname: str | None = None,
+        process_exception: Callable[[Exception], Exception | None] = process_exception,
+        open_timeout: float | None = 10,
+        ping_interval: float | None = 20,
+        ping_timeout: float | None = 20,
+        close_timeout: float | None = 10,
+        reconnect_delays: Backoff | Callable[[], Iterator[float]] | None = None,
+        on_open: Callable[[ClientConnection], Awaitable[Any]] | None = None,
+        on_state: Callable[[StateChange], Any] | None = None,
+        max_size: int | tuple[int | None, int | None] | None = 2**20,
+        max_queue: int | tuple[int | None, int | None] | None = 2**5,
+        read_limit: int = 2**16,
+        write_limit: int | tuple[int, int | None] = 2**16,
+        logger: LoggerLike | None = None,
+        create_connection: Callable[..., ClientConnection] | None = None,
+        extra_headers: HeadersLike | Callable[[], Any] | None = None,
+        create_protocol: Callable[..., ClientConnection] | None = None,
+        **kwds: Any,
+    ) -> None:
+        unknown("connect", kwds, DIAL_KEYWORDS | _own_keywords())
+        if isinstance(proxy, str) or proxy_ssl or proxy_server_hostname:
+            raise ValueError("proxies are not supported yet")
+        for name, value in (
+            ("create_protocol", create_protocol),
+            ("create_connection", create_connection),
+            ("process_exception", process_exception),
+            ("reconnect_delays", reconnect_delays),
+            ("on_open", on_open),
+            ("on_state", on_state),
+        ):
+            callable_or_none(name, value)
+        has_address = "host" in kwds or "port" in kwds
+        if stream is not None and has_address:
+            raise ValueError("stream is given, so host and port must not be")
+        elsewhere: Elsewhere = None
+        if stream is not None:
+            elsewhere = "sock"
+        elif self._unix_path is not None:
+            elsewhere = "unix"
+        elif has_address:
+            elsewhere = "address"
+        self._plan = Plan(
+            uri,
+            {
+                "origin": origin,
+                "extensions": extensions,
+                "subprotocols": subprotocols,
+                "compression": compression,
+                "extra_headers": extra_headers,
+                "additional_headers": additional_headers,
+                "user_agent_header": user_agent_header,
+                "open_timeout": open_timeout,
+                "ping_interval": ping_interval,
+                "ping_timeout": ping_timeout,
+                "close_timeout": close_timeout,
+                "max_size": max_size,
+                "max_queue": max_queue,
+                "read_limit": read_limit,
+                "write_limit": write_limit,
+                "logger": logger,
+            },
+            elsewhere=elsewhere,
+        )
+        given = {"ssl": ssl, "server_hostname": server_hostname}
+        check_tls(
+            self._plan.uri,
+            {name: value for name, value in given.items() if value is not None},
+            tls.SSLContext,
+        )
+        self._create = (
+            either(
+                "create_protocol",
+                create_protocol,
+                "create_connection",
+                create_connection,
+            )
+            or ClientConnection
+        )
+        self._stream = stream
+        self._ssl = ssl
+        self._server_hostname = server_hostname
+        self._kwds = kwds
+        self._on_open = on_open
+        self._reconnector = (
+            delays_from(reconnect_delays, type(self)),
+            process_exception,
+            check_logger(logger, "fullduplex.client"),
+            on_state,
+        )
+        self._connection: ClientConnection | None = None
+        self._nursery: Any = None
+
+    # Connecting
+
+    async def connect(self, nursery: trio.Nursery) -> ClientConnection:
+        """
+        Connect once, for a program with a nursery of its own.
+
+        Close the connection with `ClientConnection.aclose`; cancelling the nursery
+        ends it with 1001.
+
+        Args:
+            nursery: where the connection lives.
+        """
+        opened: list[ClientConnection] = []
+
+        def start(connection: ClientConnection) -> None:
+            opened.append(connection)
+            connection._driver.start(nursery.start_soon, shield=False)
+
+        await self._connect(start)
+        return opened[0]
+
+    async def _connect(self, start: Callable[[ClientConnection], None]) -> None:
+        """
+        Connect once.
+
+        Args:
+            start: called with the connection that is open, to let it live.
+        """
+        connection = await self._open()
+        start(connection)
+        if self._on_open is not None:
+            try:
+                await self._on_open(connection)
+            except BaseException:
+                await connection.aclose(1011)
+                raise
+
+    async def _open(self) -> ClientConnection:
+        plan = self._plan
+        timeout = plan.open_timeout
+        with trio.move_on_after(math.inf if timeout is None else max(timeout, 0)):
+            plan.begin()
+            if plan.ask_headers is not None:
+                headers = plan.ask_headers()
+                if inspect.isawaitable(headers):
+                    headers = await headers
+                plan.supply(headers)
+            while True:
+                try:
+                    return await self._attempt()
+                except InvalidStatus as exc:
+                    if not plan.redirected(exc):
+                        raise
+        raise TimeoutError(plan.timed_out())
+
+    async def _attempt(self) -> ClientConnection:
+        uri = self._plan.uri
+        connection = self._create(
+            **self._plan.keywords, host=uri.host, port=uri.port, secure=uri.secure
+        )
+        connection._prepare_handshake(uri)
+        pipe = make_pipe(
+            await dial(
+                uri,
+                path=self._unix_path,
+                stream=self._stream,
+                ssl=self._ssl,
+                server_hostname=self._server_hostname,
+                kwds=self._kwds,
+            )
+        )
+        try:
+            await connection._shake_hands(pipe)
+        except BaseException:
+            connection._driver.ended = True
+            await discard(pipe)
+            raise
+        return connection
+
+    async def __aenter__(self) -> ClientConnection:
+        if self._nursery is not None:
+            raise RuntimeError("connect() is in use by another block already")
+        self._nursery = QuietNursery()
+        nursery = await self._nursery.__aenter__()
+
+        def start(connection: ClientConnection) -> None:
+            self._connection = connection
+            connection._driver.start(nursery.start_soon, shield=True)
+
+        try:
+            await self._connect(start)
+        except BaseException:
+            await self._leave()
+            raise
+        assert self._connection is not None
+        return self._connection
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self._connection is not None
+        try:
+            await self._connection.__aexit__(exc_type, exc, traceback)
+        finally:
+            await self._leave()
+
+    async def _leave(self) -> None:
+        connection, self._connection = self._connection, None
+        nursery, self._nursery = self._nursery, None
+        if connection is not None:
+            connection._driver.abort()
+        await nursery.__aexit__(None, None, None)
+
+    def __aiter__(self) -> AsyncIterator[ClientConnection]:
+        return Reconnecting(self._connect, Reconnector(*self._reconnector))
+
+
+class unix_connect(connect):
+    """
+    Connect to a WebSocket server that listens on a Unix socket.
+
+    Args:
+        path: path of the socket; `str`, `bytes` or path-like.
+        uri: what to ask for; by default ``ws://localhost/``, or
+            ``wss://localhost/`` when ``ssl`` is given.
+        **kwds: as for `connect`.
+
+    Raises:
+        ValueError: neither ``path`` nor ``stream`` is given, or both.
+    """
+
+    def __init__(
+        self, path: PathLike | None = None, uri: str | None = None, **kwds: Any
+    ) -> None:
+        if (path is None) == (kwds.get("stream") is None):
+            raise ValueError("give either path or stream")
+        for name in ("host", "port"):
+            if name in kwds:
+                raise TypeError(f"unix_connect() takes no {name}")
+        if uri is None:
+            uri = "ws://localhost/" if kwds.get("ssl") is None else "wss://localhost/"
+        self._unix_path = path
+        super().__init__(uri, **kwds)
+
+
+def _own_keywords() -> frozenset[str]:
+    """The names of `connect`'s own parameters, to suggest for a typo."""
+    code = connect.__init__.__code__
+    return frozenset(code.co_varnames[2 : 2 + code.co_kwonlyargcount])
+
+
+def _unix_signature() -> inspect.Signature:
+    """What `unix_connect` takes: `path`, and what `connect` takes."""
+    signature = inspect.signature(connect)
+    path = inspect.Parameter(
+        "path",
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        default=None,
+        annotation="PathLike | None",
+    )
+    uri, *others = signature.parameters.values()
+    uri = uri.replace(default=None, annotation="str | None")
+    return signature.replace(parameters=[path, uri, *others])
+
+
+unix_connect.__signature__ = _unix_signature()  # type: ignore[attr-defined]

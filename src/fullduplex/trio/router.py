@@ -1,0 +1,127 @@
+"""Choosing a handler by the path of the request, with the maps of werkzeug.
+
+`Router` is a `process_request` that finds the rule and a handler that calls what
+the rule names; `route` gives both to `serve`.
+"""
+
+from __future__ import annotations
+
+import ssl as tls
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from ..core.hooks import adapt_process_request, maybe
+from ..core.http1 import Request
+from ..core.routing import Routes, make_router
+from ..core.typing import PathLike
+from .server import Server, ServerConnection, serve, unix_serve
+
+if TYPE_CHECKING:
+    from werkzeug.routing import Map
+
+__all__ = ["Router", "route", "unix_route"]
+
+
+class Router(Routes):
+    """
+    Find the handler of a request in a map of URLs, and call it.
+
+    A subclass may override any method; give it to `route` as ``create_router``.
+
+    Args:
+        url_map: rules whose endpoints are handlers.
+        server_name: host, and port unless it is the usual one, of the URLs in
+            redirects; None takes the ``Host`` header of each request.
+        url_scheme: ``"ws"`` or ``"wss"``, of the URLs in redirects.
+
+    Raises:
+        ImportError: werkzeug is not installed.
+    """
+
+    async def handler(self, connection: ServerConnection) -> None:
+        """Call the handler that `route_request` has found."""
+        await connection.handler(connection, **connection.handler_kwargs)
+
+
+async def route(
+    url_map: Map,
+    *args: Any,
+    server_name: str | None = None,
+    ssl: tls.SSLContext | bool | None = None,
+    create_router: Callable[..., Router] | None = None,
+    task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
+    **kwds: Any,
+) -> None:
+    """
+    Serve connections, each by the handler that its path names.
+
+    Needs the extra ``routing``.  For example::
+
+        async def room(connection, number): ...
+
+        url_map = Map([Rule("/room/<int:number>", endpoint=room)])
+        server = await nursery.start(route, url_map, 8765)
+
+    A path without a rule is answered with 404, one that a rule redirects, or that
+    lacks a final slash, with 302.  A `process_request` goes first, and a response
+    of its own is the answer.
+
+    Args:
+        url_map: rules whose endpoints are handlers; they are called with the
+            connection and the variable parts of the path as keywords.
+        server_name: see `Router`.
+        ssl: as for `serve`; True tells that a proxy does TLS, so that
+            redirects go to ``wss:`` although this server does not.
+        create_router: makes the `Router`; by default, the class itself.
+        task_status: for `trio.Nursery.start`, which returns the `Server`.
+
+    The other parameters are those of `serve` behind ``handler``.
+
+    Raises:
+        ImportError: werkzeug is not installed.
+    """
+    router: Any = make_router(
+        create_router or Router, url_map, server_name, ssl, tls.SSLContext, kwds
+    )
+    kwds = _with_router(router, kwds)
+    await serve(router.handler, *args, task_status=task_status, **kwds)
+
+
+async def unix_route(
+    url_map: Map,
+    path: PathLike | None = None,
+    *,
+    server_name: str | None = None,
+    ssl: tls.SSLContext | bool | None = None,
+    create_router: Callable[..., Router] | None = None,
+    task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
+    **kwds: Any,
+) -> None:
+    """
+    Serve connections on a Unix socket, each by the handler that its path names.
+
+    Args:
+        path: path of the socket.
+
+    The other parameters are as for `route`.
+    """
+    router: Any = make_router(
+        create_router or Router, url_map, server_name, ssl, tls.SSLContext, kwds
+    )
+    kwds = _with_router(router, kwds)
+    await unix_serve(router.handler, path, task_status=task_status, **kwds)
+
+
+def _with_router(router: Routes, kwds: dict[str, Any]) -> dict[str, Any]:
+    first = adapt_process_request(kwds.pop("process_request", None))
+
+    async def process_request(connection: ServerConnection, request: Request) -> Any:
+        if first is not None:
+            answer = await maybe(first(connection, request))
+            if answer is not None:
+                return answer
+        return await maybe(router.route_request(connection, request))
+
+    return {**kwds, "process_request": process_request}
