@@ -233,6 +233,14 @@ def test_connect_loads_the_asyncio_driver_and_no_other() -> None:
     assert not {name for name in drivers_in(names) if ".asyncio" not in name}
 
 
+def test_trio_face_loads_the_trio_driver_and_no_other() -> None:
+    names = loaded_by("from fullduplex.trio import connect, serve")
+
+    assert "fullduplex.trio.client" in names
+    assert not {name for name in drivers_in(names) if ".trio" not in name}
+    assert not {"asyncio", "aiofastnet"} & names
+
+
 def test_every_public_name_is_there() -> None:
     for name in fullduplex.__all__:
         assert getattr(fullduplex, name) is not None

@@ -500,13 +500,14 @@ class TrioKit(Kit):
     def connection(self, uri: str, **options: Any) -> AbstractAsyncContextManager[Any]:
         from fullduplex.trio import connect
 
-        return connect(uri, **options)  # type: ignore[no-any-return]
+        return connect(uri, **options)
 
     @asynccontextmanager
     async def server(
         self, handler: Any, **options: Any
     ) -> AsyncIterator[tuple[str, int]]:
         import trio
+
         from fullduplex.trio import serve
 
         async with trio.open_nursery() as nursery:

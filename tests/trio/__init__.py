@@ -1,0 +1,1 @@
+"""The trio face, on real connections, against raw peers."""
