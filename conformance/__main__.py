@@ -10,6 +10,7 @@ from pathlib import Path
 from subprocess import CalledProcessError
 
 from . import environment, fuzzing, report
+from .testee import FACES
 
 REPORTS = environment.ROOT / "reports"
 
@@ -45,6 +46,12 @@ def parse_arguments() -> argparse.Namespace:
         choices=["compiled", "pure", "both"],
         default="both",
         help="the implementation to test (default: both, at the same time)",
+    )
+    parser.add_argument(
+        "--face",
+        choices=FACES,
+        default="asyncio",
+        help="the face to test (default: asyncio)",
     )
     parser.add_argument(
         "--server",
@@ -111,8 +118,9 @@ def main() -> int:
     kinds = ["compiled", "pure"] if arguments.agent == "both" else [arguments.agent]
     # One after the other where they share a fuzzing server, and so a report.
     with ThreadPoolExecutor(1 if arguments.url else 2) as pool:
+        face = "" if arguments.face == "asyncio" else f"-{arguments.face}"
         results = pool.map(
-            lambda kind: run(arguments, wstest, f"fullduplex-{kind}"), kinds
+            lambda kind: run(arguments, wstest, f"fullduplex-{kind}{face}"), kinds
         )
         return 0 if all(list(results)) else 1
 

@@ -23,7 +23,12 @@ class Broken(Exception):
 
 def implementation(agent: str) -> str:
     """Return the value of ``FULLDUPLEX_IMPL`` for an agent's name."""
-    return agent.rpartition("-")[2]
+    return agent.split("-")[1]
+
+
+def face(agent: str) -> str:
+    """Return the face for an agent's name: the third part, by default asyncio."""
+    return [*agent.split("-"), "asyncio"][2]
 
 
 def test_client(wstest: Path, agent: str, cases: list[str], outdir: Path) -> int:
@@ -121,7 +126,10 @@ def _prepare(outdir: Path, config: Mapping[str, object]) -> Path:
 @contextlib.contextmanager
 def _testee(agent: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(
-        [sys.executable, "-m", "conformance.testee", *arguments],
+        [
+            *(sys.executable, "-m", "conformance.testee"),
+            *(*arguments, "--face", face(agent)),
+        ],
         cwd=ROOT,
         env=os.environ | {"FULLDUPLEX_IMPL": implementation(agent)},
         stdout=subprocess.PIPE,

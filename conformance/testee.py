@@ -4,13 +4,15 @@ It runs in a process of its own, so that ``FULLDUPLEX_IMPL`` chooses its
 implementation::
 
     python -m conformance.testee client ws://127.0.0.1:9001 fullduplex-pure
-    python -m conformance.testee server 9002
+    python -m conformance.testee server 9002 --face trio
+
+What a face does in its own way, its module in ``FACES`` does.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
+import importlib
 import json
 import os
 import sys
@@ -18,7 +20,6 @@ from typing import Any
 from urllib.parse import quote
 
 import fullduplex
-from fullduplex import connect, serve
 from fullduplex.exceptions import ConnectionClosed
 from fullduplex.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
@@ -41,13 +42,27 @@ OFFERS: dict[str, list[tuple[bool, int | None]]] = {
 }
 
 
+# Parameters of `connect` and `serve` alike.
+PATIENT = {"max_size": None, "open_timeout": 60, "ping_interval": None}
+
+# Each has `Client`, a class with `run`, and `run_server`, which takes a port and
+# prints the one that it listens on.
+FACES = {
+    "asyncio": "conformance.face_asyncio",
+    "trio": "conformance.face_trio",
+}
+
+
 async def echo(connection: Any) -> None:
     async for message in connection:
         await connection.send(message)
 
 
-class Client:
-    """Runs the cases of one fuzzing server."""
+class AsyncClient:
+    """Runs the cases of one fuzzing server, on a face that can await."""
+
+    connect: Any
+    """The face's own."""
 
     def __init__(self, url: str, agent: str) -> None:
         self.url = url
@@ -55,7 +70,19 @@ class Client:
         self.errors: list[str] = []
         self.done = 0
 
-    async def run(self) -> None:
+    async def limited(self, seconds: float, function: Any, *args: Any) -> None:
+        """Call a coroutine function; raise `TimeoutError` when it takes longer."""
+        raise NotImplementedError
+
+    async def at_once(self, count: int, function: Any) -> None:
+        """Call a coroutine function so many times at once."""
+        raise NotImplementedError
+
+    def run(self) -> None:
+        """Run all cases."""
+        raise NotImplementedError
+
+    async def run_all(self) -> None:
         count = await self.ask("/getCaseCount")
         cases = [
             (number, (await self.ask(f"/getCaseInfo?case={number}"))["id"])
@@ -73,9 +100,9 @@ class Client:
         async with self.open(path) as connection:
             return json.loads(await connection.recv())
 
-    def open(self, path: str, case: str = "") -> connect:
+    def open(self, path: str, case: str = "") -> Any:
         offers = OFFERS.get(case.rpartition(".")[0], [(False, None)])
-        return connect(
+        return type(self).connect(
             self.url + path,
             extensions=[
                 ClientPerMessageDeflateFactory(
@@ -85,9 +112,7 @@ class Client:
                 )
                 for no_context_takeover, max_window_bits in offers
             ],
-            max_size=None,
-            open_timeout=60,
-            ping_interval=None,
+            **PATIENT,
         )
 
     async def run_cases(self, cases: list[tuple[int, str]], at_once: int) -> None:
@@ -97,16 +122,12 @@ class Client:
             for number, case in waiting:
                 await self.run_case(number, case)
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(at_once):
-                group.create_task(work())
+        await self.at_once(at_once, work)
 
     async def run_case(self, number: int, case: str) -> None:
         path = f"/runCase?case={number}&agent={quote(self.agent)}"
         try:
-            async with asyncio.timeout(CASE_TIMEOUT):
-                async with self.open(path, case) as connection:
-                    await echo(connection)
+            await self.limited(CASE_TIMEOUT, self.talk, path, case)
         except ConnectionClosed:
             pass  # how it ended is for the testsuite to judge
         except Exception as exc:  # a mistake of ours must not end the whole run
@@ -115,23 +136,14 @@ class Client:
         if self.done % 100 == 0:
             print(f"{self.agent}: {self.done} cases run", file=sys.stderr, flush=True)
 
+    async def talk(self, path: str, case: str) -> None:
+        async with self.open(path, case) as connection:
+            await echo(connection)
+
     def report(self, case: str, exc: Exception) -> None:
         error = f"{self.agent}: case {case}: {type(exc).__name__}: {exc}"
         self.errors.append(error)
         print(error, file=sys.stderr, flush=True)
-
-
-async def run_server(port: int) -> None:
-    async with serve(
-        echo,
-        "127.0.0.1",
-        port,
-        max_size=None,
-        open_timeout=60,
-        ping_interval=None,
-    ) as server:
-        print(server.sockets[0].getsockname()[1], flush=True)
-        await asyncio.get_running_loop().create_future()  # until it is terminated
 
 
 def main() -> int:
@@ -140,7 +152,10 @@ def main() -> int:
     client = sides.add_parser("client")
     client.add_argument("url")
     client.add_argument("agent")
-    sides.add_parser("server").add_argument("port", type=int)
+    server = sides.add_parser("server")
+    server.add_argument("port", type=int)
+    for side in (client, server):
+        side.add_argument("--face", choices=FACES, default="asyncio")
     arguments = parser.parse_args()
 
     wanted = os.environ.get("FULLDUPLEX_IMPL", "auto")
@@ -148,11 +163,12 @@ def main() -> int:
         print(f"FULLDUPLEX_IMPL is {wanted!r}, {fullduplex.IMPLEMENTATION!r} runs")
         return 2
 
+    face: Any = importlib.import_module(FACES[arguments.face])
     if arguments.side == "server":
-        asyncio.run(run_server(arguments.port))
+        face.run_server(arguments.port)
         return 0
-    testee = Client(arguments.url, arguments.agent)
-    asyncio.run(testee.run())
+    testee = face.Client(arguments.url, arguments.agent)
+    testee.run()
     return 1 if testee.errors else 0
 
 
