@@ -23,7 +23,7 @@ from fullduplex import (
     State,
 )
 from fullduplex.trio import ClientConnection, connect, unix_connect
-from fullduplex.trio._dial import encrypt
+from fullduplex.trio._reach import encrypt
 
 from .kit import PATIENCE, TEXT, Listener, Peer, frame, listening, opened, redirect
 

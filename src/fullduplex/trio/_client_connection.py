@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import trio
 
+from .._tls import remember
 from ..core.datastructures import HeadersLike
 from ..core.extensions.base import ClientExtensionFactory
 from ..core.http1 import USER_AGENT
@@ -91,3 +92,7 @@ class ClientConnection(Offering, Connection):
         except (OSError, trio.ClosedResourceError) as exc:
             raise self._cut_off(exc) from None
         raise self._cut_off(None)
+
+    def _ended(self, exc: BaseException | None) -> None:
+        remember(getattr(self._driver.pipe, "tls", None))
+        super()._ended(exc)

@@ -1,88 +1,150 @@
-"""How a client gets a stream to its server: TCP or a Unix socket, then TLS."""
+"""From a name to a stream: the resolver, and the race between its addresses."""
 
 from __future__ import annotations
 
-import functools
-import os
-import ssl as tls
+import math
+import socket
 from typing import Any
 
 import trio
 
-from ..core.typing import PathLike
-from ..core.uri import WebSocketURI
-from ._pipe import os_error
+from ..core.dialing import DELAY, AddressInfo, Race, amend, in_turns
+from ..core.headers import build_host
+from ..core.opening import Opening
 
-__all__ = ["DIAL_KEYWORDS", "default_context", "dial", "encrypt"]
+__all__ = ["DIALING", "dial"]
 
-# What `connect` passes on to `trio.open_tcp_stream`.
-DIAL_KEYWORDS = frozenset({"happy_eyeballs_delay", "host", "local_address", "port"})
+# Parameters of `dial` that `connect` takes.
+DIALING = frozenset({"happy_eyeballs_delay", "local_address"})
 
-
-@functools.cache
-def default_context() -> tls.SSLContext:
-    """Return the context for ``wss`` where the program gave none."""
-    # Made once a process: it costs 25 ms and 0.8 MB.
-    return tls.create_default_context()
+Result = tuple[AddressInfo, "trio.socket.SocketType | OSError"]
 
 
 async def dial(
-    uri: WebSocketURI,
+    host: str | None,
+    port: int,
+    opening: Opening,
     *,
-    path: PathLike | None,
-    stream: trio.abc.Stream | None,
-    ssl: tls.SSLContext | bool | None,
-    server_hostname: str | None,
-    kwds: dict[str, Any],
-) -> trio.abc.Stream:
+    timeout: float | None = None,
+    local_address: str | None = None,
+    happy_eyeballs_delay: float | None = DELAY,
+) -> trio.SocketStream:
     """
-    Open a stream to the server of `uri`.
+    Connect to a host over TCP.
 
     Args:
-        path: of a Unix socket to take instead of TCP.
-        stream: to use instead of a new one.
-        ssl: context for ``wss``; None or True for the default one.
-        server_hostname: what the certificate must be for, if not the URI's host.
-        kwds: arguments for `trio.open_tcp_stream`.
+        opening: where to note how it went.
+        timeout: seconds until the caller will cancel this.
+        local_address: our own address.
+        happy_eyeballs_delay: seconds until the next address is tried beside the
+            others; None to try one after the other.
 
     Raises:
-        OSError: TCP or TLS failed; nothing is left open.
-    """
-    if stream is None:
-        if path is not None:
-            stream = await trio.open_unix_socket(os.fspath(path))
-        else:
-            kwds = {"host": uri.host, "port": uri.port, **kwds}
-            stream = await trio.open_tcp_stream(**kwds)
-    if not uri.secure:
-        return stream
-    context = ssl if isinstance(ssl, tls.SSLContext) else default_context()
-    # The name that is verified is that of the URI, wherever it leads.
-    return await encrypt(stream, context, server_hostname=server_hostname or uri.host)
+        OSError: the name is unknown, or no address answered; it names each.
 
-
-async def encrypt(
-    stream: trio.abc.Stream,
-    context: tls.SSLContext,
-    *,
-    server_hostname: str | None = None,
-    server_side: bool = False,
-) -> trio.abc.Stream:
+    Cut: nothing is left open.
     """
-    Do the TLS handshake over a stream, which may be encrypted already.
-
-    Raises:
-        OSError: it failed; the stream is closed, as it is when cancelled.
-    """
-    encrypted: trio.SSLStream[trio.abc.Stream] = trio.SSLStream(
-        stream, context, server_hostname=server_hostname, server_side=server_side
+    opening.doing = f"resolving {host}"
+    infos = in_turns(await resolve(host, port), 1)
+    opening.mark("dns", trio.current_time())
+    race = Race(
+        infos,
+        build_host(host or "", port, False, always_include_port=True),
+        delay=happy_eyeballs_delay,
+        timeout=timeout,
+        opening=opening,
     )
     try:
-        await encrypted.do_handshake()
-    except trio.BrokenResourceError as exc:
-        await trio.aclose_forcefully(stream)
-        raise os_error(exc) from None
-    except BaseException:
-        await trio.aclose_forcefully(stream)
+        sock = await run(race, local_address)
+    finally:
+        race.stop()
+    opening.mark("tcp", trio.current_time())
+    if sock is None:
+        raise race.error()
+    return trio.SocketStream(sock)
+
+
+async def resolve(host: str | None, port: int) -> list[Any]:
+    """Ask the resolver; what it raises names the host."""
+    try:
+        infos = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except socket.gaierror as exc:
+        amend(exc, f"cannot resolve {host!r}: {exc.strerror}")
         raise
-    return encrypted
+    if not infos:
+        raise OSError(f"cannot resolve {host!r}: there is no address")
+    return infos
+
+
+async def run(race: Race, local_address: str | None) -> trio.socket.SocketType | None:
+    """Carry the race out; returns None if it was lost."""
+    tell, ends = trio.open_memory_channel[Result](math.inf)
+
+    async def try_one(info: AddressInfo) -> None:
+        try:
+            tell.send_nowait((info, await attempt(info, local_address)))
+        except OSError as exc:
+            tell.send_nowait((info, exc))
+
+    winner: trio.socket.SocketType | None = None
+    try:
+        async with trio.open_nursery() as nursery:
+            while winner is None:
+                while (info := race.start(trio.current_time())) is not None:
+                    nursery.start_soon(try_one, info)
+                if race.lost:
+                    break
+                with trio.move_on_at(
+                    math.inf if race.next_at is None else race.next_at
+                ):
+                    winner = judged(race, *await ends.receive())
+            nursery.cancel_scope.cancel()
+    except BaseException:
+        if winner is not None:
+            winner.close()
+        raise
+    finally:
+        discard(ends)
+    return winner
+
+
+def judged(
+    race: Race, info: AddressInfo, end: trio.socket.SocketType | OSError
+) -> trio.socket.SocketType | None:
+    """Tell the race how an attempt has ended; returns the socket if it won."""
+    if isinstance(end, OSError):
+        race.failed(info, end, trio.current_time())
+        return None
+    race.won(info)
+    return end
+
+
+def discard(ends: trio.MemoryReceiveChannel[Result]) -> None:
+    """Close what came too late."""
+    while True:
+        try:
+            _, end = ends.receive_nowait()
+        except (trio.WouldBlock, trio.EndOfChannel):
+            return
+        if not isinstance(end, OSError):
+            end.close()
+
+
+async def attempt(
+    info: AddressInfo, local_address: str | None
+) -> trio.socket.SocketType:
+    """Connect to one address."""
+    family, kind, proto, _, address = info
+    sock = trio.socket.socket(family, kind, proto)
+    try:
+        if local_address is not None:
+            try:
+                await sock.bind((local_address, 0))
+            except OSError as exc:
+                text = f"cannot bind to local address {local_address}: {exc.strerror}"
+                raise OSError(exc.errno, text) from exc
+        await sock.connect(address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock

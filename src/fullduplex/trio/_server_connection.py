@@ -24,9 +24,9 @@ from ..core.http1 import Request, RequestParser, Response
 from ..core.serving import Settings
 from ..core.typing import StatusLike
 from ..core.unopened import NOT_OPEN
-from ._dial import encrypt
 from ._nursery import QuietNursery
 from ._pipe import StreamPipe, discard, make_pipe, receive_head
+from ._reach import encrypt
 from .connection import Connection
 
 if TYPE_CHECKING:

@@ -25,12 +25,16 @@ from ..core.extensions.base import ClientExtensionFactory
 from ..core.http1 import USER_AGENT
 from ..core.keywords import callable_or_none, either, unknown
 from ..core.logs import check_logger
+from ..core.opening import Opening
+from ..core.proxy import Proxy, check_proxy_tls
 from ..core.reconnect import Reconnector, StateChange, delays_from, process_exception
+from ..core.redirects import shown
 from ..core.typing import LoggerLike, PathLike
 from ._client_connection import ClientConnection
-from ._dial import DIAL_KEYWORDS, dial
+from ._dial import DIALING
 from ._nursery import QuietNursery
 from ._pipe import discard, make_pipe
+from ._reach import Reach
 from ._reconnecting import Reconnecting
 
 __all__ = ["ClientConnection", "connect", "unix_connect"]
@@ -97,9 +101,16 @@ class connect:
         logger: where to log; by default the logger ``fullduplex.client``.
         create_connection: `ClientConnection`, a subclass, or what returns one when
             called with keyword arguments; also ``create_protocol``.
-        **kwds: arguments for `trio.open_tcp_stream`: ``host`` and ``port`` (to connect
-            to another place than the URI says), ``local_address`` and
-            ``happy_eyeballs_delay``.
+        proxy: address of a proxy, such as ``http://user:password@proxy:3128``, with
+            the scheme http, https, socks4, socks4a, socks5 or socks5h (SOCKS needs the
+            extra ``socks``); None for none; True to take the one of the environment
+            (``https_proxy``, ``all_proxy`` and others, less ``no_proxy``), which is
+            never used for loopback and link-local hosts.
+        proxy_ssl: TLS context for an ``https`` proxy.
+        proxy_server_hostname: name that its certificate must have.
+        **kwds: ``host`` and ``port``, to connect to another place than the URI says;
+            ``local_address``, our own; ``happy_eyeballs_delay``, seconds until the next
+            address is tried beside the others, None to try one after the other.
 
     Raises:
         InvalidURI: (from the call) `uri` is no WebSocket address.
@@ -134,8 +145,8 @@ class connect:
         compression: str | None = "deflate",
         additional_headers: HeadersLike | Callable[[], Any] | None = None,
         user_agent_header: str | None = USER_AGENT,
-        proxy: str | bool | None = True,
-        proxy_ssl: tls.SSLContext | None = None,
+        proxy: Proxy | str | bool | None = True,
+        proxy_ssl: tls.SSLContext | bool | None = None,
         proxy_server_hostname: str | None = None,
         process_exception: Callable[[Exception], Exception | None] = process_exception,
         open_timeout: float | None = 10,
@@ -155,9 +166,7 @@ class connect:
         create_protocol: Callable[..., ClientConnection] | None = None,
         **kwds: Any,
     ) -> None:
-        unknown("connect", kwds, DIAL_KEYWORDS | _own_keywords())
-        if isinstance(proxy, str) or proxy_ssl or proxy_server_hostname:
-            raise ValueError("proxies are not supported yet")
+        unknown("connect", kwds, DIALING | {"host", "port"} | _own_keywords())
         for name, value in (
             ("create_protocol", create_protocol),
             ("create_connection", create_connection),
@@ -196,15 +205,24 @@ class connect:
                 "read_limit": read_limit,
                 "write_limit": write_limit,
                 "logger": logger,
+                "proxy": proxy,
             },
             elsewhere=elsewhere,
         )
-        given = {"ssl": ssl, "server_hostname": server_hostname}
-        check_tls(
-            self._plan.uri,
-            {name: value for name, value in given.items() if value is not None},
-            tls.SSLContext,
-        )
+        # What was given for TLS, with the names of the parameters.
+        self._given = {
+            name: value
+            for name, value in (
+                ("ssl", ssl),
+                ("server_hostname", server_hostname),
+                ("proxy_ssl", proxy_ssl),
+                ("proxy_server_hostname", proxy_server_hostname),
+            )
+            if value is not None
+        }
+        check_tls(self._plan.uri, self._given, tls.SSLContext)
+        if isinstance(self._plan.proxy, Proxy):
+            check_proxy_tls(self._plan.proxy, self._given)
         self._create = (
             either(
                 "create_protocol",
@@ -215,8 +233,6 @@ class connect:
             or ClientConnection
         )
         self._stream = stream
-        self._ssl = ssl
-        self._server_hostname = server_hostname
         self._kwds = kwds
         self._on_open = on_open
         self._reconnector = (
@@ -268,39 +284,53 @@ class connect:
     async def _open(self) -> ClientConnection:
         plan = self._plan
         timeout = plan.open_timeout
-        with trio.move_on_after(math.inf if timeout is None else max(timeout, 0)):
-            plan.begin()
-            if plan.ask_headers is not None:
-                headers = plan.ask_headers()
-                if inspect.isawaitable(headers):
-                    headers = await headers
-                plan.supply(headers)
-            while True:
-                try:
-                    return await self._attempt()
-                except InvalidStatus as exc:
-                    if not plan.redirected(exc):
-                        raise
-        raise TimeoutError(plan.timed_out())
+        opening = Opening(shown(plan.uri), trio.current_time())
+        try:
+            with trio.move_on_after(math.inf if timeout is None else max(timeout, 0)):
+                plan.begin()
+                if plan.ask_headers is not None:
+                    headers = plan.ask_headers()
+                    if inspect.isawaitable(headers):
+                        headers = await headers
+                    plan.supply(headers)
+                while True:
+                    try:
+                        return await self._attempt(opening)
+                    except InvalidStatus as exc:
+                        if not plan.redirected(exc):
+                            raise
+                        opening.redirected(shown(plan.uri))
+        except Exception as exc:
+            plan.failed(exc, opening)
+            raise
+        raise plan.timed_out(opening)
 
-    async def _attempt(self) -> ClientConnection:
-        uri = self._plan.uri
+    async def _attempt(self, opening: Opening) -> ClientConnection:
+        plan, uri = self._plan, self._plan.uri
         connection = self._create(
-            **self._plan.keywords, host=uri.host, port=uri.port, secure=uri.secure
+            **plan.keywords, host=uri.host, port=uri.port, secure=uri.secure
         )
+        connection.opening = opening
         connection._prepare_handshake(uri)
-        pipe = make_pipe(
-            await dial(
-                uri,
-                path=self._unix_path,
-                stream=self._stream,
-                ssl=self._ssl,
-                server_hostname=self._server_hostname,
-                kwds=self._kwds,
-            )
+        host, port = self._kwds.get("host"), self._kwds.get("port")
+        route = plan.route(host, port)
+        opening.use_proxy(str(route.proxy) if route.proxy else None, route.reason)
+        connection._note(*route.record(host or uri.host, port or uri.port))
+        opening.begin(trio.current_time())
+        reach = Reach(
+            uri,
+            route,
+            opening,
+            timeout=plan.open_timeout,
+            user_agent=plan.keywords["user_agent_header"],
+            kwds=self._kwds,
+            given=self._given,
         )
+        stream = await reach.open(stream=self._stream, path=self._unix_path)
+        pipe = make_pipe(stream)
         try:
             await connection._shake_hands(pipe)
+            opening.mark("handshake", trio.current_time())
         except BaseException:
             connection._driver.ended = True
             await discard(pipe)

@@ -1,0 +1,209 @@
+"""How a stream to the server comes about: TCP, a proxy, TLS, TLS inside TLS.
+
+proxy      what is opened, in this order
+--------   ------------------------------------------------------------------
+none       TCP to the server, TLS for ``wss``
+SOCKS      TCP to the proxy, its handshake, TLS for ``wss``
+http       TCP to the proxy, CONNECT, TLS for ``wss``
+https      TCP to the proxy, TLS, CONNECT, TLS inside TLS for ``wss``
+"""
+
+from __future__ import annotations
+
+import os
+import ssl as tls
+from typing import Any
+
+import trio
+
+from .._tls import context_for, explain, resume
+from ..core import socks
+from ..core.handshake.tunnel import Tunnel
+from ..core.opening import Opening
+from ..core.proxy import Route, check_proxy_tls
+from ..core.typing import PathLike
+from ..core.uri import WebSocketURI
+from ._dial import dial
+from ._pipe import os_error
+
+__all__ = ["Reach", "encrypt"]
+
+
+class Reach:
+    """
+    One attempt to reach a server.
+
+    Args:
+        uri: the server.
+        route: how to reach it.
+        opening: where to note how it went.
+        timeout: seconds until the caller will cancel this.
+        user_agent: what proxies are told.
+        kwds: what the caller gave for TCP: arguments of `dial`, but also ``host`` and
+            ``port``.
+        given: what the caller gave for TLS: ``ssl``, ``server_hostname``,
+            ``proxy_ssl`` and ``proxy_server_hostname``.
+    """
+
+    def __init__(
+        self,
+        uri: WebSocketURI,
+        route: Route,
+        opening: Opening,
+        *,
+        timeout: float | None,
+        user_agent: str | None,
+        kwds: dict[str, Any],
+        given: dict[str, Any],
+    ) -> None:
+        self._uri = uri
+        self._route = route
+        self._opening = opening
+        self._user_agent = user_agent
+        self._given = given
+        self._dialing = {**kwds, "timeout": timeout}
+        self._host = self._dialing.pop("host", None) or uri.host
+        self._port = self._dialing.pop("port", None) or uri.port
+
+    async def open(
+        self, *, stream: trio.abc.Stream | None = None, path: PathLike | None = None
+    ) -> trio.abc.Stream:
+        """
+        Return a stream to the server.
+
+        Args:
+            stream: to use instead of a new one.
+            path: of a Unix socket to take instead of TCP.
+
+        Raises:
+            OSError: TCP or TLS failed.
+            ProxyError: the proxy refused.
+            ImportError: it speaks SOCKS, and python-socks is not installed.
+
+        Cut: nothing is left open.
+        """
+        proxy = self._route.proxy
+        if stream is not None:
+            pass
+        elif path is not None:
+            stream = await trio.open_unix_socket(os.fspath(path))
+            self._opening.tried(path)
+        elif proxy is None:
+            stream = await dial(self._host, self._port, self._opening, **self._dialing)
+        else:
+            check_proxy_tls(proxy, self._given)
+            try:
+                through = self._through_socks if proxy.is_socks else self._through_http
+                stream = await through()
+            except OSError as exc:
+                self._route.blame(exc)
+                raise
+        if self._uri.secure:
+            stream = await self._encrypt(
+                stream,
+                context_for(self._given.get("ssl")),
+                # The name that is verified is that of the URI, wherever it leads.
+                self._given.get("server_hostname") or self._uri.host,
+            )
+            self._opening.mark("tls", trio.current_time())
+        self._opening.doing = "during the opening handshake"
+        return stream
+
+    async def _encrypt(
+        self, stream: trio.abc.Stream, context: tls.SSLContext, name: str
+    ) -> trio.abc.Stream:
+        self._opening.doing = f"during the TLS handshake with {name}"
+        return await encrypt(stream, context, server_hostname=name)
+
+    # Proxies
+
+    async def _dial_proxy(self) -> trio.SocketStream:
+        proxy = self._route.proxy
+        assert proxy is not None
+        stream = await dial(proxy.host, proxy.port, self._opening, **self._dialing)
+        self._opening.doing = f"waiting for {self._route}"
+        return stream
+
+    async def connect(
+        self, dest_host: str, dest_port: int, timeout: float | None = None
+    ) -> trio.socket.SocketType:
+        """Connect to the proxy itself (python-socks calls this)."""
+        return (await self._dial_proxy()).socket
+
+    async def _through_socks(self) -> trio.abc.Stream:
+        proxy = self._route.proxy
+        assert proxy is not None
+        socks.require()
+        from python_socks.async_.trio import Proxy as Socks
+
+        forward: Any = self
+        client = Socks(**socks.arguments(proxy), forward=forward)
+        try:
+            sock = await client.connect(self._host, self._port, timeout=socks.FOREVER)
+        except socks.failures() as exc:
+            raise socks.refused(exc, self._route) from exc
+        self._opening.mark("proxy", trio.current_time())
+        return trio.SocketStream(sock)
+
+    async def _through_http(self) -> trio.abc.Stream:
+        proxy = self._route.proxy
+        assert proxy is not None
+        tunnel = Tunnel(
+            proxy,
+            self._host,
+            self._port,
+            reason=self._route.reason,
+            user_agent=self._user_agent,
+        )
+        stream: trio.abc.Stream = await self._dial_proxy()
+        try:
+            if proxy.secure:
+                stream = await self._encrypt(
+                    stream,
+                    context_for(self._given.get("proxy_ssl")),
+                    self._given.get("proxy_server_hostname") or proxy.host,
+                )
+                self._opening.doing = f"waiting for {self._route}"
+            await stream.send_all(tunnel.request_bytes())
+            while data := await stream.receive_some(65536):
+                if tunnel.data_received(bytes(data)):
+                    self._opening.mark("proxy", trio.current_time())
+                    return stream
+            tunnel.eof_received()
+        except BaseException as exc:
+            await trio.aclose_forcefully(stream)
+            if isinstance(exc, trio.BrokenResourceError):
+                raise os_error(exc) from None
+            raise
+
+
+async def encrypt(
+    stream: trio.abc.Stream,
+    context: tls.SSLContext,
+    *,
+    server_hostname: str | None = None,
+    server_side: bool = False,
+) -> trio.abc.Stream:
+    """
+    Do the TLS handshake over a stream, which may be encrypted already.
+
+    Raises:
+        OSError: it failed; the stream is closed, as it is when cancelled.
+    """
+    encrypted: trio.SSLStream[trio.abc.Stream] = trio.SSLStream(
+        stream, context, server_hostname=server_hostname, server_side=server_side
+    )
+    try:
+        if not server_side:
+            resume(encrypted)
+        await encrypted.do_handshake()
+    except trio.BrokenResourceError as exc:
+        await trio.aclose_forcefully(stream)
+        error = os_error(exc)
+        if isinstance(error, tls.SSLCertVerificationError) and server_hostname:
+            explain(error, server_hostname)
+        raise error from None
+    except BaseException:
+        await trio.aclose_forcefully(stream)
+        raise
+    return encrypted
