@@ -70,7 +70,6 @@ class FrameReader:
 
     __slots__ = (
         "_append",
-        "_buffer",
         "_compressed",
         "_direct_view",
         "_handler",
@@ -84,6 +83,7 @@ class FrameReader:
         "_tail",
         "_utf8",
         "allowed_rsv",
+        "buffer",
         "count",
         "max_fragment",
         "max_size",
@@ -110,7 +110,8 @@ class FrameReader:
         self._handler = handler
         self._append = append.append if isinstance(append, Inbox) else append
         self._masked = masked
-        self._buffer = ReadBuffer(65536) if buffer is None else buffer
+        #: memory to read into; between reads the owner may give another one
+        self.buffer = ReadBuffer(65536) if buffer is None else buffer
         self._direct_view = direct_view
         self._tail = b""
         self._payload: bytearray | None = None
@@ -152,7 +153,7 @@ class FrameReader:
         """Return where the next bytes must be written; ask before each read."""
         if self._payload is not None and self._direct_view and not self.stopped:
             return memoryview(self._payload)[self._payload_filled :]
-        return self._buffer.view[len(self._tail) :]
+        return self.buffer.view[len(self._tail) :]
 
     def received(self, size: int) -> None:
         """
@@ -166,13 +167,13 @@ class FrameReader:
         self.total += size
         if self.stopped:
             return
-        memory = self._buffer.memory
+        memory = self.buffer.memory
         start = 0
         if self._payload is not None:
             if self._direct_view:
                 self._payload_grew(size)
                 return
-            start = self._absorb(self._buffer.view[:size])
+            start = self._absorb(self.buffer.view[:size])
             if start == size or self.stopped:
                 return
         elif self._tail:
@@ -293,7 +294,7 @@ class FrameReader:
             if stop > end:
                 if size >= DIRECT or (head & 8 == 0 and self._is_text(head)):
                     self._begin_payload(head, size, key)
-                    self._absorb(self._buffer.view[start:end])
+                    self._absorb(self.buffer.view[start:end])
                     return
                 break
             payload = bytes(memory[start:stop])

@@ -124,6 +124,14 @@ cdef class FrameReader:
         self._whole_limit = min(self._size_limit, self._fragment_limit)
 
     @property
+    def buffer(self):
+        return self._buffer
+
+    @buffer.setter
+    def buffer(self, ReadBuffer buffer not None):
+        self._buffer = buffer
+
+    @property
     def between_frames(self):
         return self._payload == NULL and self._tail_size == 0
 

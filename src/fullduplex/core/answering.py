@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from .dates import http_date
 from .errors import AbortHandshake, InvalidHandshake
 from .hooks import HookError, as_response, complete_response
-from .http1 import Request, RequestParser, Response, ResponseParser
+from .http1 import Request, RequestParser, Response
 from .judging import Agreement, Judging
 
 if TYPE_CHECKING:
@@ -64,9 +64,6 @@ class Answering(Judging):
     server: Any
 
     _parser: RequestParser | None
-    _request: Request | bytes | None
-    _response: Response | bytes | None
-
     # By which limits it was let in, or refused; rare states have no place in each
     # instance.
     _admitted_as: str | None = None
@@ -240,37 +237,6 @@ class Answering(Judging):
             )
         else:
             self.logger.debug("! no request within %s s (open_timeout)", timeout)
-
-    # Request and response are kept as bytes unless somebody has seen the objects,
-    # which take ten times the memory, and most programs never look at them.
-
-    @property
-    def request(self) -> Request | None:
-        """The opening handshake; None before it was received."""
-        known = self._request
-        if isinstance(known, bytes):
-            known = self._request = RequestParser().feed(known)
-        return known
-
-    @request.setter
-    def request(  # pyright: ignore[reportIncompatibleVariableOverride]
-        self, request: Request | None
-    ) -> None:
-        self._request = request
-
-    @property
-    def response(self) -> Response | None:
-        """The answer; None before it was sent."""
-        known = self._response
-        if isinstance(known, bytes):
-            known = self._response = ResponseParser().feed(known)
-        return known
-
-    @response.setter
-    def response(  # pyright: ignore[reportIncompatibleVariableOverride]
-        self, response: Response | None
-    ) -> None:
-        self._response = response
 
     def _compact(self, answer: Answer) -> None:
         if answer.then == "open":

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
-from .attributes import Attributes
 from .datastructures import Headers
 from .dates import http_date
 from .errors import AbortHandshake
@@ -21,6 +20,7 @@ from .handshake.negotiation import (
 from .handshake.server import ServerHandshake
 from .hooks import HookError, as_response, call_hook
 from .http1 import Request, Response
+from .keeping import Keeping
 from .overrides import SERVER_STEPS, refuse_overrides
 from .protocol import Side
 from .serving import Settings
@@ -32,7 +32,7 @@ __all__ = ["Agreement", "Judging"]
 Agreement = tuple[list[Extension], str | None]
 
 
-class Judging(Attributes):
+class Judging(Keeping):
     """The part of a server's connection that judges requests."""
 
     side = Side.SERVER

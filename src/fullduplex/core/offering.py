@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .attributes import Attributes
 from .datastructures import HeadersLike
 from .errors import InvalidMessage
 from .extensions.base import ClientExtensionFactory
@@ -19,6 +18,7 @@ from .handshake.negotiation import (
     process_client_subprotocol,
 )
 from .http1 import USER_AGENT
+from .keeping import Keeping
 from .options import Options
 from .overrides import CLIENT_STEPS, refuse_overrides
 from .protocol import Side
@@ -27,7 +27,7 @@ from .uri import WebSocketURI
 __all__ = ["Offering"]
 
 
-class Offering(Attributes):
+class Offering(Keeping):
     """What the clients' connections of all faces have in common."""
 
     side = Side.CLIENT
@@ -46,6 +46,7 @@ class Offering(Attributes):
 
     _offer: dict[str, Any]
     _handshake: ClientHandshake | None
+    _sent: bytes
 
     #: overridable step of the handshake: ``(headers, available) -> extensions``
     process_extensions = staticmethod(process_client_extensions)
@@ -100,6 +101,7 @@ class Offering(Attributes):
         assert self._handshake is not None
         data = self._handshake.request_bytes()
         self._log_request(">")
+        self._sent = data
         return data
 
     def _answered(self, data: bytes) -> ClientHandshake | None:
@@ -122,8 +124,11 @@ class Offering(Attributes):
             self.response = handshake.response
             self._log_response("<")
             raise
+        assert handshake.response is not None
         self.response = handshake.response
         self._log_response("<")
+        self._request, self._response = self._sent, handshake.response.serialize()
+        del self._sent
         self.subprotocol = handshake.subprotocol
         self._handshake = None
         return handshake

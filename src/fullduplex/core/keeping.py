@@ -1,0 +1,47 @@
+"""The opening handshake of a connection that is open, in little memory.
+
+Request and response are kept as bytes unless somebody has seen the objects, which
+take ten times the memory, and most programs never look at them.
+"""
+
+from __future__ import annotations
+
+from .attributes import Attributes
+from .http1 import Request, RequestParser, Response, ResponseParser
+
+__all__ = ["Keeping"]
+
+
+class Keeping(Attributes):
+    """The part of a connection that remembers its handshake."""
+
+    _request: Request | bytes | None
+    _response: Response | bytes | None
+
+    @property
+    def request(self) -> Request | None:
+        """The opening handshake; None before it was received."""
+        known = self._request
+        if isinstance(known, bytes):
+            known = self._request = RequestParser().feed(known)
+        return known
+
+    @request.setter
+    def request(  # pyright: ignore[reportIncompatibleVariableOverride]
+        self, request: Request | None
+    ) -> None:
+        self._request = request
+
+    @property
+    def response(self) -> Response | None:
+        """The answer; None before it was sent."""
+        known = self._response
+        if isinstance(known, bytes):
+            known = self._response = ResponseParser().feed(known)
+        return known
+
+    @response.setter
+    def response(  # pyright: ignore[reportIncompatibleVariableOverride]
+        self, response: Response | None
+    ) -> None:
+        self._response = response
