@@ -10,7 +10,7 @@ import os
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-MODULES = ["core._kernels_c", "core._wire_c", "asyncio._waiter_c"]
+MODULES = ["core._kernels_c", "core._wire_c", "asyncio._waiter_c", "sync._hot_c"]
 if os.name == "posix":
     MODULES.append("asyncio._tcp_c")
 BUILD = os.environ.get("FULLDUPLEX_BUILD", "auto")

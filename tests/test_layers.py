@@ -241,6 +241,14 @@ def test_trio_face_loads_the_trio_driver_and_no_other() -> None:
     assert not {"asyncio", "aiofastnet"} & names
 
 
+def test_blocking_connect_loads_the_blocking_driver_and_no_other() -> None:
+    names = loaded_by("from fullduplex.sync import connect")
+
+    assert "fullduplex.sync._drive" in names
+    assert not {name for name in drivers_in(names) if ".sync" not in name}
+    assert not {"asyncio", "fullduplex.sync.server", "aiofastnet"} & names
+
+
 def test_every_public_name_is_there() -> None:
     for name in fullduplex.__all__:
         assert getattr(fullduplex, name) is not None

@@ -1,0 +1,75 @@
+"""The client's end of a connection: the opening handshake, and then `Connection`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core.logs import check_logger
+from ..core.offering import Offering
+from ..core.typing import LoggerLike
+from ..core.uri import WebSocketURI
+from ._channel import Channel
+from .connection import Connection
+
+__all__ = ["ClientConnection"]
+
+
+class ClientConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
+    Offering, Connection
+):
+    """
+    A connection to a server, as `connect` returns it.
+
+    Not made by programs, but programs may subclass it and pass the subclass, or a
+    `functools.partial` of it, as ``create_connection``.  It is called with keyword
+    arguments only; a subclass takes ``**kwargs`` and passes them on.
+
+    A subclass may override `process_extensions` and `process_subprotocol`.
+
+    Args:
+        logger: as for `connect`, as are all others of that name.
+        host: where the connection goes to.
+        port: as ``host``.
+        secure: whether it is encrypted.
+        **kwds: the parameters of `connect` that concern connections.
+    """
+
+    def __init__(
+        self,
+        *,
+        logger: LoggerLike | None = None,
+        host: str | None = None,
+        port: int | None = None,
+        secure: bool | None = None,
+        **kwds: Any,
+    ) -> None:
+        options = self._take_offer(
+            host=host,
+            port=port,
+            secure=secure,
+            # `send` waits until the system has taken all.
+            write_limit=0,
+            **kwds,
+        )
+        super().__init__(options, check_logger(logger, "fullduplex.client"))
+
+    def _shake_hands(self, channel: Channel, uri: WebSocketURI) -> None:
+        """
+        Open the connection on a channel.
+
+        Raises:
+            InvalidHandshake: the server refused, or answered something else.
+            TimeoutError: the channel's deadline has passed.
+            OSError: TCP is broken.
+        """
+        self._connected(channel)
+        self._prepare_handshake(uri)
+        channel.send(self._request_bytes())
+        while True:
+            data = channel.receive()
+            if not data:
+                raise self._cut_off(None)
+            handshake = self._answered(data)
+            if handshake is not None:
+                break
+        self._open(handshake.extensions, handshake.leftover)

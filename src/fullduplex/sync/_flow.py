@@ -1,0 +1,453 @@
+"""The bytes of a blocking connection, in and out, under its lock.
+
+Nothing here waits: this is what the thread that leads, the one that sends and the
+housekeeper have in common.  The memory itself, and the two shortcuts of the hot
+path, are in `Hot`; who waits for what is in `Driver`.
+"""
+
+from __future__ import annotations
+
+import math
+import socket
+import ssl
+import struct
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from ..core._select import body
+from ..core.outqueue import unacknowledged
+from ..core.session import Session
+from ..core.wire import ReadBuffer
+from ._channel import DONTWAIT, IN, OUT, Channel
+from ._housekeeping import adopt, call_at, forget, look_after
+
+if TYPE_CHECKING:
+    from ._hot import NOTHING, Hot
+else:
+    _body = body("fullduplex.sync._hot")
+    Hot = _body.Hot
+    NOTHING = _body.NOTHING
+
+__all__ = ["NOTHING", "TICK", "Flow", "spare_buffer"]
+
+# Seconds after which a thread that blocks looks around, to see what other threads
+# have changed.  Blocking for so long takes one system call, less takes two.
+TICK = 0.5
+FLAGS = (DONTWAIT,)
+
+# Memory to read into: one for each thread that reads, not for each connection.
+_buffers: list[ReadBuffer] = []
+SPARE = 16
+
+
+def spare_buffer() -> ReadBuffer:
+    """Return memory to read into; many readers may name it, one may use it."""
+    if not _buffers:
+        _buffers.append(ReadBuffer(65536))
+    return _buffers[-1]
+
+
+class Flow(Hot):
+    """
+    One socket and one session.
+
+    Args:
+        channel: the socket, and TLS.
+        session: what to drive.
+        leftover: bytes that came behind the handshake.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_half_closed",
+        "_recv_into",
+        "_said_farewell",
+        "_send",
+        "_sent",
+        "abandoned",
+        "alarm",
+        "failure",
+    )
+
+    def __init__(self, channel: Channel, session: Session, leftover: bytes) -> None:
+        sock = channel.sock
+        super().__init__(sock, session, channel.tls, _buffers, TICK)
+        #: whether a stream of fragments was dropped before its end
+        self.abandoned = False
+        #: when the housekeeper is going to look, for the housekeeper
+        self.alarm = math.inf
+        #: what went wrong with TCP
+        self.failure: OSError | None = None
+        self._sent: list[int] = []
+        self._half_closed = False
+        self._said_farewell = False
+        self._recv_into = sock.recv_into
+        self._send = sock.send
+        if DONTWAIT:
+            whole = int(TICK)
+            pause = struct.pack("@ll", whole, int((TICK - whole) * 1_000_000))
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, pause)
+        with self.lock:
+            adopt(self)
+            if leftover:
+                self.borrow()
+                session.feed(leftover, monotonic())
+                session.delivered()
+                self.give_back()
+            if self.tls is not None and self.tls.over:
+                self.end_input(monotonic())
+            self.step()
+
+    # Input
+
+    def borrow(self) -> None:
+        try:
+            buffer = _buffers.pop()
+        except IndexError:
+            buffer = ReadBuffer(65536)
+        self.buffer = self.session.reader.buffer = buffer
+        self._aim()
+
+    def give_back(self) -> None:
+        self.view = None
+        buffer, self.buffer = self.buffer, None
+        if buffer is not None and len(_buffers) < SPARE:
+            _buffers.append(buffer)
+
+    def _aim(self) -> None:
+        """Choose where to read to; what is encrypted comes in behind plain text."""
+        if self.tls is None:
+            self.view = self.session.reader.get_buffer(-1)
+        else:
+            assert self.buffer is not None
+            self.view = self.buffer.view
+
+    def take_input(self, now: float) -> None:
+        """Parse what was read; nothing read is the end."""
+        got = self.got
+        size = got[0]
+        if self.ended:
+            got.clear()
+            return
+        self.delicate = True
+        got.clear()
+        if self.tls is not None and size:
+            size = self.decrypt(size, now)
+        elif size:
+            self._parse(size, now)
+            self.view = self.session.reader.get_buffer(-1)
+        if not size:
+            self.end_input(now)
+        session = self.session
+        if session.messages or session.attention:
+            session.delivered()
+        self.delicate = False
+        if session.writer.pending or session.attention or self.out:
+            self.step()
+
+    def _parse(self, size: int, now: float) -> None:
+        waiter: Any = self.session.data_received(size, now)
+        if waiter is not None:
+            waiter.fire()
+
+    def decrypt(self, size: int, now: float) -> int:
+        """Parse what was read through TLS; returns 0 if the peer has ended it."""
+        tls = self.tls
+        assert tls is not None
+        reader = self.session.reader
+        try:
+            tls.feed(self.view[:size])
+            # The ciphertext has been copied: its memory is free.
+            while tls.pending():
+                self._parse(tls.read_into(reader.get_buffer(-1)), now)
+        except ssl.SSLZeroReturnError:
+            return 0
+        except OSError as exc:
+            self.failure = exc
+            return 0
+        finally:
+            output = tls.output()
+            if output:
+                self.out.append(output)
+        return size
+
+    def end_input(self, now: float) -> None:
+        if self.eof:
+            return
+        self.eof = True
+        if self.failure is not None:
+            self._lose(self.failure)
+            return
+        self.session.eof_received(now)
+        self.delicate = False
+        self.step()
+        if not self.out:
+            self._lose(None)
+
+    def read_ready(self, now: float, *, once: bool = False) -> None:
+        """Read what is there, without waiting."""
+        borrowed = self.view is None
+        if borrowed:
+            self.borrow()
+        try:
+            while not (self.ended or self.eof or self.session.reading_paused):
+                self.got.extend(map(self._recv_into, (self.view,), (0,), FLAGS))
+                full = self.got[0] == len(self.view)
+                self.take_input(now)
+                if once or not full:
+                    break
+        except BlockingIOError:
+            pass
+        except OSError as exc:
+            self.failure = exc
+            self.end_input(now)
+        finally:
+            if borrowed:
+                self.give_back()
+
+    # Output
+
+    def flush(self) -> None:
+        """Give the system what is to be sent, as far as it takes it."""
+        session = self.session
+        writer = session.writer
+        out = self.out
+        sent = self._sent
+        try:
+            while True:
+                if sent:
+                    # Without a call in between: Ctrl-C must not count twice.
+                    rest = memoryview(out[0])[sent[0] :]
+                    if rest:
+                        out[0] = rest
+                    else:
+                        del out[0]
+                    del sent[:]
+                if writer.pending:
+                    self.delicate = True
+                    data = writer.take()
+                    if self.tls is not None:
+                        data = self.tls.encrypt(data)
+                    out.append(data)
+                    self.delicate = False
+                elif not out:
+                    break
+                sent.extend(map(self._send, out, FLAGS))
+        except BlockingIOError:
+            if not session.writing_paused:
+                session.pause_writing()
+            return
+        except OSError as exc:
+            session.pause_writing()
+            self._send_failed(exc)
+            return
+        if session.writing_paused:
+            for waiter in session.resume_writing():
+                waiter.fire()
+            if writer.pending:
+                self.flush()
+                return
+        if self.eof:
+            self._lose(None)
+        elif session.must_half_close and not self._half_closed:
+            self._half_close()
+
+    def _send_failed(self, exc: OSError) -> None:
+        """Read what the peer has sent before it went away, and end."""
+        if self.ended:
+            return
+        self.out.clear()
+        self.failure = exc
+        self._shut_down(socket.SHUT_RDWR)
+        if self.leader is None:
+            self.read_ready(monotonic())
+            self._lose(exc)
+
+    def _half_close(self) -> None:
+        if self.tls is not None and not self._said_farewell:
+            self._said_farewell = True
+            self.out.append(self.tls.farewell())
+            self.flush()
+        else:
+            self._half_closed = True
+            self._shut_down(socket.SHUT_WR)
+
+    def _shut_down(self, how: int) -> None:
+        try:
+            self.sock.shutdown(how)
+        except OSError:
+            pass  # the peer is gone already
+
+    def unsent(self) -> int:
+        """How many bytes the system has not taken, those of the writer apart."""
+        return sum(map(len, self.out))
+
+    def see_to_it(self) -> None:
+        """Let the housekeeper send what waits, if nobody else does."""
+        if self.out and not self.ended and self.leader is None:
+            look_after(self)
+
+    # What the session wants
+
+    def step(self) -> None:
+        """Carry out what the session wants after something happened."""
+        session = self.session
+        if (session.writer.pending or self.out) and not self.ended:
+            self.flush()
+        if session.attention:
+            self._sync()
+
+    def _sync(self) -> None:
+        session = self.session
+        session.attention = False
+        if self.ended:
+            return
+        if session.must_abort:
+            self._lose(None)
+            return
+        if session.must_half_close and not self._half_closed and not self.out:
+            self._half_close()
+        deadline = session.deadline()
+        self.due = math.inf if deadline is None else deadline
+        if self.due < self.alarm:
+            call_at(self.due, self)
+        if self.followers and self.leader is None and not session.reading_paused:
+            # Reading may go on.
+            self.followers[0].nudge()
+
+    def mend(self) -> None:
+        """Make good what Ctrl-C or the garbage collector has left behind."""
+        if self.delicate:
+            # A change of the session was cut: it can't be relied on.
+            self._lose(None)
+        if self.abandoned:
+            self.abandoned = False
+            self.session.abandon_stream()
+
+    def look_around(self, now: float) -> None:
+        self.mend()
+        if now < self.due or self.ended:
+            return
+        if self.leader is None:
+            # What the peer has sent may have come in time.
+            self.read_ready(now)
+        session = self.session
+        session.output_left(self.unsent() + unacknowledged(self.sock), now)
+        session.timer_expired(now)
+        session.attention = True
+        self.step()
+
+    # The end
+
+    def _lose(self, exc: BaseException | None) -> None:
+        """Note that TCP has ended, by whichever side."""
+        if self.ended:
+            return
+        self.ended = True
+        self.due = math.inf
+        if self.out or self.failure is not None:
+            self._said_farewell = True  # it would not be understood
+        self.out.clear()
+        self._sent.clear()
+        self.delicate = False
+        waiters: Any = self.session.transport_lost(exc, monotonic())
+        for waiter in waiters:
+            waiter.fire()
+        for waiter in self.followers:
+            waiter.nudge()
+        if self.blocked:
+            # They are woken by this, and the last of them closes the socket.
+            self._shut_down(socket.SHUT_RDWR)
+        else:
+            self._dispose()
+
+    def _dispose(self) -> None:
+        if self.tls is not None and not self._said_farewell:
+            self._said_farewell = True
+            try:
+                self.sock.send(self.tls.farewell(), DONTWAIT)
+            except OSError:
+                pass
+        forget(self)
+        self.sock.close()
+
+    def abort(self) -> None:
+        """End TCP at once; without the lock."""
+        with self.lock:
+            self._lose(None)
+
+    def orphan(self) -> None:
+        """Forget the connection in a forked child; it is the parent's."""
+        self.new_lock()
+        self.blocked.clear()
+        self.leader = None
+        self.ended = True
+        try:
+            # Who waited is not there any more.
+            self.session.awaited()
+            self.session.transport_lost(
+                OSError("the connection belongs to the process that forked"),
+                monotonic(),
+            )
+        finally:
+            # No shutdown: that would reach the peer.
+            self.sock.close()
+
+    def leave(self, waiter: Any) -> None:
+        """Let another thread lead; the lock is held."""
+        if self.leader is waiter:
+            self.leader = None
+            if self.got:
+                self.take_input(monotonic())
+            if self.view is not None:
+                self.give_back()
+        followers = self.followers
+        if followers:
+            if waiter in followers:
+                followers.remove(waiter)
+            for other in followers:
+                if not other.fired:
+                    other.nudge()
+                    break
+        if self.ended:
+            if not self.blocked:
+                self._dispose()
+        elif self.out:
+            look_after(self)
+
+    # What the housekeeper calls
+
+    def tend(self, now: float, readable: bool) -> tuple[bool, int]:
+        """
+        Do what is due, unless a caller does.
+
+        Args:
+            readable: whether there is input.
+
+        Returns:
+            Whether a caller is at work; and the events to watch for.
+        """
+        if not self.lock.acquire(False):
+            return True, 0
+        try:
+            if self.ended:
+                return False, 0
+            if self.leader is not None or self.blocked:
+                return True, 0
+            if self.delicate or now >= self.due:
+                self.look_around(now)
+            elif readable:
+                self.read_ready(now)
+            self.step()
+            if self.ended:
+                return False, 0
+            reads = not self.session.reading_paused and not self.eof
+            return False, (IN if reads else 0) | (OUT if self.out else 0)
+        except Exception as exc:
+            self.session.protocol.logger.error(
+                "unexpected internal error", exc_info=exc
+            )
+            self._lose(exc)
+            return False, 0
+        finally:
+            self.lock.release()

@@ -1,0 +1,123 @@
+"""The two calls that programs make most, without detours: the reference.
+
+What stands here is the memory of a `Driver`, and two shortcuts past its general way:
+each does the whole of the work where nothing stands against it, and otherwise
+nothing.  The compiled body also reads and writes the socket; this one leaves that
+to the general way.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from typing import Any
+
+from ..core.session import PAUSED
+
+__all__ = ["NOTHING", "Hot"]
+
+NOTHING = object()
+"""What `Hot.receive_now` returns where the general way must be taken."""
+
+
+class Hot:
+    """
+    The base of `Driver`.
+
+    Args:
+        sock: in blocking mode.
+        session: what is driven.
+        tls: what encrypts; None if nothing does.
+        spare: memory to read into that is in nobody's use.
+        tick: seconds for which a blocking read waits.
+    """
+
+    __slots__ = (
+        "blocked",
+        "buffer",
+        "delicate",
+        "due",
+        "ended",
+        "eof",
+        "followers",
+        "got",
+        "leader",
+        "lock",
+        "out",
+        "session",
+        "sock",
+        "tls",
+        "view",
+    )
+
+    def __init__(
+        self, sock: Any, session: Any, tls: Any, spare: list[Any], tick: float
+    ) -> None:
+        self.sock = sock
+        self.session = session
+        self.tls = tls
+        self.new_lock()
+        #: whether a change of the session is under way
+        self.delicate = False
+        #: whether TCP has ended
+        self.ended = False
+        #: whether the peer has ended its direction of it
+        self.eof = False
+        #: when the session wants to be told the time
+        self.due = math.inf
+        #: the waiter of the thread that reads
+        self.leader: Any = None
+        #: waiters of threads that sleep
+        self.followers: list[Any] = []
+        #: waiters of threads that are in a system call on the socket
+        self.blocked: list[Any] = []
+        #: what the system has not taken yet
+        self.out: list[Any] = []
+        #: size of what was read and not parsed yet
+        self.got: list[int] = []
+        #: memory that the leader reads into, and the part of it that comes next
+        self.buffer: Any = None
+        self.view: Any = None
+
+    def new_lock(self) -> None:
+        """Make another lock, where threads that held it are gone."""
+        #: guards everything here
+        self.lock = threading.Lock()
+
+    def send_now(self, message: Any) -> bool | None:
+        """
+        Send a message if it can be sent as it is.
+
+        Returns:
+            True if the system has taken it, None if it has taken a part only, False
+            if nothing was done.
+        """
+        return False
+
+    def receive_now(self, deadline: float) -> Any:
+        """
+        Receive a message if it is there.  The compiled body also waits for it.
+
+        Args:
+            deadline: until when to wait at most.
+
+        Returns:
+            The message or `NOTHING`.
+        """
+        session = self.session
+        with self.lock:
+            if self.delicate or not session.messages:
+                return NOTHING
+            if not session.slow:
+                return session.messages.popleft()
+            if session.slow != PAUSED:
+                return NOTHING
+            message = session.messages.popleft()
+            session.taken()
+            if session.attention:
+                self.step()
+            return message
+
+    def step(self) -> None:
+        """Carry out what the session wants; the lock is held."""
+        raise NotImplementedError

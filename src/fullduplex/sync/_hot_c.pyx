@@ -1,0 +1,216 @@
+# cython: language_level=3, binding=False
+"""The two calls that programs make most, compiled.  ``_hot.py`` is the reference.
+
+Between two Python calls nothing can interrupt this code, so Ctrl-C finds what was
+read parsed, or nothing read.
+"""
+
+import math
+import threading
+from time import monotonic
+
+from ._channel import DONTWAIT
+
+NOTHING = object()
+
+DEF RECEIVING = 1
+DEF PAUSED = 2
+
+cdef object _nothing = NOTHING
+cdef object _now = monotonic
+
+
+cdef class Hot:
+    cdef public object blocked
+    cdef public object buffer
+    cdef public bint delicate
+    cdef public double due
+    cdef public bint ended
+    cdef public bint eof
+    cdef public list followers
+    cdef public list got
+    cdef public object leader
+    cdef public object lock
+    cdef public list out
+    cdef public object session
+    cdef public object sock
+    cdef public object tls
+    cdef public object view
+    cdef object _acquire
+    cdef object _release
+    cdef object _recv_into
+    cdef object _send
+    cdef object _messages
+    cdef object _reader
+    cdef object _writer
+    cdef list _spare
+    cdef double _tick
+    cdef object _flags
+
+    def __init__(self, sock, session, tls, spare, double tick):
+        self.sock = sock
+        self.session = session
+        self.tls = tls
+        self.new_lock()
+        self.due = math.inf
+        self.followers = []
+        self.blocked = []
+        self.out = []
+        self.got = []
+        self._recv_into = sock.recv_into
+        self._send = sock.send
+        self._messages = session.messages
+        self._reader = session.reader
+        self._writer = session.writer
+        self._spare = spare
+        self._tick = tick
+        self._flags = DONTWAIT
+
+    def new_lock(self):
+        self.lock = threading.Lock()
+        self._acquire = self.lock.acquire
+        self._release = self.lock.release
+
+    def send_now(self, message):
+        cdef object session = self.session
+        cdef object data
+        cdef Py_ssize_t size
+        if not session.clear_to_send or not self._acquire(False):
+            return False
+        try:
+            if self.delicate or self.out or not session.clear_to_send:
+                return False
+            if not self._writer.add_message(message):
+                return False
+            data = self._writer.take()
+            if self.tls is not None:
+                self.delicate = True
+                data = self.tls.encrypt(data)
+                self.delicate = False
+            size = 0
+            try:
+                size = self._send(data, self._flags)
+            except OSError:
+                pass  # the general way finds out why
+            finally:
+                if size < len(data):
+                    self.out.append(memoryview(data)[size:])
+            return True if not self.out else None
+        finally:
+            self._release()
+
+    def receive_now(self, double deadline):
+        cdef object session = self.session
+        cdef object message = _nothing
+        cdef object messages = self._messages
+        cdef double now
+        cdef long slow
+        cdef Py_ssize_t size
+        if not self._acquire(False):
+            self._acquire()
+        try:
+            if self.delicate:
+                return _nothing
+            slow = session.slow
+            if messages:
+                if not slow:
+                    return messages.popleft()
+                if slow != PAUSED:
+                    return _nothing
+                message = messages.popleft()
+                session.taken()
+                if session.attention:
+                    self.step()
+                return message
+            if (
+                slow
+                or self.leader is not None
+                or self.out
+                or self.eof
+                or self.ended
+                or self.got
+                or session.protocol.unsettled
+            ):
+                return _nothing
+            now = _now()
+            if self.due - now <= self._tick or deadline - now <= self._tick:
+                return _nothing
+            self._borrow_now()
+            session.slow = slow | RECEIVING
+            self.leader = self
+            self.blocked.append(self)
+        finally:
+            self._release()
+        size = -1
+        try:
+            size = self._recv_into(self.view)
+        except BlockingIOError:
+            pass  # the tick
+        except OSError as exc:
+            self.failure = exc
+            size = 0
+        finally:
+            message = self._received(size)
+        return message
+
+    cdef int _borrow_now(self) except -1:
+        if self.buffer is None:
+            if self._spare:
+                self.buffer = self._spare.pop()
+                self._reader.buffer = self.buffer
+                self.view = self._reader.get_buffer(-1) if self.tls is None else self.buffer.view
+            else:
+                self.borrow()
+        return 0
+
+    cdef object _received(self, Py_ssize_t size):
+        """Parse what was read and stop leading."""
+        cdef object session = self.session
+        cdef object messages = self._messages
+        cdef object message = _nothing
+        cdef object interrupt = None
+        cdef object now
+        while True:
+            try:
+                self._acquire()
+                break
+            except BaseException as exc:  # Ctrl-C while another thread has the lock
+                interrupt = exc
+        try:
+            session.slow = session.slow & ~RECEIVING
+            self.leader = None
+            self.blocked.remove(self)
+            if self.ended:
+                pass
+            elif size == 0:
+                self.end_input(_now())
+            elif size > 0:
+                self.delicate = True
+                now = _now()
+                if self.tls is None:
+                    session.data_received(size, now)
+                elif not self.decrypt(size, now):
+                    self.end_input(now)
+                # The marks are looked at before anybody takes a message.
+                if session.attention or len(messages) > 1:
+                    session.delivered()
+                self.delicate = False
+            if interrupt is None and messages:
+                if not session.slow:
+                    message = messages.popleft()
+                elif session.slow == PAUSED:
+                    message = messages.popleft()
+                    session.taken()
+            self.view = None
+            if self.buffer is not None:
+                self._spare.append(self.buffer)
+                self.buffer = None
+            if session.attention or self._writer.pending:
+                self.step()
+            if self.followers or self.out or self.ended:
+                self.leave(self)
+        finally:
+            self._release()
+        if interrupt is not None:
+            raise interrupt
+        return message

@@ -1,0 +1,286 @@
+"""The life of a blocking server: accepting, deadlines of handshakes, shutting down.
+
+Each connection has a thread of its own, from TCP to the end of its handler.  A pool
+would only move the limit: a handler that waits for its client occupies a thread.
+Bound the number with ``max_connections``.  The threads are daemons, for no thread
+can be made to end; `Server.shutdown` waits for them.
+"""
+
+from __future__ import annotations
+
+import math
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from time import monotonic
+from types import TracebackType
+from typing import Any, Self
+
+from ..core.admission import Admission
+from ..core.reception import PERSUASION, SHUTDOWN_GRACE, Reception, named
+from ..core.serving import Settings
+from ._channel import IN, Channel, wait_for
+from ._server_connection import ServerConnection
+
+__all__ = ["Server"]
+
+# Seconds between looks at what is due, while a server waits for clients or for the
+# end of handlers.
+LOOK = 0.5
+# Seconds until accepting is tried again where the system has no more of something.
+EXHAUSTED = 1.0
+
+
+class Server(Reception[ServerConnection]):
+    """
+    A server that listens, as `serve` returns it; `serve_forever` makes it accept.
+
+    It is a context manager, which shuts it down at the end of the block.
+
+    Not made by programs.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        handler: Callable[[ServerConnection], Any],
+        settings: Settings,
+        create: Callable[..., ServerConnection],
+        admission: Admission,
+        context: ssl.SSLContext | None,
+    ) -> None:
+        super().__init__(settings, admission)
+        #: the listening socket
+        self.socket = sock
+        self._handler = handler
+        self._create = create
+        self._context = context
+        # Guards what `Reception` counts; notified when something has changed.
+        self._changed = threading.Condition(threading.RLock())
+        self._closes_others = True
+        self._report_at = math.inf
+        self._grace_until = math.inf
+        # Held by the thread that waits for the end.
+        self._ending = threading.Lock()
+        self._ended = False
+        self._log_addresses([sock])
+
+    # Accepting
+
+    def serve_forever(self) -> None:
+        """
+        Accept connections until the server is shut down, and all is over.
+
+        Raises:
+            RuntimeError: the server is shut down already.
+        """
+        if self._ended:
+            raise RuntimeError("server is shut down")
+        while self._closing_with is None:
+            try:
+                if wait_for(self.socket, IN, LOOK) and self._closing_with is None:
+                    self._accept()
+            except OSError as exc:
+                if self._closing_with is not None or self.socket.fileno() < 0:
+                    break
+                self.logger.error("accepting failed: %s", exc)
+                with self._changed:
+                    self._changed.wait(EXHAUSTED)
+            self._do_what_is_due()
+        self._end()
+
+    def _accept(self) -> None:
+        try:
+            sock, peer = self.socket.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return  # the client is gone again
+        try:
+            if sock.family != getattr(socket, "AF_UNIX", None):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection = self._create(
+                ws_handler=self._handler, ws_server=self, **self.settings.keywords
+            )
+            timeout = self.settings.open_timeout
+            deadline = math.inf if timeout is None else monotonic() + timeout
+            connection._connected(Channel(sock, deadline))
+        except OSError:
+            sock.close()
+            return
+        except Exception:
+            self.logger.error("create_connection failed", exc_info=True)
+            sock.close()
+            return
+        with self._changed:
+            welcome = self._arrived(connection, peer, monotonic())
+        if welcome:
+            try:
+                threading.Thread(
+                    target=connection._live, name="fullduplex handler", daemon=True
+                ).start()
+                return
+            except RuntimeError as exc:
+                self.logger.error("no thread for a connection: %s", exc)
+        connection._abandon()
+        self._detach(connection)
+
+    def _detach(self, connection: ServerConnection) -> None:
+        """Forget a connection whose TCP and handler have ended."""
+        with self._changed:
+            self._gone(connection)
+            self._changed.notify_all()
+
+    def _requested(self, connection: ServerConnection) -> int:
+        with self._changed:
+            return self._retry_after(connection, monotonic())
+
+    def _answered_safely(self, connection: ServerConnection) -> None:
+        with self._changed:
+            self._answered(connection)
+            closing = self._closing_with
+        if closing is not None and self._closes_others and connection.open:
+            # It was not there yet when the others were closed.
+            connection._begin_close(*closing)
+
+    def _refusal_counted(self) -> None:
+        self._report_at = min(self._report_at, monotonic() + 1)
+
+    def _shuts_out(self) -> bool:
+        """Whether clients that have not sent a request are turned away."""
+        return monotonic() >= self._grace_until
+
+    def _do_what_is_due(self) -> None:
+        now = monotonic()
+        with self._changed:
+            late, _ = self._overdue(now)
+            if now >= self._report_at:
+                self._report_at = math.inf
+                self._report()
+        for connection in late:
+            connection._end_opening()
+
+    # What programs see
+
+    @property
+    def connections(self) -> set[ServerConnection]:
+        """The connections that are open now; a new set each time."""
+        with self._changed:
+            return super().connections
+
+    def fileno(self) -> int:
+        """Return the file descriptor of the listening socket; -1 once closed."""
+        return self.socket.fileno()
+
+    def shutdown(
+        self,
+        close_connections: bool = True,
+        code: int = 1001,
+        reason: str = "",
+        drain: float | None = None,
+    ) -> None:
+        """
+        Stop accepting, close all connections and wait until handlers have returned.
+
+        Handshakes that are under way are answered 503.  Clients that have not sent
+        a request are cut off after a second.  Handlers learn of the end from `recv`,
+        `send` and `wait_closed` of their connection.
+
+        Called within a handler, it does not wait, for it would wait for itself;
+        `serve_forever` then returns when all is over.
+
+        The first call counts.  A further one may only bring the end nearer, with
+        another `drain`.
+
+        Args:
+            close_connections: False lets the connections that are open go on, up to
+                `drain` seconds.
+            code: close code for the connections; 1012 announces a restart.
+            reason: close reason for the connections.
+            drain: seconds for handlers to return.  After that their connections are
+                cut, those that still run are named in the log, and 2 seconds later
+                they are left behind, whatever they do.  None waits without limit.
+
+        Raises:
+            ProtocolError: `code` or `reason` must not be sent; the server goes on.
+            ValueError: `drain` is negative.
+        """
+        with self._changed:
+            if self._begin_closing(code, reason, drain, monotonic()):
+                self._closes_others = close_connections
+                self._grace_until = monotonic() + SHUTDOWN_GRACE
+                self._stop_listening()
+                if close_connections:
+                    for connection in super().connections:
+                        connection._begin_close(code, reason)
+            self._changed.notify_all()
+            me = threading.current_thread()
+            inside = any(item._thread is me for item in self._connections)
+        if not inside:
+            self._end()
+
+    # Shutting down
+
+    def _stop_listening(self) -> None:
+        try:
+            # Wakes the thread that waits for clients.
+            self.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self.socket.close()
+
+    def _end(self) -> None:
+        """Wait for the end; the first thread does it, others wait for that one."""
+        with self._ending:
+            if self._ended:
+                return
+            if not self._emptied(None):
+                self._persuade()
+            self._ended = True
+            self._report()
+            self.logger.info("server closed")
+
+    def _emptied(self, seconds: float | None) -> bool:
+        """Wait for all connections to end, for `seconds` or until the deadline."""
+        until = None if seconds is None else monotonic() + seconds
+        while True:
+            with self._changed:
+                if not self._connections:
+                    return True
+                last = until if seconds is not None else self._deadline
+                left = LOOK if last is None else min(LOOK, last - monotonic())
+                if left <= 0:
+                    return False
+                self._changed.wait(left)
+            self._do_what_is_due()
+
+    def _persuade(self) -> None:
+        """End handlers that did not end in time."""
+        with self._changed:
+            left = list(self._connections)
+        running = [item for item in left if item._is_running()]
+        if running:
+            self.logger.warning(
+                "cutting connections of handlers that did not return in time: %s",
+                named(running),
+            )
+        for connection in left:
+            connection._cut_off_tcp()
+        if self._emptied(2 * PERSUASION):
+            return
+        with self._changed:
+            left = list(self._connections)
+        self.logger.error(
+            "leaving behind handlers that ignore the end of their connection: %s",
+            named(left),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.shutdown()

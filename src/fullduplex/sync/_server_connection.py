@@ -1,0 +1,274 @@
+"""The server's end of a connection: one thread lives it, from TCP to the last word."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import math
+import socket
+import threading
+from collections.abc import Callable, Generator
+from time import monotonic, time
+from typing import TYPE_CHECKING, Any
+
+from ..core.answering import LINGER, Answer
+from ..core.datastructures import Headers
+from ..core.handling import Handling
+from ..core.http1 import Request, RequestParser, Response
+from ..core.serving import Settings
+from ..core.typing import StatusLike
+from ..core.unopened import NOT_OPEN
+from ._channel import Channel
+from .connection import Connection
+
+if TYPE_CHECKING:
+    from ._server import Server
+
+__all__ = ["ServerConnection"]
+
+
+class _ServerCloses(Exception):
+    """The server closes, and the client has not sent its request yet."""
+
+
+class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
+    Handling, Connection, face=True
+):
+    """
+    A connection from a client, as a handler of `serve` gets it.
+
+    Not made by programs, but programs may subclass it and pass the subclass, or a
+    `functools.partial` of it, as ``create_connection``.  It is called with keyword
+    arguments only; a subclass takes ``*args, **kwargs`` and passes them on.
+
+    A subclass may override `process_request`, `select_subprotocol`,
+    `process_origin`, `process_extensions` and `process_subprotocol`.
+
+    Args:
+        ws_handler: called with the connection once it is open.
+        ws_server: the server that accepted it.
+        **kwds: parameters of `serve` that concern connections.
+    """
+
+    server: Server
+    #: handler of the route that was taken, for `Router`
+    handler: Callable[..., None]
+    #: values of the variable parts of its path, for `Router`
+    handler_kwargs: dict[str, Any]
+
+    # Whether a hook is at work, and whether TCP was cut meanwhile.
+    _asking = False
+    _cut = False
+    # The thread, while the handler or a hook runs.
+    _thread: threading.Thread | None = None
+
+    def __init__(
+        self, ws_handler: Callable[[Any], None], ws_server: Server, **kwds: Any
+    ) -> None:
+        settings = ws_server.settings
+        if kwds != settings.keywords:
+            settings = Settings(kwds, settings.logger)
+        super().__init__(settings.options, settings.logger)
+        #: the server that accepted the connection
+        self.server = ws_server
+        self.ws_handler = ws_handler
+        self._settings = settings
+        self._parser: RequestParser | None = RequestParser()
+
+    # The life of a connection, in its own thread
+
+    def _live(self) -> None:
+        self._thread = threading.current_thread()
+        try:
+            if self._opened():
+                self._serve()
+                self._note(logging.INFO, "connection closed")
+        finally:
+            self._abandon()
+            self._thread = None
+            self.server._detach(self)
+
+    def _opened(self) -> bool:
+        """Do the opening handshake; returns whether the connection is open."""
+        channel = self._channel
+        assert channel is not None
+        try:
+            return self._carry_out(channel, self._handshake(channel))
+        except TimeoutError:
+            self._timed_out(hooks=False)
+        except OSError as exc:
+            self._note(logging.DEBUG, "! TCP or TLS failed: %s", exc)
+        except Exception:
+            self.logger.error("opening handshake failed", exc_info=True)
+        self._parser = None
+        return False
+
+    def _handshake(self, channel: Channel) -> Answer:
+        try:
+            channel.look = self._look
+            if self.server._context is not None:
+                channel.start_tls(self.server._context, server_side=True)
+            taken: Request | Answer | None = None
+            while taken is None:
+                data = channel.receive()
+                if not data:
+                    self._note(logging.DEBUG, "! the client left before a request")
+                    return Answer(b"", "abort")
+                taken = self._take(data, time())
+        except _ServerCloses:
+            return self._shut_out(time())
+        finally:
+            channel.look = None
+        if isinstance(taken, Answer):
+            return taken
+        answer = self._at_once(taken, self.server._requested(self), time())
+        if answer is not None:
+            return answer
+        self._asking = True
+        try:
+            return asked(self._answer(taken, time()))
+        finally:
+            self._asking = False
+
+    def _look(self) -> None:
+        if self.server._shuts_out():
+            raise _ServerCloses
+
+    def _carry_out(self, channel: Channel, answer: Answer) -> bool:
+        """Do what `answer` says; returns whether the connection is open now."""
+        if answer.then == "abort":
+            return False
+        patience = self._options.close_timeout
+        channel.deadline = monotonic() + (math.inf if patience is None else patience)
+        channel.send(answer.data, patience)
+        if answer.then == "open":
+            # Shutting down closes it from here on.
+            self._open(answer.agreed[0], answer.leftover)
+            self.server._answered_safely(self)
+            return True
+        self.server._answered_safely(self)
+        channel.finish()
+        if answer.then == "linger":
+            channel.deadline = monotonic() + LINGER
+            while channel.receive():
+                pass
+        return False
+
+    def _serve(self) -> None:
+        try:
+            result: Any = self.ws_handler(self)
+            refuse_coroutine("handler", result)
+        except Exception as exc:
+            self.close(*self._failed(exc))
+        else:
+            self.close(*self._returned())
+
+    # What the server calls, from other threads
+
+    def _end_opening(self) -> None:
+        """Give up on a handshake after ``open_timeout``."""
+        if self._asking:
+            self._cut = True
+            self._cut_off_tcp()
+            self._timed_out(hooks=True)
+
+    def _cut_off_tcp(self) -> None:
+        """End TCP, so that the thread of the connection notices."""
+        channel = self._channel
+        if self._session is not NOT_OPEN:
+            self._driver.abort()
+        elif channel is not None:
+            try:
+                channel.sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # the client is gone already
+
+    def _begin_close(self, code: int, reason: str) -> None:
+        """Send a close frame and don't wait; the housekeeper keeps the time."""
+        self._driver.begin_close(code, reason)
+
+    def _is_running(self) -> bool:
+        """Whether a hook or the handler is at work."""
+        return self._asking or self._session is not NOT_OPEN
+
+    # What programs override
+
+    def process_request(self, path: str, request_headers: Headers) -> Any:
+        """
+        Override to answer plain HTTP, or to check requests.
+
+        By default this calls the function that was given to `serve`.
+
+        Returns:
+            None to go on, or ``(status, headers, body)``, or a `Response`.
+        """
+        hook = self._settings.process_request
+        if hook is None or self.request is None:
+            return None
+        return hook(self, self.request)
+
+    def respond(self, status: StatusLike, text: str) -> Response:
+        """
+        Make a plain-text response, for `process_request` to return.
+
+        Args:
+            status: status code, 200 to 599.
+            text: body.
+
+        Returns:
+            The response, which may be changed before it is returned.
+
+        Raises:
+            ValueError: the status code is out of range.
+        """
+        return self._respond(status, text, time())
+
+    def wait_closed(self, timeout: float | None = None) -> bool:
+        """
+        Wait until the connection is closed, by whichever side.
+
+        A hook may call it too, to learn that its client has gone.
+
+        Args:
+            timeout: seconds to wait at most; None for ever.
+
+        Returns:
+            Whether it is closed.
+        """
+        channel = self._channel
+        if self._session is not NOT_OPEN or channel is None:
+            return super().wait_closed(timeout)
+        deadline = math.inf if timeout is None else monotonic() + timeout
+        return channel.wait_for_end(deadline)
+
+    def _client_gone(self) -> bool:
+        return self._cut or self._tcp_ended()
+
+
+def asked(steps: Generator[Any, Any, Answer]) -> Answer:
+    """Give back what the hooks return, until there is an answer."""
+    try:
+        value = next(steps)
+        while True:
+            try:
+                refuse_coroutine("hook", value)
+            except TypeError as exc:
+                value = steps.throw(exc)
+            else:
+                value = steps.send(value)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
+    finally:
+        steps.close()
+
+
+def refuse_coroutine(name: str, value: Any) -> None:
+    """
+    Refuse what a function made for asyncio returns.
+
+    Raises:
+        TypeError: it is a coroutine.
+    """
+    if inspect.iscoroutine(value):
+        value.close()
+        raise TypeError(f"{name} is a coroutine function; here it must be a function")
