@@ -558,7 +558,7 @@ def test_ctrl_c_stops_serve_forever_and_closes_with_1001() -> None:
 
 
 def test_hook_may_wait_for_the_end_of_its_client() -> None:
-    noticed = threading.Event()
+    waiting, noticed = threading.Event(), threading.Event()
 
     def wait(connection: Any, request: Any) -> Any:
         assert not connection.wait_closed(0.05)
@@ -568,13 +568,14 @@ def test_hook_may_wait_for_the_end_of_its_client() -> None:
             connection.send("early")
         with pytest.raises(InvalidState, match="ping"):
             connection.ping()
+        waiting.set()
         if connection.wait_closed():
             noticed.set()
 
     with served(echo, process_request=wait) as (server, uri):
         peer = raw(uri)
         peer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        until(lambda: [c for c in server._connections if c._asking])
+        assert waiting.wait(5)
         peer.close()
         assert noticed.wait(5)
         until(lambda: not server._connections)
