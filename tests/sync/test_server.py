@@ -579,3 +579,32 @@ def test_hook_may_wait_for_the_end_of_its_client() -> None:
         peer.close()
         assert noticed.wait(5)
         until(lambda: not server._connections)
+
+
+TERM = SCRIPT.replace(
+    "        server.serve_forever()",
+    "        signal.signal(signal.SIGTERM, lambda *_: server.shutdown())\n"
+    "        server.serve_forever()\n"
+    "        print('stopped', flush=True)",
+).replace("import sys", "import signal")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+def test_shutdown_within_a_signal_handler_ends_serve_forever() -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-c", TERM], stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    try:
+        with connect(f"ws://127.0.0.1:{child.stdout.readline().strip()}/") as ws:
+            ws.send("x")
+            assert ws.recv() == "x"
+            child.terminate()
+            with pytest.raises(ConnectionClosedOK, match="1001"):
+                ws.recv()
+        assert child.stdout.readline() == "stopped\n"
+        assert child.wait(5) == 0
+    finally:
+        child.kill()
+        child.wait()
+        child.stdout.close()

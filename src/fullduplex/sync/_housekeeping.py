@@ -94,6 +94,13 @@ class Housekeeper:
                 heapq.heappush(self._alarms, (0.0, next(self._order), driver))
                 self._ring(0)
 
+    def give_up(self) -> None:
+        """Close what a parent process goes on using."""
+        if self._thread is not None:
+            self._selector.close()
+            self._bell.close()
+            self._ringer.close()
+
     # The thread
 
     def _start(self) -> None:
@@ -129,11 +136,9 @@ class Housekeeper:
         while True:
             with self._lock:
                 if not self.drivers:
-                    self._thread = None
                     self._alarms.clear()
-                    self._selector.close()
-                    self._bell.close()
-                    self._ringer.close()
+                    self.give_up()
+                    self._thread = None
                     return
                 now = monotonic()
                 if self._aside and self._look_at == math.inf:
@@ -233,6 +238,7 @@ def _forked() -> None:
             driver.orphan()
         except Exception:  # noqa: S112
             continue  # it was being changed by another thread at that moment
+    parents.give_up()
 
 
 if hasattr(os, "register_at_fork"):

@@ -61,8 +61,8 @@ class Server(Reception[ServerConnection]):
         self._closes_others = True
         self._report_at = math.inf
         self._grace_until = math.inf
-        # Held by the thread that waits for the end.
-        self._ending = threading.Lock()
+        # Held by the thread that waits for the end, also within a signal handler.
+        self._ending = threading.RLock()
         self._ended = False
         self._log_addresses([sock])
 
@@ -81,9 +81,9 @@ class Server(Reception[ServerConnection]):
             try:
                 if wait_for(self.socket, IN, LOOK) and self._closing_with is None:
                     self._accept()
-            except OSError as exc:
+            except (OSError, ValueError) as exc:
                 if self._closing_with is not None or self.socket.fileno() < 0:
-                    break
+                    break  # another thread has shut it down
                 self.logger.error("accepting failed: %s", exc)
                 with self._changed:
                     self._changed.wait(EXHAUSTED)
@@ -185,7 +185,8 @@ class Server(Reception[ServerConnection]):
         a request are cut off after a second.  Handlers learn of the end from `recv`,
         `send` and `wait_closed` of their connection.
 
-        Called within a handler, it does not wait, for it would wait for itself;
+        It may be called by any thread, and by a signal handler.  Called within a
+        handler of connections, it does not wait, for it would wait for itself;
         `serve_forever` then returns when all is over.
 
         The first call counts.  A further one may only bring the end nearer, with

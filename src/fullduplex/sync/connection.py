@@ -59,7 +59,8 @@ class Connection(Attributes):
     other way; and a context manager, which closes it with 1000, or with 1011 when
     the block raises.
 
-    Any thread may call any method at any time.  Ctrl-C and other signals interrupt
+    Any thread may call any method at any time; a signal handler may not, for it may
+    have interrupted one of them.  Ctrl-C and other signals interrupt
     every call; a message that was being sent then goes out whole.  After a fork, the
     connection is closed in the child, which sends nothing.
 
