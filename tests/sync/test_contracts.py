@@ -349,7 +349,8 @@ def test_ctrl_c_lands_at_once_and_leaves_whole_frames(call: str) -> None:
             child.send_signal(signal.SIGINT)
             word, state, landed_at = child.stdout.readline().split()
             assert word == "interrupted"
-            assert float(landed_at) - sent_at < 0.1
+            # 0.1 on an idle machine; waking by a timer would take longer than this.
+            assert float(landed_at) - sent_at < 0.4
             assert state == ("CLOSING" if call == "close" else "OPEN")
             # All that comes is whole frames, and the last of them says goodbye.
             got = [peer.read()]
