@@ -14,8 +14,8 @@ import struct
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from .._sockets import link, set_user_timeout, tune, unacknowledged
 from ..core._select import body
-from ..core.outqueue import unacknowledged
 from ..core.session import Session
 from ..core.wire import ReadBuffer
 from ._channel import DONTWAIT, IN, OUT, Channel
@@ -60,6 +60,7 @@ class Flow(Hot):
     __slots__ = (
         "__weakref__",
         "_half_closed",
+        "_lenient",
         "_recv_into",
         "_said_farewell",
         "_send",
@@ -80,6 +81,7 @@ class Flow(Hot):
         self.failure: OSError | None = None
         self._sent: list[int] = []
         self._half_closed = False
+        self._lenient = False
         self._said_farewell = False
         self._recv_into = sock.recv_into
         self._send = sock.send
@@ -87,6 +89,7 @@ class Flow(Hot):
             whole = int(TICK)
             pause = struct.pack("@ll", whole, int((TICK - whole) * 1_000_000))
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, pause)
+        tune(sock, session.options)
         with self.lock:
             adopt(self)
             if leftover:
@@ -225,6 +228,7 @@ class Flow(Hot):
                     del sent[:]
                 if writer.pending:
                     self.delicate = True
+                    session.sent_at = monotonic()
                     data = writer.take()
                     if self.tls is not None:
                         data = self.tls.encrypt(data)
@@ -332,8 +336,12 @@ class Flow(Hot):
             # What the peer has sent may have come in time.
             self.read_ready(now)
         session = self.session
-        session.output_left(self.unsent() + unacknowledged(self.sock), now)
+        sock = self.sock
+        session.output_left(self.unsent() + unacknowledged(sock), now, link(sock))
         session.timer_expired(now)
+        if session.lenient is not self._lenient:
+            self._lenient = session.lenient
+            set_user_timeout(sock, session.options, self._lenient)
         session.attention = True
         self.step()
 

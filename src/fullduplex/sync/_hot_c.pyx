@@ -82,6 +82,7 @@ cdef class Hot:
                 return False
             if not self._writer.add_message(message):
                 return False
+            session.sent_at = _now()
             data = self._writer.take()
             if self.tls is not None:
                 self.delicate = True

@@ -128,6 +128,16 @@ class Connection(Attributes):
     def _tcp_ended(self) -> bool:
         return self._channel is not None and self._channel.sock.fileno() < 0
 
+    def _tls(self) -> Any:
+        tls = None if self._driver is NO_DRIVER else self._driver.tls
+        return None if tls is None else tls.object
+
+    def _now(self) -> float:
+        return monotonic()
+
+    def _unsent(self) -> int:
+        return self._driver.unsent()
+
     @property
     def socket(self) -> Any:
         """The socket; for looking only.  None before TCP is connected."""
