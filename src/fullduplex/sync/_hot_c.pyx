@@ -6,15 +6,50 @@ read parsed, or nothing read.
 """
 
 import math
+import os
 import threading
 from time import monotonic
 
-from ._channel import DONTWAIT
+from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.exc cimport PyErr_CheckSignals
+from libc.errno cimport EAGAIN, EINTR, errno
 
 NOTHING = object()
 
 DEF RECEIVING = 1
 DEF PAUSED = 2
+
+cdef extern from *:
+    """
+    #ifdef _WIN32
+    /* Where sockets are non-blocking, the general way does it. */
+    #include <errno.h>
+    static Py_ssize_t fdx_recv(int fd, void *p, size_t n) {
+        errno = EAGAIN;
+        return -1;
+    }
+    static Py_ssize_t fdx_send(int fd, const void *p, size_t n) {
+        errno = EAGAIN;
+        return -1;
+    }
+    #else
+    #include <sys/types.h>
+    #include <sys/socket.h>
+    #ifndef MSG_NOSIGNAL
+    #define MSG_NOSIGNAL 0
+    #endif
+    static Py_ssize_t fdx_recv(int fd, void *p, size_t n) {
+        return recv(fd, p, n, 0);
+    }
+    static Py_ssize_t fdx_send(int fd, const void *p, size_t n) {
+        return send(fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
+    #endif
+    """
+    Py_ssize_t fdx_recv(int fd, void *p, size_t n) nogil
+    Py_ssize_t fdx_send(int fd, const void *p, size_t n) nogil
+
 
 cdef object _nothing = NOTHING
 cdef object _now = monotonic
@@ -40,14 +75,12 @@ cdef class Hot:
     cdef object _release
     cdef object _locked
     cdef Py_ssize_t _low
-    cdef object _recv_into
-    cdef object _send
+    cdef int _fd
     cdef object _messages
     cdef object _reader
     cdef object _writer
     cdef list _spare
     cdef double _tick
-    cdef object _flags
 
     def __init__(self, sock, session, tls, spare, double tick):
         self.sock = sock
@@ -59,15 +92,13 @@ cdef class Hot:
         self.blocked = []
         self.out = []
         self.got = []
-        self._recv_into = sock.recv_into
-        self._send = sock.send
+        self._fd = sock.fileno()
         self._messages = session.messages
         self._reader = session.reader
         self._writer = session.writer
         self._spare = spare
         self._tick = tick
         self._low = session.options.queue_low
-        self._flags = DONTWAIT
 
     def new_lock(self):
         self.lock = threading.Lock()
@@ -92,14 +123,9 @@ cdef class Hot:
                 self.delicate = True
                 data = self.tls.encrypt(data)
                 self.delicate = False
-            size = 0
-            try:
-                size = self._send(data, self._flags)
-            except OSError:
-                pass  # the general way finds out why
-            finally:
-                if size < len(data):
-                    self.out.append(memoryview(data)[size:])
+            size = self._send(data)
+            if size < len(data):
+                self.out.append(memoryview(data)[size:])
             return True if not self.out else None
         finally:
             self._release()
@@ -154,15 +180,45 @@ cdef class Hot:
             self._release()
         size = -1
         try:
-            size = self._recv_into(self.view)
-        except BlockingIOError:
-            pass  # the tick
-        except OSError as exc:
-            self.failure = exc
-            size = 0
+            size = self._recv()
         finally:
             message = self._received(size)
         return message
+
+    cdef Py_ssize_t _send(self, bytes data):
+        """Return how much the system has taken; why not, the general way finds out."""
+        cdef const char *p = PyBytes_AS_STRING(data)
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
+        cdef int fd = self._fd
+        with nogil:
+            size = fdx_send(fd, p, size)
+        return max(size, 0)
+
+    cdef Py_ssize_t _recv(self) except -2:
+        """Wait for input; return its size, 0 at the end, -1 where there is none yet."""
+        cdef Py_buffer room
+        cdef Py_ssize_t size
+        cdef int fd = self._fd
+        cdef int error = 0
+        PyObject_GetBuffer(self.view, &room, PyBUF_WRITABLE)
+        try:
+            while True:
+                with nogil:
+                    size = fdx_recv(fd, room.buf, room.len)
+                    if size < 0:
+                        error = errno
+                if size >= 0:
+                    return size
+                if error != EINTR:
+                    break
+                # Ctrl-C raises; nothing was read.
+                PyErr_CheckSignals()
+        finally:
+            PyBuffer_Release(&room)
+        if error == EAGAIN:
+            return -1  # the tick
+        self.failure = OSError(error, os.strerror(error))
+        return 0
 
     cdef int _borrow_now(self) except -1:
         if self.buffer is None:
