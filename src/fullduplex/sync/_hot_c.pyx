@@ -113,7 +113,7 @@ cdef class Hot:
         if not session.clear_to_send or not self._acquire(False):
             return False
         try:
-            if self.delicate or self.out or not session.clear_to_send:
+            if self.delicate or self.ended or self.out or not session.clear_to_send:
                 return False
             if not self._writer.add_message(message):
                 return False

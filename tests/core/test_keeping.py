@@ -1,0 +1,34 @@
+"""The opening handshake that is kept as bytes until somebody looks."""
+
+from __future__ import annotations
+
+from fullduplex.core.datastructures import Headers
+from fullduplex.core.http1 import Request, Response
+from fullduplex.core.keeping import Keeping
+
+
+def test_request_and_response_when_kept_as_bytes_are_what_they_were() -> None:
+    connection = Keeping()
+    request = Request(
+        "/path?q", Headers([("Host", "a"), ("X-Two", "1"), ("x-two", "2")])
+    )
+    response = Response(101, "Switching Protocols", Headers([("Upgrade", "websocket")]))
+    connection._request = request.serialize()
+    connection._response = response.serialize()
+
+    assert connection.request == request
+    assert connection.response == response
+    assert connection.request is connection.request
+    assert connection.response is connection.response
+
+
+def test_request_and_response_when_set_or_unknown_are_kept_as_objects() -> None:
+    connection = Keeping()
+    connection.request = connection.response = None
+    assert connection.request is None
+    assert connection.response is None
+    request = Request("/", Headers())
+
+    connection.request = request
+
+    assert connection.request is request
