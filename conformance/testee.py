@@ -49,8 +49,23 @@ PATIENT = {"max_size": None, "open_timeout": 60, "ping_interval": None}
 # prints the one that it listens on.
 FACES = {
     "asyncio": "conformance.face_asyncio",
+    "sync": "conformance.face_sync",
     "trio": "conformance.face_trio",
 }
+
+
+def offered(case: str) -> list[ClientPerMessageDeflateFactory]:
+    """Make the offers of extensions for a case."""
+    return [
+        ClientPerMessageDeflateFactory(
+            server_no_context_takeover=no_context_takeover,
+            server_max_window_bits=max_window_bits,
+            client_max_window_bits=True,
+        )
+        for no_context_takeover, max_window_bits in OFFERS.get(
+            case.rpartition(".")[0], [(False, None)]
+        )
+    ]
 
 
 async def echo(connection: Any) -> None:
@@ -101,19 +116,7 @@ class AsyncClient:
             return json.loads(await connection.recv())
 
     def open(self, path: str, case: str = "") -> Any:
-        offers = OFFERS.get(case.rpartition(".")[0], [(False, None)])
-        return type(self).connect(
-            self.url + path,
-            extensions=[
-                ClientPerMessageDeflateFactory(
-                    server_no_context_takeover=no_context_takeover,
-                    server_max_window_bits=max_window_bits,
-                    client_max_window_bits=True,
-                )
-                for no_context_takeover, max_window_bits in offers
-            ],
-            **PATIENT,
-        )
+        return type(self).connect(self.url + path, extensions=offered(case), **PATIENT)
 
     async def run_cases(self, cases: list[tuple[int, str]], at_once: int) -> None:
         waiting = iter(cases)
