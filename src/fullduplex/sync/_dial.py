@@ -1,25 +1,33 @@
-"""From an address to a connected socket, within a deadline."""
+"""From a name to a connected socket, within a deadline: the race of the addresses."""
 
 from __future__ import annotations
 
+import errno
 import math
 import os
+import selectors
 import socket
 import threading
 from time import monotonic
 from typing import Any
 
+from ..core.dialing import DELAY, AddressInfo, Race, amend, in_turns
+from ..core.headers import build_host
+from ..core.opening import Opening
 from ..core.typing import PathLike
 
 __all__ = ["dial", "dial_unix"]
 
+# What a system says while it is still connecting.
+UNDER_WAY = frozenset({0, errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EAGAIN})
 
-def resolve(host: str | None, port: int, deadline: float) -> list[Any]:
+
+def resolve(host: str | None, port: int, deadline: float) -> list[AddressInfo]:
     """
     Find the addresses of a host.
 
     Raises:
-        OSError: there are none.
+        OSError: there are none; it names the host.
         TimeoutError: the deadline has passed.
     """
     kind = socket.SOCK_STREAM
@@ -29,7 +37,7 @@ def resolve(host: str | None, port: int, deadline: float) -> list[Any]:
         pass  # it is a name
     # The system's resolver knows neither deadlines nor Ctrl-C.
     done = threading.Event()
-    found: list[Any] = []
+    found: list[AddressInfo] = []
     failure: list[OSError] = []
 
     def ask() -> None:
@@ -44,7 +52,10 @@ def resolve(host: str | None, port: int, deadline: float) -> list[Any]:
     if not done.wait(None if deadline == math.inf else deadline - monotonic()):
         raise TimeoutError("timed out")
     if failure:
+        amend(failure[0], f"cannot resolve {host!r}: {failure[0].strerror}")
         raise failure[0]
+    if not found:
+        raise OSError(f"cannot resolve {host!r}: there is no address")
     return found
 
 
@@ -52,44 +63,115 @@ def dial(
     host: str | None,
     port: int,
     deadline: float,
+    opening: Opening,
     *,
     source_address: tuple[str, int] | None = None,
+    happy_eyeballs_delay: float | None = DELAY,
     all_errors: bool = False,
 ) -> socket.socket:
     """
-    Connect to the first address of a host that answers.
+    Connect to a host over TCP.
 
     Args:
+        opening: where to note how it went.
         source_address: our own host and port.
+        happy_eyeballs_delay: seconds until the next address is tried beside the
+            others; None to try one after the other.
         all_errors: whether to raise all errors, as an `ExceptionGroup`.
 
     Raises:
-        OSError: no address answers; the first error, or all of them.
+        OSError: the name is unknown, or no address answered; it names each.
         TimeoutError: the deadline has passed.
     """
-    errors: list[OSError] = []
-    for family, kind, proto, _, address in resolve(host, port, deadline):
-        sock = socket.socket(family, kind, proto)
+    opening.doing = f"resolving {host}"
+    infos = in_turns(resolve(host, port, deadline), 1)
+    opening.mark("dns", monotonic())
+    race = Race(
+        infos,
+        build_host(host or "", port, False, always_include_port=True),
+        delay=happy_eyeballs_delay,
+        timeout=None if deadline == math.inf else deadline - monotonic(),
+        opening=opening,
+    )
+    try:
+        sock = run(race, deadline, source_address)
+    finally:
+        race.stop()
+    opening.mark("tcp", monotonic())
+    if sock is None:
+        raise race.all_errors() if all_errors else race.error()
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
+
+
+def run(
+    race: Race, deadline: float, source_address: tuple[str, int] | None
+) -> socket.socket | None:
+    """Carry the race out; returns None if it was lost."""
+    running: dict[socket.socket, AddressInfo] = {}
+    winner: socket.socket | None = None
+    with selectors.DefaultSelector() as selector:
         try:
-            if source_address is not None:
-                sock.bind(source_address)
-            connect(sock, address, deadline)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return sock
-        except OSError as exc:
-            sock.close()
-            if monotonic() >= deadline:
-                raise
-            errors.append(exc)
-        except BaseException:
-            sock.close()
-            raise
-    if all_errors:
-        raise ExceptionGroup("connecting failed", errors)
-    raise errors[0]
+            while True:
+                now = monotonic()
+                if now >= deadline:
+                    raise TimeoutError("timed out")
+                while (info := race.start(now)) is not None:
+                    try:
+                        sock = begin(info, source_address)
+                    except OSError as exc:
+                        race.failed(info, exc, now)
+                        continue
+                    running[sock] = info
+                    selector.register(sock, selectors.EVENT_WRITE)
+                if race.lost:
+                    return None
+                until = deadline if race.next_at is None else race.next_at
+                wait = min(until, deadline) - monotonic()
+                for key, _ in selector.select(None if wait == math.inf else wait):
+                    ready: Any = key.fileobj
+                    number = ready.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                    if not number:
+                        race.won(running[ready])
+                        winner = ready
+                        return winner
+                    selector.unregister(ready)
+                    ready.close()
+                    error = OSError(number, os.strerror(number))
+                    race.failed(running.pop(ready), error, monotonic())
+        finally:
+            for sock in running:
+                if sock is not winner:
+                    sock.close()
 
 
-def dial_unix(path: PathLike, deadline: float) -> socket.socket:
+def begin(info: AddressInfo, source_address: tuple[str, int] | None) -> socket.socket:
+    """Begin to connect to one address."""
+    family, kind, proto, _, address = info
+    sock = socket.socket(family, kind, proto)
+    try:
+        sock.setblocking(False)
+        if source_address is not None:
+            bind(sock, source_address)
+        number = sock.connect_ex(address)
+        if number not in UNDER_WAY:
+            raise OSError(number, os.strerror(number))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def bind(sock: socket.socket, source_address: tuple[str, int]) -> None:
+    """Bind a socket to our own address."""
+    try:
+        sock.bind(source_address)
+    except OSError as exc:
+        text = f"cannot bind to local address {source_address[0]}: {exc.strerror}"
+        raise OSError(exc.errno, text) from exc
+
+
+def dial_unix(path: PathLike, deadline: float, opening: Opening) -> socket.socket:
     """
     Connect to a Unix socket.
 
@@ -99,26 +181,14 @@ def dial_unix(path: PathLike, deadline: float) -> socket.socket:
     """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        connect(sock, os.fspath(path), deadline)
+        left = deadline - monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        sock.settimeout(None if left == math.inf else left)
+        address = os.fspath(path)
+        sock.connect(address)
+        opening.tried(address)
     except BaseException:
         sock.close()
         raise
     return sock
-
-
-def connect(sock: socket.socket, address: Any, deadline: float) -> None:
-    """Connect within the deadline; signals interrupt it."""
-    left = deadline - monotonic()
-    if left <= 0:
-        raise TimeoutError("timed out")
-    sock.settimeout(None if left == math.inf else left)
-    try:
-        sock.connect(address)
-    except TimeoutError:
-        raise
-    except OSError as exc:
-        if exc.errno is None:
-            raise
-        raise OSError(
-            exc.errno, f"connecting to {address!r} failed: {exc.strerror}"
-        ) from exc

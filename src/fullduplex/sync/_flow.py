@@ -370,12 +370,14 @@ class Flow(Hot):
             self._dispose()
 
     def _dispose(self) -> None:
-        if self.tls is not None and not self._said_farewell:
-            self._said_farewell = True
-            try:
-                self.sock.send(self.tls.farewell(), DONTWAIT)
-            except OSError:
-                pass
+        if self.tls is not None:
+            self.tls.remember()
+            if not self._said_farewell:
+                self._said_farewell = True
+                try:
+                    self.sock.send(self.tls.farewell(), DONTWAIT)
+                except OSError:
+                    pass
         forget(self)
         self.sock.close()
 

@@ -7,22 +7,16 @@ the connection.  TLS inside TLS, to a server behind a proxy, is one on the other
 
 from __future__ import annotations
 
-import functools
 import ssl
 from typing import Any
 
+from .._tls import remember, resume
 from ..core.typing import BytesLike
 
-__all__ = ["TLS", "default_context"]
+__all__ = ["TLS"]
 
 # Bytes of plain text that are taken at a time while opening; a record has 16 KiB.
 PIECE = 65536
-
-
-@functools.cache
-def default_context() -> ssl.SSLContext:
-    """Return the context for ``wss`` where the program gave none."""
-    return ssl.create_default_context()
 
 
 class TLS:
@@ -36,7 +30,15 @@ class TLS:
         below: the TLS connection that carries this one.
     """
 
-    __slots__ = ("_below", "_incoming", "_outgoing", "_quick", "object", "over")
+    __slots__ = (
+        "_below",
+        "_incoming",
+        "_outgoing",
+        "_quick",
+        "_server_side",
+        "object",
+        "over",
+    )
 
     def __init__(
         self,
@@ -49,6 +51,7 @@ class TLS:
         self._below = below
         #: whether the peer has said that no more comes
         self.over = False
+        self._server_side = server_side
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         #: what tells of certificates, ciphers and versions
@@ -58,6 +61,8 @@ class TLS:
             server_side=server_side,
             server_hostname=server_hostname,
         )
+        if not server_side:
+            resume(self.object)
         # The same without a call in between, where there is such a thing.
         self._quick: Any = getattr(self.object, "_sslobj", self.object)
 
@@ -155,3 +160,10 @@ class TLS:
         except (OSError, ValueError):
             pass  # the peer's own farewell is not waited for
         return self.output()
+
+    def remember(self) -> None:
+        """Keep the session for the next connection of this client."""
+        if not self._server_side:
+            remember(self.object)
+        if self._below is not None:
+            self._below.remember()

@@ -25,13 +25,13 @@ from ..core.extensions.base import ClientExtensionFactory
 from ..core.http1 import USER_AGENT
 from ..core.keywords import callable_or_none, deprecated, either, unknown
 from ..core.logs import check_logger
+from ..core.opening import Opening
+from ..core.proxy import Proxy, check_proxy_tls
 from ..core.reconnect import Reconnector, StateChange, delays_from, process_exception
+from ..core.redirects import shown
 from ..core.typing import LoggerLike, PathLike
-from ..core.uri import WebSocketURI
-from ._channel import Channel
 from ._client_connection import ClientConnection
-from ._dial import dial, dial_unix
-from ._tls import default_context
+from ._reach import Reach
 
 __all__ = [
     "ClientConnection",
@@ -43,7 +43,14 @@ __all__ = [
 
 # What is passed on to where sockets are made.
 CONNECTION_KEYWORDS = frozenset(
-    {"address", "all_errors", "host", "port", "source_address"}
+    {
+        "address",
+        "all_errors",
+        "happy_eyeballs_delay",
+        "host",
+        "port",
+        "source_address",
+    }
 )
 
 
@@ -68,13 +75,12 @@ class _Call:
         create_connection: Callable[..., ClientConnection] | None = None,
         create_protocol: Callable[..., ClientConnection] | None = None,
         on_open: Callable[[ClientConnection], Any] | None = None,
-        proxy: str | bool | None = True,
+        proxy_ssl: Any = None,
+        proxy_server_hostname: str | None = None,
         **keywords: Any,
     ) -> None:
         ssl = deprecated(kwds, "ssl_context", "ssl", ssl)
         unknown(function, kwds, CONNECTION_KEYWORDS | _own_keywords())
-        if isinstance(proxy, str):
-            raise ValueError("proxy is a URL, but proxies are not supported yet")
         for name, value in (
             ("create_connection", create_connection),
             ("create_protocol", create_protocol),
@@ -97,10 +103,20 @@ class _Call:
         elif has_address:
             elsewhere = "address"
         self.plan = Plan(uri, keywords, elsewhere=elsewhere)
-        given = {"ssl": ssl, "server_hostname": server_hostname}
-        if ssl is None:
-            del given["ssl"]
-        check_tls(self.plan.uri, given, tls.SSLContext)
+        #: what was given for TLS, with the names of the parameters
+        self._given = {
+            name: value
+            for name, value in (
+                ("ssl", ssl),
+                ("server_hostname", server_hostname),
+                ("proxy_ssl", proxy_ssl),
+                ("proxy_server_hostname", proxy_server_hostname),
+            )
+            if value is not None
+        }
+        check_tls(self.plan.uri, self._given, tls.SSLContext)
+        if isinstance(self.plan.proxy, Proxy):
+            check_proxy_tls(self.plan.proxy, self._given)
         self.logger = check_logger(keywords.get("logger"), "fullduplex.client")
         self._create = (
             either(
@@ -114,8 +130,6 @@ class _Call:
         self._on_open = on_open
         self._path = path
         self._sock = sock
-        self._ssl = ssl
-        self._server_hostname = server_hostname
         self._kwds = kwds
 
     def connect(self) -> ClientConnection:
@@ -136,50 +150,50 @@ class _Call:
         plan.begin()
         if plan.ask_headers is not None:
             plan.supply(plan.ask_headers())
+        opening = Opening(shown(plan.uri), monotonic())
         try:
             while True:
                 try:
-                    return self._attempt(deadline)
+                    return self._attempt(opening, deadline)
                 except InvalidStatus as exc:
                     if not plan.redirected(exc):
                         raise
-        except TimeoutError as exc:
-            if monotonic() >= deadline:
-                raise TimeoutError(plan.timed_out()) from exc
+                    opening.redirected(shown(plan.uri))
+        except Exception as exc:
+            if isinstance(exc, TimeoutError) and monotonic() >= deadline:
+                raise plan.timed_out(opening) from exc
+            plan.failed(exc, opening)
             raise
 
-    def _attempt(self, deadline: float) -> ClientConnection:
+    def _attempt(self, opening: Opening, deadline: float) -> ClientConnection:
         plan = self.plan
         uri = plan.uri
         connection = self._create(
             **plan.keywords, host=uri.host, port=uri.port, secure=uri.secure
         )
-        channel = self._dial(uri, deadline)
+        connection.opening = opening
+        host, port = self._kwds.get("host"), self._kwds.get("port")
+        route = plan.route(host, port)
+        opening.use_proxy(str(route.proxy) if route.proxy else None, route.reason)
+        connection._note(*route.record(host or uri.host, port or uri.port))
+        opening.begin(monotonic())
+        channel = Reach(
+            uri,
+            route,
+            opening,
+            deadline,
+            user_agent=plan.keywords["user_agent_header"],
+            kwds=self._kwds,
+            given=self._given,
+        ).open(sock=self._sock, path=self._path)
         try:
-            if uri.secure:
-                context = default_context() if self._ssl in (None, True) else self._ssl
-                # The name that is verified is that of the URI, wherever it leads.
-                name = self._server_hostname
-                channel.start_tls(
-                    context, server_hostname=uri.host if name is None else name
-                )
             connection._shake_hands(channel, uri)
+            opening.mark("handshake", monotonic())
         except BaseException:
             connection._abandon()
             channel.close()
             raise
         return connection
-
-    def _dial(self, uri: WebSocketURI, deadline: float) -> Channel:
-        """Connect to where `uri` leads, or to where the caller said."""
-        if self._sock is not None:
-            return Channel(self._sock, deadline)
-        if self._path is not None:
-            return Channel(dial_unix(self._path, deadline), deadline)
-        kwds = {"host": uri.host, "port": uri.port, **self._kwds}
-        return Channel(
-            dial(kwds.pop("host"), kwds.pop("port"), deadline, **kwds), deadline
-        )
 
 
 def connect(
@@ -195,7 +209,9 @@ def connect(
     additional_headers: HeadersLike | Callable[[], HeadersLike] | None = None,
     extra_headers: HeadersLike | Callable[[], HeadersLike] | None = None,
     user_agent_header: str | None = USER_AGENT,
-    proxy: str | bool | None = True,
+    proxy: Proxy | str | bool | None = True,
+    proxy_ssl: tls.SSLContext | bool | None = None,
+    proxy_server_hostname: str | None = None,
     open_timeout: float | None = 10,
     ping_interval: float | None = 20,
     ping_timeout: float | None = 20,
@@ -234,6 +250,13 @@ def connect(
             `Headers`; or a function that returns these, which is called for each
             attempt, so that tokens are fresh; also ``extra_headers``.
         user_agent_header: value of ``User-Agent``; None or ``""`` for none.
+        proxy: address of a proxy, such as ``http://user:password@proxy:3128``, with
+            the scheme http, https, socks4, socks4a, socks5 or socks5h (SOCKS needs the
+            extra ``socks``); None for none; True to take the one of the environment
+            (``https_proxy``, ``all_proxy`` and others, less ``no_proxy``), which is
+            never used for loopback and link-local hosts.
+        proxy_ssl: TLS context for an ``https`` proxy.
+        proxy_server_hostname: name that its certificate must have.
         open_timeout: seconds for DNS, TCP, TLS, the handshake and all redirects
             together; None for no limit.
         ping_interval: seconds between keepalive pings; None sends none.
@@ -254,7 +277,9 @@ def connect(
         legacy: False returns a `reconnect` object instead.
         **kwds: ``host`` and ``port``, or both as ``address``, to connect to another
             place than the URI says; ``source_address``, a pair (host, port) of our
-            own; ``all_errors``, to raise the errors of all addresses as a group.
+            own; ``all_errors``, to raise the errors of all addresses as a group;
+            ``happy_eyeballs_delay``, seconds until the next address is tried beside
+            the others, None to try one after the other.
 
     Raises:
         InvalidURI: `uri` is no WebSocket address.
