@@ -19,8 +19,16 @@ from ..core.typing import LoggerLike, PathLike
 from ._server import Server
 from ._server_connection import ServerConnection
 from .auth import basic_auth
+from .broadcast import broadcast
 
-__all__ = ["Server", "ServerConnection", "basic_auth", "serve", "unix_serve"]
+__all__ = [
+    "Server",
+    "ServerConnection",
+    "basic_auth",
+    "broadcast",
+    "serve",
+    "unix_serve",
+]
 
 Handler = Callable[[ServerConnection], None] | Callable[[ServerConnection, str], None]
 ProcessResponse = Callable[..., Response | None]
