@@ -19,7 +19,9 @@ from .connection import Connection
 __all__ = ["ClientConnection"]
 
 
-class ClientConnection(Offering, Connection):
+class ClientConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
+    Offering, Connection
+):
     """
     A connection to a server, as `connect` returns it.
 
