@@ -166,9 +166,9 @@ cdef class Hot:
                 or self.eof
                 or self.ended
                 or self.got
-                or session.protocol.unsettled
             ):
                 return _nothing
+            # A close frame that is put off is due within the tick.
             now = _now()
             if self.due - now <= self._tick or deadline - now <= self._tick:
                 return _nothing
