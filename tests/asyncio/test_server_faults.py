@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from fullduplex import ServerConnection, connect
-from fullduplex.asyncio import _transport
+from fullduplex.asyncio import _listen
 
 from .kit import BINARY, CLOSE, PATIENCE, TEXT, frame, until
 from .server_kit import MASK, Place, echo, request, serving
@@ -217,7 +217,7 @@ async def test_server_without_descriptors_pauses_and_goes_on_accepting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     resource = pytest.importorskip("resource")
-    monkeypatch.setattr(_transport, "ACCEPT_PAUSE", 0.1)
+    monkeypatch.setattr(_listen, "ACCEPT_PAUSE", 0.1)
     loop = asyncio.get_running_loop()
     before = loop.get_exception_handler()
     reports: list[dict[str, Any]] = []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import itertools
-import logging
 import os
 import socket
 import stat
@@ -14,10 +13,8 @@ from typing import Any
 
 __all__ = ["Listener", "bind", "bind_unix"]
 
-logger = logging.getLogger("fullduplex.server")
-
 # Seconds for which no connection is accepted when the system has no room for one.
-EXHAUSTED_DELAY = 1.0
+ACCEPT_PAUSE = 1.0
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
@@ -84,10 +81,17 @@ class Listener:
             except OSError as exc:
                 if exc.errno not in EXHAUSTED:
                     raise
-                logger.error("cannot accept connections: %s", exc)
+                # As the loop's own servers report it.
+                self._loop.call_exception_handler(
+                    {
+                        "message": "no connection can be accepted for now",
+                        "exception": exc,
+                        "socket": sock,
+                    }
+                )
                 self._loop.remove_reader(sock.fileno())
                 self._retries[sock] = self._loop.call_later(
-                    EXHAUSTED_DELAY, self._watch, sock
+                    ACCEPT_PAUSE, self._watch, sock
                 )
                 return
             accepted.setblocking(False)

@@ -22,6 +22,7 @@ from typing import Any
 from .._sockets import unacknowledged
 from ..core._select import IMPLEMENTATION
 from ..core.wire import ReadBuffer
+from . import _listen
 from ._listen import Listener, bind, bind_unix
 
 __all__ = [
@@ -56,9 +57,6 @@ if WANTED == "auto" and IMPLEMENTATION == "compiled":
         pass  # a system without POSIX sockets
 
 Factory = Callable[[], asyncio.BaseProtocol]
-
-# Seconds without accepting after descriptors ran out.
-ACCEPT_PAUSE = 1.0
 
 
 def _selects(loop: asyncio.AbstractEventLoop) -> bool:
@@ -114,7 +112,7 @@ class _Loop:
         except AttributeError:
             # What it is about was reported before.
             self._loop.remove_reader(sock.fileno())
-            self._loop.call_later(ACCEPT_PAUSE, self._go_on, callback, sock)
+            self._loop.call_later(_listen.ACCEPT_PAUSE, self._go_on, callback, sock)
 
     def _go_on(self, callback: Callable[..., Any], sock: socket.socket) -> None:
         if sock.fileno() >= 0:
@@ -167,7 +165,7 @@ async def create_server(
 ) -> Any:
     """Listen on TCP; arguments as for ``loop.create_server``."""
     if _own(loop, kwds):
-        return await _listen(loop, factory, *args, **kwds)
+        return await _listener(loop, factory, *args, **kwds)
     if _fast(loop):
         return await aiofastnet.create_server(_Loop(loop), factory, *args, **kwds)
     return await loop.create_server(factory, *args, **kwds)
@@ -178,7 +176,7 @@ async def create_unix_server(
 ) -> Any:
     """Listen on a Unix socket; arguments as for ``loop.create_unix_server``."""
     if _own(loop, kwds):
-        return await _listen(loop, factory, *args, unix=True, **kwds)
+        return await _listener(loop, factory, *args, unix=True, **kwds)
     if _fast(loop):
         return await aiofastnet.create_unix_server(_Loop(loop), factory, *args, **kwds)
     return await loop.create_unix_server(factory, *args, **kwds)
@@ -207,7 +205,7 @@ def _peer_of(sock: socket.socket) -> Any:
         return None  # it is gone already; reading will tell
 
 
-async def _listen(
+async def _listener(
     loop: asyncio.AbstractEventLoop,
     factory: Factory,
     host: Any = None,
