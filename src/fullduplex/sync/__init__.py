@@ -16,8 +16,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ._broadcast import BroadcastResult, broadcast
     from .auth import basic_auth
-    from .broadcast import BroadcastResult, broadcast
     from .client import (
         ClientConnection,
         connect,
@@ -48,7 +48,7 @@ __all__ = [
 
 _HOMES = {
     "auth": ["basic_auth"],
-    "broadcast": ["BroadcastResult", "broadcast"],
+    "_broadcast": ["BroadcastResult", "broadcast"],
     "client": [
         "ClientConnection",
         "connect",

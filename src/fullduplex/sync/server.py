@@ -16,10 +16,10 @@ from ..core.keywords import deprecated, unknown
 from ..core.logs import check_logger
 from ..core.serving import ExtraHeaders
 from ..core.typing import LoggerLike, PathLike
+from ._broadcast import broadcast
 from ._server import Server
 from ._server_connection import ServerConnection
 from .auth import basic_auth
-from .broadcast import broadcast
 
 __all__ = [
     "Server",

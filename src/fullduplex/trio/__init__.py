@@ -11,6 +11,7 @@ except ModuleNotFoundError as exc:
         'fullduplex.trio needs trio: pip install "fullduplex[trio]"'
     ) from exc
 
+from .broadcast import BroadcastResult
 from .client import ClientConnection, connect, unix_connect
 from .router import Router, route, unix_route
 from .server import (
@@ -23,6 +24,7 @@ from .server import (
 )
 
 __all__ = [
+    "BroadcastResult",
     "ClientConnection",
     "Router",
     "Server",
