@@ -160,7 +160,7 @@ async def closing(run: Run) -> str:
     return f"close() took {run.elapsed()}, code {connection.close_code}"
 
 
-def resolve_to(run: Run, first: str) -> None:
+def resolve_to(first: str) -> None:
     """Let ``localhost`` have two addresses, the second of which is the peer's."""
     real = socket.getaddrinfo
 
@@ -184,7 +184,7 @@ async def dialing(run: Run) -> str:
 
 
 async def dead_address(run: Run) -> str:
-    resolve_to(run, "::1")
+    resolve_to("::1")
     return await dialing(run)
 
 
@@ -199,7 +199,7 @@ async def black_hole(run: Run) -> str:
         filler.connect_ex(listener.getsockname())
         run.kept.append(filler)
     run.kept.append(listener)
-    resolve_to(run, "::1")
+    resolve_to("::1")
     await asyncio.sleep(0.1)
     run.begin("connect")
     return await dialing(run)
