@@ -189,6 +189,7 @@ def serve_tls(certificate: str, pipe: Connection) -> None:
         pipe.send(listener.getsockname()[1])
         while True:
             sock, _ = listener.accept()
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             try:
                 with context.wrap_socket(sock, server_side=True) as tls:
                     ordinary(Stream(tls))

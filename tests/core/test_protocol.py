@@ -64,7 +64,7 @@ def peer_close(side: Side, code: int | None = 1000, reason: str = "") -> bytes:
 def exc_of(session: Session) -> ConnectionClosed:
     """Return how the connection ended."""
     assert session.protocol.state is State.CLOSED
-    return session.protocol.close_exc()
+    return session.protocol.close_exc
 
 
 # Sending

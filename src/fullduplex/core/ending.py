@@ -145,7 +145,7 @@ class Ending:
         """Pass in state OPEN; otherwise wait for the end and raise."""
         while self.protocol.state is not State.OPEN:
             if self.protocol.state is State.CLOSED:
-                raise self.protocol.close_exc()
+                raise self.protocol.close_exc
             yield from self._wait(self._closed_waiters)
 
     def _wait(self, queue: list[Waiter]) -> Operation[None]:

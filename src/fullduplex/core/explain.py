@@ -50,7 +50,7 @@ def explain(connection: Attributes, tls: Any = None) -> str:
         diagnosis = of_closed(session)
         title = f"connection CLOSED, was open for {_seconds(diagnosis.lasted or 0)}"
         parts.append(
-            _section("end", _end(diagnosis, str(session.protocol.close_exc())))
+            _section("end", _end(diagnosis, str(session.protocol.close_exc)))
         )
     else:
         age = connection._now() - session.opened_at

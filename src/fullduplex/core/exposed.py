@@ -143,5 +143,5 @@ class Exposed:
         """
         if self._session is None or self._session.protocol.close_code is None:
             raise InvalidState("connection isn't closed yet")
-        exc: ConnectionClosed = self._session.protocol.close_exc()
+        exc: ConnectionClosed = self._session.protocol.close_exc
         return exc

@@ -138,7 +138,7 @@ class Outgoing(Receiving):
         while self.writing_paused:
             yield from self._wait(self._send_waiters)
             if self.protocol.state is State.CLOSED:
-                raise self.protocol.close_exc()
+                raise self.protocol.close_exc
 
     def pause_writing(self) -> None:
         """Note that more than ``write_high`` bytes wait to be sent."""

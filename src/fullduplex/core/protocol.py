@@ -465,6 +465,7 @@ class Protocol:
             return None
         return "" if self.close_rcvd is None else self.close_rcvd.reason
 
+    @property
     def close_exc(self) -> ConnectionClosed:
         """Build the exception that says how the connection ended."""
         good = (

@@ -210,7 +210,7 @@ class Receiving(Ending):
         self._begin_receiving()
         if protocol.state is State.CLOSED:
             self.slow &= ~RECEIVING
-            raise protocol.close_exc()
+            raise protocol.close_exc
         if protocol.unsettled:
             self.settle(self.now)
         self._recv_waiter = waiter = self._new_waiter()
@@ -224,7 +224,7 @@ class Receiving(Ending):
     def _next_item(self) -> Operation[str | bytes | Fragment]:
         while not self.messages:
             if self.protocol.state is State.CLOSED:
-                raise self.protocol.close_exc()
+                raise self.protocol.close_exc
             if self.protocol.unsettled:
                 self.settle(self.now)
             self._recv_waiter = waiter = self._new_waiter()
@@ -263,4 +263,4 @@ class Receiving(Ending):
             self._settle_by = self.now
             self.attention = True
         yield from self.wait_closed()
-        raise self.protocol.close_exc() from cause
+        raise self.protocol.close_exc from cause

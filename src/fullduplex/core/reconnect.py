@@ -181,7 +181,7 @@ class Reconnector:
             self._row = None
             self._attempt = 0
             return None
-        exc = protocol.close_exc()
+        exc = protocol.close_exc
         self._logger.info("connection lost: %s", exc)
         self._tell(StateChange("lost", self._attempt, reason=str(exc), exception=exc))
         code = protocol.close_code

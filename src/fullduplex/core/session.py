@@ -166,7 +166,7 @@ class Session(Outgoing):
         pings, self._pings = self._pings, {}
         for sink, _ in pings.values():
             if sink is not None:
-                sink.lost(self.protocol.close_exc())
+                sink.lost(self.protocol.close_exc)
         return waiters
 
     def output_left(self, size: int, now: float, link: Link | None = None) -> None:

@@ -211,7 +211,7 @@ class WebSocketProtocol(Opening):
             self.stage = Stage.DONE
             return
         if protocol.state is not State.OPEN:
-            exc = protocol.close_exc()
+            exc = protocol.close_exc
             raise ClientDisconnected(str(exc)) from exc
         payload = single(payload_of(message), None)
         if payload is None:

@@ -158,7 +158,7 @@ class Protocol:
         """
         if self.state is not State.CLOSED:
             raise InvalidState("connection isn't closed yet")
-        return self._frames.close_exc()
+        return self._frames.close_exc
 
     # Input
 
