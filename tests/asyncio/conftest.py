@@ -37,21 +37,22 @@ class Variant:
     debug: bool = False
 
 
-PLAIN = Variant("asyncio-own")
-TRANSPORTS = (
-    PLAIN,
+COMPILED = (Variant("asyncio-own"), Variant("uvloop-own", uvloop.new_event_loop))
+OTHERS = (
     Variant("asyncio-aiofastnet", own=False),
     Variant("asyncio-loop", own=False, aiofastnet=False),
-    Variant("uvloop-own", uvloop.new_event_loop),
     Variant("uvloop-loop", uvloop.new_event_loop, own=False, aiofastnet=False),
 )
+# The pure body has no transports of its own.
+TRANSPORTS = (*(COMPILED if _transport.TcpTransport is not None else ()), *OTHERS)
+PLAIN = TRANSPORTS[0]
 ALL = (
     *TRANSPORTS,
     Variant("lazy", eager=False),
     Variant("debug", debug=True),
 )
 # As different as they can be.
-TWO = (TRANSPORTS[0], TRANSPORTS[4])
+TWO = (TRANSPORTS[0], TRANSPORTS[-1])
 SETS = {"plain": (PLAIN,), "two": TWO, "transports": TRANSPORTS, "all": ALL}
 
 
