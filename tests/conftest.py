@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import os
 import platform
+import signal
 
 import hypothesis
 import pytest
 
 import fullduplex
+
+# Whoever starts the tests in the background has Ctrl-C ignored, and programs that are
+# started from here would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # `make fuzz` searches long; other runs must not fail for being slow, or at random.
 hypothesis.settings.register_profile("default", deadline=None, derandomize=True)
