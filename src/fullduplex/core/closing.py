@@ -15,7 +15,10 @@ from __future__ import annotations
 
 import enum
 
-__all__ = ["NEXT", "State", "Step", "after"]
+__all__ = ["MAX_REASON", "NEXT", "State", "Step", "after", "shorten"]
+
+# Bytes of a reason that fit into a close frame beside the code, 5.5.
+MAX_REASON = 123
 
 
 class State(enum.IntEnum):
@@ -52,3 +55,8 @@ def after(state: State, step: Step) -> State:
         return NEXT[state, step]
     except KeyError:
         raise AssertionError(f"{step.name} cannot happen in {state.name}") from None
+
+
+def shorten(reason: str) -> str:
+    """Cut a reason to what fits into a close frame, at a whole character."""
+    return reason.encode()[:MAX_REASON].decode(errors="ignore")

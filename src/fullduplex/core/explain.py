@@ -49,9 +49,7 @@ def explain(connection: Attributes, tls: Any = None) -> str:
     if session.ended_at is not None:
         diagnosis = of_closed(session)
         title = f"connection CLOSED, was open for {_seconds(diagnosis.lasted or 0)}"
-        parts.append(
-            _section("end", _end(diagnosis, str(session.protocol.close_exc)))
-        )
+        parts.append(_section("end", _end(diagnosis, str(session.protocol.close_exc))))
     else:
         age = connection._now() - session.opened_at
         title = f"connection {connection.state.name}, open for {_seconds(age)}"

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .closing import State, Step, after
+from .closing import State, Step, after, shorten
 from .errors import (
     ConnectionClosed,
     ConnectionClosedError,
@@ -39,7 +39,6 @@ FIN, RSV1 = 0x80, 0x40
 # Above this many bytes waiting to be sent, only the latest ping is answered,
 # which RFC 6455, 5.5.3, allows: a flood of pings must not fill our memory.
 PONG_BACKLOG = 65536
-MAX_REASON = 123
 
 
 class Side(enum.IntEnum):
@@ -428,7 +427,7 @@ class Protocol:
         self.fault = exc
         if self.debug:
             self.logger.debug("! failing the connection with %d", code, exc_info=exc)
-        self._fault_close = Close(code, _shorten(reason))
+        self._fault_close = Close(code, shorten(reason))
         self.unsettled = True
 
     def _send_close_frame(self, close: Close) -> None:
@@ -494,8 +493,3 @@ def _frame(head: int, payload: bytes) -> Frame:
         rsv2=head & 0x20 != 0,
         rsv3=head & 0x10 != 0,
     )
-
-
-def _shorten(reason: str) -> str:
-    """Cut a reason to what fits into a close frame, at a whole character."""
-    return reason.encode()[:MAX_REASON].decode(errors="ignore")

@@ -19,10 +19,11 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
+from ..core.closing import MAX_REASON
 from ..core.datastructures import Headers
 from ..core.frames import CloseCode
 from ..core.http1 import Request
-from ..core.protocol import MAX_REASON, Protocol
+from ..core.protocol import Protocol
 
 __all__ = [
     "ACCEPT",
