@@ -10,7 +10,13 @@ import os
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-MODULES = ["core._kernels_c", "core._wire_c", "asyncio._waiter_c", "sync._hot_c"]
+MODULES = [
+    "core._kernels_c",
+    "core._wire_c",
+    "core._exchange_c",
+    "asyncio._waiter_c",
+    "sync._hot_c",
+]
 if os.name == "posix":
     MODULES.append("asyncio._tcp_c")
 BUILD = os.environ.get("FULLDUPLEX_BUILD", "auto")
@@ -32,7 +38,9 @@ def extensions():
                 [f"src/fullduplex/{name.replace('.', '/')}.pyx"],
                 depends=[
                     "src/fullduplex/core/csrc/kernels.h",
+                    "src/fullduplex/core/_exchange_c.pxd",
                     "src/fullduplex/core/_inbox_c.pxi",
+                    "src/fullduplex/core/_wire_c.pxd",
                     "src/fullduplex/core/_writer_c.pxi",
                 ],
                 extra_compile_args=[] if os.name == "nt" else ["-O3"],

@@ -23,11 +23,6 @@ cdef uint64_t _limit(object value) except? 0:
 
 
 cdef class Inbox:
-    cdef PyObject **_ring
-    cdef Py_ssize_t _room
-    cdef Py_ssize_t _first
-    cdef Py_ssize_t _count
-
     def __cinit__(self):
         self._ring = NULL
 
@@ -76,10 +71,14 @@ cdef class Inbox:
         return 0
 
     def popleft(self):
-        cdef PyObject *raw
-        cdef object item
         if self._count == 0:
             raise IndexError("no message is waiting")
+        return self.first()
+
+    cdef object first(self):
+        """Take out the first of at least one."""
+        cdef PyObject *raw
+        cdef object item
         raw = self._ring[self._first]
         self._first = (self._first + 1) & (self._room - 1)
         self._count -= 1

@@ -46,7 +46,17 @@ cdef enum:
 include "_inbox_c.pxi"
 
 
-cdef class FrameReader:
+cdef class Source:
+    """What drivers call of a `FrameReader`."""
+
+    cdef int room(self, char **start, Py_ssize_t *size) except -1:
+        raise NotImplementedError
+
+    cpdef received(self, Py_ssize_t size):
+        raise NotImplementedError
+
+
+cdef class FrameReader(Source):
     cdef Inbox _inbox
     cdef ReadBuffer _buffer
     cdef object _append
@@ -147,6 +157,17 @@ cdef class FrameReader:
             # A tail is shorter than DIRECT plus a header, so room is left.
             return buffer.view[self._tail_size :]
         return buffer.view
+
+    cdef int room(self, char **start, Py_ssize_t *size) except -1:
+        """Tell what `get_buffer` returns."""
+        cdef ReadBuffer buffer = self._buffer
+        if self._payload != NULL and self._direct_view and not self.stopped:
+            start[0] = PyBytes_AS_STRING_raw(self._payload) + self._payload_filled
+            size[0] = self._payload_room - self._payload_filled
+        else:
+            start[0] = <char*>buffer.ptr + self._tail_size
+            size[0] = buffer.size - self._tail_size
+        return 0
 
     cpdef received(self, Py_ssize_t size):
         cdef Py_ssize_t used

@@ -28,11 +28,20 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=forget_masks)
 
 
-cdef class FrameWriter:
+cdef class Sink:
+    """What drivers call of a `FrameWriter`."""
+
+    cpdef bint add_message(self, message) except -1:
+        raise NotImplementedError
+
+    cpdef bytes take(self):
+        raise NotImplementedError
+
+
+cdef class FrameWriter(Sink):
     cdef bint _mask
     cdef PyObject *_out
     cdef Py_ssize_t _room
-    cdef readonly Py_ssize_t pending
     cdef readonly uint64_t total
     cdef readonly uint64_t payload
     cdef readonly uint64_t count

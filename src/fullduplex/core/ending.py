@@ -12,6 +12,7 @@ from typing import Protocol as Interface
 from typing import TypeVar
 
 from .closing import State
+from .exchange import Exchange
 from .frames import CloseCode
 from .keepalive import Keepalive
 from .options import Options
@@ -34,28 +35,19 @@ class Waiter(Interface):
         """Let the operation that waits go on."""
 
 
-class Ending:
+class Ending(Exchange):
     """The part of a session that closes it; see `Session` for the arguments."""
 
     __slots__ = (
         "_close_by",
         "_closed_waiters",
-        "_keepalive",
         "_new_waiter",
         "_settle_by",
-        "attention",
-        "clear_to_send",
         "fragmenting",
-        "messages",
         "must_abort",
         "must_half_close",
-        "now",
         "options",
-        "protocol",
-        "reader",
         "reading_paused",
-        "slow",
-        "writer",
     )
 
     def __init__(
@@ -65,19 +57,10 @@ class Ending:
         new_waiter: Callable[[], Waiter],
         now: float,
     ) -> None:
-        self.protocol = protocol
+        keepalive = Keepalive(options.ping_interval, options.ping_timeout, now)
+        super().__init__(protocol, keepalive, options.queue_low, now)
         self.options = options
-        self.messages = protocol.messages
-        self.reader = protocol.reader
-        self.writer = protocol.writer
-        self.now = now
         self._new_waiter = new_waiter
-        #: whether the driver should look at the outputs
-        self.attention = True
-        #: why the fast path of `recv` is closed; 0 when it is open
-        self.slow = 0
-        #: whether `send` may queue a plain message and return
-        self.clear_to_send = protocol.plain
         self.reading_paused = False
         self.must_half_close = False
         self.must_abort = False
@@ -85,7 +68,6 @@ class Ending:
         self.fragmenting = False
         self._close_by: float | None = None
         self._settle_by: float | None = None
-        self._keepalive = Keepalive(options.ping_interval, options.ping_timeout, now)
         self._closed_waiters: list[Waiter] = []
 
     def settle(self, now: float) -> None:

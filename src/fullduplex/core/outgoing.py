@@ -42,8 +42,6 @@ class Outgoing(Receiving):
         "pings_answered",
         "pings_sent",
         "rtt",
-        "sent_at",
-        "writing_paused",
     )
 
     def __init__(
@@ -56,15 +54,12 @@ class Outgoing(Receiving):
     ) -> None:
         super().__init__(protocol, options, new_waiter, now)
         self._random = random
-        self.writing_paused = False
         #: seconds, of the last ping that was answered; 0 before
         self.latency = 0.0
         #: the last round-trip times; None before the first
         self.rtt: RoundTrips | None = None
         self.pings_sent = 0
         self.pings_answered = 0
-        #: when the driver wrote last
-        self.sent_at = now
         self._pings: dict[bytes, tuple[PingSink | None, float]] = {}
         self._send_waiters: list[Waiter] = []
         protocol.on_pong = self._pong_received

@@ -26,7 +26,6 @@ class Receiving(Ending):
     __slots__ = (
         "_assembly",
         "_discarding",
-        "_recv_waiter",
         "_stream_decoder",
         "_streaming",
     )
@@ -39,7 +38,6 @@ class Receiving(Ending):
         now: float,
     ) -> None:
         super().__init__(protocol, options, new_waiter, now)
-        self._recv_waiter: Waiter | None = None
         self._assembly = Assembly()
         self._streaming = False
         self._stream_decoder: TextDecoder | None = None
@@ -215,11 +213,6 @@ class Receiving(Ending):
             self.settle(self.now)
         self._recv_waiter = waiter = self._new_waiter()
         return waiter
-
-    def awaited(self) -> None:
-        """Note that the receiver no longer waits."""
-        self.slow &= ~RECEIVING
-        self._recv_waiter = None
 
     def _next_item(self) -> Operation[str | bytes | Fragment]:
         while not self.messages:

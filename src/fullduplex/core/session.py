@@ -6,9 +6,9 @@ seconds on its own clock, and then carries out what the session wants: the bytes
 of ``protocol.writer``, `reading_paused`, `must_half_close`, `must_abort`, and a
 timer for `deadline()`.  `attention` tells that one of these may have changed.
 
-A session is built in three storeys, one file each: how it ends (`ending`), on that
-receiving (`receiving`), on that sending (`outgoing`).  What the driver tells, and
-time, are here.
+A session is built in four storeys, one file each: what every message passes
+(`exchange`), on that how it ends (`ending`), on that receiving (`receiving`), on that
+sending (`outgoing`).  What else the driver tells, and time, are here.
 """
 
 from __future__ import annotations
@@ -52,7 +52,6 @@ class Session(Outgoing):
         "note",
         "opened_at",
         "opening",
-        "received_at",
     )
 
     def __init__(
@@ -69,8 +68,6 @@ class Session(Outgoing):
         protocol.witness = self
         #: when messages could first be exchanged
         self.opened_at = now
-        #: when the last byte came in
-        self.received_at = now
         #: whether the peer has closed its side of TCP
         self.eof = False
         #: whether TCP was ended because closing took too long
@@ -82,28 +79,6 @@ class Session(Outgoing):
         self.note = protocol.logger.log if note is None else note
 
     # What the driver tells
-
-    def data_received(self, size: int, now: float) -> Waiter | None:
-        """
-        Parse `size` bytes that were read into ``reader.get_buffer()``.
-
-        Returns:
-            The waiter of `recv`, if there is now something for it.  The driver
-            fires it, and calls `delivered` when the reader has had its turn.
-        """
-        self.now = self.received_at = now
-        protocol = self.protocol
-        try:
-            self.reader.received(size)
-        except Exception as exc:
-            protocol.refuse(exc)
-        if protocol.eventful or self._keepalive.pinged_at is not None:
-            self._after_events()
-        waiter = self._recv_waiter
-        if waiter is not None and self.messages:
-            self._recv_waiter = None
-            return waiter
-        return None
 
     def feed(self, data: BytesLike, now: float) -> Waiter | None:
         """Parse bytes that are elsewhere; otherwise as `data_received`."""

@@ -1,0 +1,160 @@
+"""The way of a message through a session, in plain Python: the reference.
+
+What stands here runs once or more for each message.  The rest of a session is built
+on it, and does what these few steps leave to it because it is not the plain case.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .closing import State
+
+if TYPE_CHECKING:
+    from .ending import Waiter
+    from .keepalive import Keepalive
+    from .protocol import Protocol
+    from .wire import FrameReader, FrameWriter, Inbox
+
+__all__ = ["Exchange"]
+
+# As in `ending`, which stands on this.
+RECEIVING, PAUSED = 1, 2
+
+
+class Exchange:
+    """
+    The part of a session that every message passes; see `Session`.
+
+    Args:
+        keepalive: whom arriving bytes may concern.
+        queue_low: number of messages at which reading resumes.
+    """
+
+    __slots__ = (
+        "_keepalive",
+        "_low",
+        "_recv_waiter",
+        "attention",
+        "clear_to_send",
+        "messages",
+        "now",
+        "protocol",
+        "reader",
+        "received_at",
+        "sent_at",
+        "slow",
+        "writer",
+        "writing_paused",
+    )
+
+    def __init__(
+        self, protocol: Protocol, keepalive: Keepalive, queue_low: int, now: float
+    ) -> None:
+        self.protocol = protocol
+        self.messages: Inbox = protocol.messages
+        self.reader: FrameReader = protocol.reader
+        self.writer: FrameWriter = protocol.writer
+        self._keepalive = keepalive
+        self._low = queue_low
+        self._recv_waiter: Waiter | None = None
+        self.now = now
+        #: when the last byte came in
+        self.received_at = now
+        #: when the driver wrote last
+        self.sent_at = now
+        #: whether the driver should look at the outputs
+        self.attention = True
+        #: why the fast path of `recv` is closed; 0 when it is open
+        self.slow = 0
+        #: whether `send` may queue a plain message and return
+        self.clear_to_send = protocol.plain
+        self.writing_paused = False
+
+    def data_received(self, size: int, now: float) -> Waiter | None:
+        """
+        Parse `size` bytes that were read into ``reader.get_buffer()``.
+
+        Returns:
+            The waiter of `recv`, if there is now something for it.  The driver
+            fires it, and calls `delivered` when the reader has had its turn.
+        """
+        self.now = self.received_at = now
+        protocol = self.protocol
+        try:
+            self.reader.received(size)
+        except Exception as exc:
+            protocol.refuse(exc)
+        if protocol.eventful or self._keepalive.pinged_at is not None:
+            self._after_events()
+        waiter = self._recv_waiter
+        if waiter is not None and self.messages:
+            self._recv_waiter = None
+            return waiter
+        return None
+
+    def take(self) -> Any:
+        """
+        Return the next message; None if there is none that may simply be taken.
+
+        The driver looks at `attention` afterwards.
+        """
+        messages = self.messages
+        if not messages:
+            return None
+        if not self.slow:
+            return messages.popleft()
+        if self.slow != PAUSED:
+            return None
+        message = messages.popleft()
+        if len(messages) <= self._low:
+            self.taken()
+        return message
+
+    def expect(self, waiter: Waiter) -> bool:
+        """
+        Let `waiter` be fired when there is something to receive.
+
+        For drivers that wait without making an operation.  They try `take`
+        afterwards, and call `awaited` in any case.
+
+        Returns:
+            False where only `recv` knows what to do; nothing has changed then.
+        """
+        if (
+            self.slow
+            or self.messages
+            or self.protocol.unsettled
+            or self.protocol.state is not State.OPEN
+        ):
+            return False
+        self.slow = RECEIVING
+        self._recv_waiter = waiter
+        return True
+
+    def awaited(self) -> None:
+        """Note that the receiver no longer waits."""
+        self.slow &= ~RECEIVING
+        self._recv_waiter = None
+
+    def queue(self, message: object) -> bool:
+        """
+        Queue a message as one frame if nothing stands against it.
+
+        Returns:
+            False if it needs `send`; nothing has changed then.
+
+        Raises:
+            UnicodeEncodeError: a `str` has lone surrogates; nothing was queued.
+        """
+        return self.clear_to_send and self.writer.add_message(message)
+
+    # What the rest of the session does
+
+    def _after_events(self) -> None:
+        """Look at what came in besides whole messages."""
+        raise NotImplementedError
+
+    def taken(self) -> None:
+        """Resume reading once the queue is at its low marks."""
+        raise NotImplementedError

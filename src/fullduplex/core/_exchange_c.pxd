@@ -1,0 +1,22 @@
+from ._wire_c cimport Inbox, Sink, Source
+
+
+cdef class Exchange:
+    cdef public bint attention
+    cdef public bint clear_to_send
+    cdef public bint writing_paused
+    cdef public int slow
+    cdef public double now
+    cdef public double received_at
+    cdef public double sent_at
+    cdef public Inbox messages
+    cdef public Source reader
+    cdef public Sink writer
+    cdef public object protocol
+    cdef public object _keepalive
+    cdef public object _recv_waiter
+    cdef Py_ssize_t _low
+    cdef object parse(self, Py_ssize_t size, double now)
+    cdef object next(self)
+    cdef bint expecting(self, waiter) except -1
+    cdef int expected(self) except -1

@@ -1,0 +1,83 @@
+# cython: language_level=3, binding=False
+"""The way of a message through a session, compiled.  ``_exchange.py`` is the reference."""
+
+from ._wire_c cimport Inbox, Sink, Source
+
+from .closing import State
+
+cdef enum:
+    RECEIVING = 1
+    PAUSED = 2
+
+cdef object OPEN = State.OPEN
+
+
+cdef class Exchange:
+    def __init__(self, protocol, keepalive, Py_ssize_t queue_low, double now):
+        self.protocol = protocol
+        self.messages = protocol.messages
+        self.reader = protocol.reader
+        self.writer = protocol.writer
+        self._keepalive = keepalive
+        self._low = queue_low
+        self.now = self.received_at = self.sent_at = now
+        self.attention = True
+        self.clear_to_send = protocol.plain
+
+    def data_received(self, Py_ssize_t size, double now):
+        return self.parse(size, now)
+
+    cdef object parse(self, Py_ssize_t size, double now):
+        cdef object protocol = self.protocol
+        cdef object waiter
+        self.now = self.received_at = now
+        try:
+            self.reader.received(size)
+        except Exception as exc:
+            protocol.refuse(exc)
+        if protocol.eventful or self._keepalive.pinged_at is not None:
+            self._after_events()
+        waiter = self._recv_waiter
+        if waiter is not None and self.messages._count:
+            self._recv_waiter = None
+            return waiter
+        return None
+
+    def take(self):
+        return self.next()
+
+    cdef object next(self):
+        cdef Inbox messages = self.messages
+        cdef object message
+        if messages._count == 0:
+            return None
+        if not self.slow:
+            return messages.first()
+        if self.slow != PAUSED:
+            return None
+        message = messages.first()
+        if messages._count <= self._low:
+            self.taken()
+        return message
+
+    def expect(self, waiter):
+        return self.expecting(waiter)
+
+    cdef bint expecting(self, waiter) except -1:
+        cdef object protocol = self.protocol
+        if self.slow or self.messages._count or protocol.unsettled or protocol.state is not OPEN:
+            return False
+        self.slow = RECEIVING
+        self._recv_waiter = waiter
+        return True
+
+    def awaited(self):
+        self.expected()
+
+    cdef int expected(self) except -1:
+        self.slow &= ~RECEIVING
+        self._recv_waiter = None
+        return 0
+
+    def queue(self, message):
+        return self.clear_to_send and self.writer.add_message(message)

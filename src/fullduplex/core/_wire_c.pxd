@@ -1,0 +1,25 @@
+# What other compiled modules of ours call of the wire without a detour.
+
+from cpython.object cimport PyObject
+
+
+cdef class Source:
+    cdef int room(self, char **start, Py_ssize_t *size) except -1
+    cpdef received(self, Py_ssize_t size)
+
+
+cdef class Sink:
+    cdef readonly Py_ssize_t pending
+    cpdef bint add_message(self, message) except -1
+    cpdef bytes take(self)
+
+
+cdef class Inbox:
+    cdef PyObject **_ring
+    cdef Py_ssize_t _room
+    cdef Py_ssize_t _first
+    cdef Py_ssize_t _count
+    cdef int _drop(self) except -1
+    cdef int _grow(self) except -1
+    cdef object first(self)
+    cpdef append(self, item)
