@@ -14,6 +14,7 @@ MODULES = [
     "core._kernels_c",
     "core._wire_c",
     "core._exchange_c",
+    "asyncio._hot_c",
     "asyncio._waiter_c",
     "sync._hot_c",
 ]
@@ -37,6 +38,8 @@ def extensions():
                 f"fullduplex.{name}",
                 [f"src/fullduplex/{name.replace('.', '/')}.pyx"],
                 depends=[
+                    "src/fullduplex/asyncio/_hot_c.pxd",
+                    "src/fullduplex/asyncio/_waiter_c.pxd",
                     "src/fullduplex/core/csrc/kernels.h",
                     "src/fullduplex/core/_exchange_c.pxd",
                     "src/fullduplex/core/_inbox_c.pxi",

@@ -11,22 +11,24 @@ import functools
 import os
 from collections.abc import Callable, Iterable
 from time import monotonic
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._sockets import link, set_user_timeout, tune
 from ..core._select import body
 from ..core.session import Operation, Session
 from ._transport import unsent
 
-__all__ = ["Driver", "eager"]
+if TYPE_CHECKING:
+    from ._hot import JOIN, Hot
+else:
+    _hot = body("fullduplex.asyncio._hot")
+    Hot = _hot.Hot
+    JOIN = _hot.JOIN
+
+__all__ = ["JOIN", "Driver", "eager"]
 
 T = TypeVar("T")
 Waiter = body("fullduplex.asyncio._waiter").Waiter
-
-# Writes that follow another one within this time (seconds) belong to a burst:
-# they are joined and go out at the end of the loop's turn, or at JOIN bytes.
-BURST = 50e-6
-JOIN = 65536
 
 
 def eager(loop: asyncio.AbstractEventLoop) -> bool:
@@ -34,7 +36,7 @@ def eager(loop: asyncio.AbstractEventLoop) -> bool:
     return os.environ.get("FULLDUPLEX_EAGER") != "0" and not loop.get_debug()
 
 
-class Driver(asyncio.BufferedProtocol):
+class Driver(Hot, asyncio.BufferedProtocol):
     """
     One transport and, once the handshake is done, one session.
 
@@ -48,8 +50,6 @@ class Driver(asyncio.BufferedProtocol):
 
     __slots__ = (
         "__weakref__",
-        "_burst",
-        "_corked",
         "_half_closed",
         "_lenient",
         "_on_connect",
@@ -59,13 +59,7 @@ class Driver(asyncio.BufferedProtocol):
         "_spare",
         "_timer",
         "_timer_at",
-        "_wrote_at",
-        "ended",
-        "get_buffer",
-        "loop",
         "new_waiter",
-        "session",
-        "transport",
     )
 
     def __init__(
@@ -76,27 +70,20 @@ class Driver(asyncio.BufferedProtocol):
         on_handshake: Callable[[bytes], None],
         on_end: Callable[[BaseException | None], None],
     ) -> None:
-        self.loop = loop
-        self.transport: Any = None
-        self.session: Session | None = None
+        at_once = eager(loop)
+        super().__init__(loop, at_once)
         self._on_connect = on_connect
         self._on_handshake = on_handshake
         self._on_end = on_end
         #: makes what an operation of the session waits for
-        self.new_waiter = functools.partial(Waiter, loop, eager(loop))
+        self.new_waiter = functools.partial(Waiter, loop, at_once)
         self._spare: bytearray | None = None
-        self._corked = False
-        self._burst: asyncio.Handle | None = None
-        self._wrote_at = 0.0
         self._paused = False
         self._half_closed = False
         self._lenient = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
-        self.ended = False
-        #: where the transport reads to (asyncio calls this); from `open` on it is
-        #: the reader's own method
-        self.get_buffer: Any = self._handshake_buffer
+        self.get_buffer = self._handshake_buffer
 
     # The transport calls
 
@@ -113,28 +100,9 @@ class Driver(asyncio.BufferedProtocol):
         # a slice of a bytearray would be a copy.
         return memoryview(self._spare)
 
-    def buffer_updated(self, nbytes: int) -> None:
-        """Take what was read (asyncio calls this)."""
-        session = self.session
-        if session is None:
-            assert self._spare is not None
-            self._on_handshake(bytes(self._spare[:nbytes]))
-            return
-        self._corked = True
-        try:
-            waiter: Any = session.data_received(nbytes, monotonic())
-            if waiter is not None and not waiter.fire():
-                # The reader's step is in the loop's queue; stand behind it.
-                self.loop.call_soon(self._delivered)
-            elif session.messages or session.attention:
-                session.delivered()
-        finally:
-            self._corked = False
-            if session.writer.pending:
-                session.sent_at = session.now
-                self.transport.write(session.writer.take())
-            if session.attention:
-                self._sync()
+    def _handshake_read(self, nbytes: int) -> None:
+        assert self._spare is not None
+        self._on_handshake(bytes(self._spare[:nbytes]))
 
     def _delivered(self) -> None:
         session = self.session
@@ -184,15 +152,14 @@ class Driver(asyncio.BufferedProtocol):
         Args:
             leftover: bytes that arrived behind the handshake.
         """
-        self.session = session
+        # The transport asks the compiled reader itself from here on.
+        self.carry(session)
         self._spare = None
         options = session.options
         self.transport.set_write_buffer_limits(
             high=options.write_high, low=options.write_low
         )
         tune(self.transport.get_extra_info("socket"), options)
-        # The transport asks the compiled reader itself from here on.
-        self.get_buffer = session.reader.get_buffer
         # Some transports remember the methods of their protocol.
         self.transport.set_protocol(self)
         if leftover:
@@ -230,21 +197,6 @@ class Driver(asyncio.BufferedProtocol):
         if session is not None and session.writing_paused:
             await self.run(session.drain())
         return result
-
-    def wrote(self) -> None:
-        """Send what was queued: now, or joined with what follows in a burst."""
-        session = self.session
-        assert session is not None
-        if self._corked or self._burst is not None:
-            if session.writer.pending >= JOIN:
-                self._flush()
-            return
-        now = monotonic()
-        if now - self._wrote_at < BURST:
-            self._burst = self.loop.call_soon(self._end_burst)
-            return
-        self._wrote_at = session.sent_at = now
-        self.transport.write(session.writer.take())
 
     def _end_burst(self) -> None:
         self._burst = None

@@ -12,6 +12,8 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.string cimport memset, strerror
 
+from ._hot_c cimport Hot, Link
+
 cdef extern from "sys/types.h":
     ctypedef long ssize_t
 
@@ -41,6 +43,9 @@ cdef extern from *:
 cdef enum:
     # Copies of at least this many bytes let other threads run.
     LONG = 32768
+    # To let them run costs as much as a small read; what is read to the memory that
+    # connections share is read sooner than they would notice.
+    LONG_READ = 262144
     # Pieces that go out with one call.
     PIECES = 16
 
@@ -50,10 +55,12 @@ cdef object os_error():
     return OSError(code, strerror(code).decode())
 
 
-cdef class TcpTransport:
+cdef class TcpTransport(Link):
     cdef object __weakref__
     cdef object _loop
     cdef object _protocol
+    # The protocol again, once it is a driver that carries messages.
+    cdef Hot _hot
     cdef object _sock
     cdef object _peername
     cdef object _sockname
@@ -113,6 +120,9 @@ cdef class TcpTransport:
 
     def set_protocol(self, protocol):
         self._protocol = protocol
+        self._hot = None
+        if isinstance(protocol, Hot) and (<Hot>protocol).session is not None:
+            self._hot = protocol
 
     def is_closing(self):
         return self._closing
@@ -159,6 +169,9 @@ cdef class TcpTransport:
         cdef ssize_t count
         if self._closing:
             return
+        if self._hot is not None:
+            self._read_message(self._hot)
+            return
         protocol = self._protocol
         try:
             memory = protocol.get_buffer(-1)
@@ -194,6 +207,34 @@ cdef class TcpTransport:
         except Exception as exc:
             self._failed(exc, "buffer_updated")
 
+    cdef _read_message(self, Hot hot):
+        """Read to where the driver's reader wants it, without a view of it."""
+        cdef char *start = NULL
+        cdef Py_ssize_t room = 0
+        cdef ssize_t count
+        try:
+            hot.session.reader.room(&start, &room)
+        except Exception as exc:
+            self._failed(exc, "get_buffer")
+            return
+        while True:
+            if room > LONG_READ:
+                with nogil:
+                    count = c_recv(self._fd, start, room, 0)
+            else:
+                count = c_recv(self._fd, start, room, 0)
+            if count >= 0 or errno != EINTR:
+                break
+        if count > 0:
+            try:
+                hot.received(count)
+            except Exception as exc:
+                self._failed(exc, "buffer_updated")
+        elif count == 0:
+            self._ended()
+        elif errno != EAGAIN:
+            self._force_close(os_error())
+
     cdef _ended(self):
         try:
             keep = self._protocol.eof_received()
@@ -208,14 +249,14 @@ cdef class TcpTransport:
     # Writing
 
     def write(self, data):
+        self.send(data if type(data) is bytes else bytes(data))
+
+    cdef int send(self, bytes data) except -1:
         cdef ssize_t count = 0
-        cdef Py_ssize_t size
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
         cdef const char *start
-        if type(data) is not bytes:
-            data = bytes(data)
-        size = PyBytes_GET_SIZE(data)
         if size == 0 or self._lost or self._eof:
-            return
+            return 0
         if self._chunks is None:
             start = PyBytes_AS_STRING(data)
             while True:
@@ -227,11 +268,11 @@ cdef class TcpTransport:
                 if count >= 0 or errno != EINTR:
                     break
             if count == size:
-                return
+                return 0
             if count < 0:
                 if errno != EAGAIN:
                     self._force_close(os_error())
-                    return
+                    return 0
                 count = 0
             self._chunks = [data]
             self._offset = count
@@ -241,6 +282,7 @@ cdef class TcpTransport:
             self._chunks.append(data)
             self._size += size
         self._check_high()
+        return 0
 
     def writelines(self, pieces):
         self.write(b"".join(pieces))
@@ -365,7 +407,7 @@ cdef class TcpTransport:
             protocol.connection_lost(exc)
         finally:
             self._sock.close()
-            self._protocol = None
+            self._protocol = self._hot = None
             self._loop = None
 
     cdef _failed(self, exc, where):

@@ -19,10 +19,9 @@ from ..core.extensions.base import Extension
 from ..core.http1 import Request, Response
 from ..core.options import Options
 from ..core.sending import Fragments, control_payload, single
-from ..core.session import PAUSED, Session
+from ..core.session import Session
 from ..core.typing import BytesLike, Data, DataLike, LoggerLike
 from ..core.unopened import NOT_OPEN
-from ..core.wire import Inbox
 from ._drive import Driver
 from ._results import FragmentStream, Pong
 from ._transport import read_buffer
@@ -44,7 +43,7 @@ class Connection(Attributes):
     """
 
     # What `recv` and `send` touch is found without a look into a dictionary.
-    __slots__ = ("__dict__", "__weakref__", "_driver", "_messages", "_session")
+    __slots__ = ("__dict__", "__weakref__", "_driver", "_session")
 
     def __init__(self, options: Options, logger: LoggerLike) -> None:
         self._options = options
@@ -57,7 +56,6 @@ class Connection(Attributes):
             on_end=self._ended,
         )
         self._session: Session = NOT_OPEN
-        self._messages = Inbox()
         #: the opening handshake; None before it was sent or received
         self.request: Request | None = None
         #: the answer; None before it was received or sent
@@ -87,7 +85,6 @@ class Connection(Attributes):
             buffer=buffer,
             direct_view=buffer is not None,
         )
-        self._messages = self._session.messages
         self._driver.open(self._session, leftover)
         self.connection_open()
 
@@ -180,9 +177,18 @@ class Connection(Attributes):
         return self
 
     async def __anext__(self) -> Data:
-        messages = self._messages
-        if messages and not self._session.slow:
-            return messages.popleft()  # type: ignore[no-any-return]
+        driver = self._driver
+        message = driver.take()
+        if message is None:
+            waiter = driver.expect()
+            if waiter is not None:
+                try:
+                    await waiter
+                finally:
+                    driver.awaited()
+                message = driver.take()
+        if message is not None:
+            return message  # type: ignore[no-any-return]
         try:
             return await self.recv()
         except ConnectionClosedOK:
@@ -213,26 +219,20 @@ class Connection(Attributes):
                 arrived before have been returned.
             ConcurrencyError: another call is waiting already.
         """
-        messages = self._messages
-        session = self._session
-        if decode is None and not session.slow:
-            while not messages:
-                waiter: Any = session.await_message()
-                if session.attention:
-                    self._driver.step()
-                try:
-                    await waiter
-                finally:
-                    session.awaited()
-            if not session.slow:
-                return messages.popleft()  # type: ignore[no-any-return]
-        elif messages and decode is None and session.slow == PAUSED:
-            message = messages.popleft()
-            session.taken()
-            if session.attention:
-                self._driver.step()
-            return message  # type: ignore[no-any-return]
-        return await self._driver.run(session.recv(decode))
+        driver = self._driver
+        if decode is None:
+            message = driver.take()
+            if message is None:
+                waiter = driver.expect()
+                if waiter is not None:
+                    try:
+                        await waiter
+                    finally:
+                        driver.awaited()
+                    message = driver.take()
+            if message is not None:
+                return message  # type: ignore[no-any-return]
+        return await driver.run(self._session.recv(decode))
 
     def recv_streaming(self, decode: bool | None = None) -> FragmentStream:
         """
@@ -280,15 +280,13 @@ class Connection(Attributes):
             UnicodeEncodeError: a `str` has lone surrogates; nothing was sent.
         """
         session = self._session
-        if (
-            text is None
-            and session.clear_to_send
-            and session.writer.add_message(message)
-        ):
-            self._driver.wrote()
-            if session.writing_paused:
+        if text is None:
+            sent = self._driver.send_now(message)
+            if sent:
+                return
+            if sent is None:
                 await self._driver.run(session.drain())
-            return
+                return
         payload = single(message, text)
         if payload is None:
             await self._send_fragments(message, text)

@@ -1,0 +1,178 @@
+"""The way of a message through a driver, in plain Python: the reference.
+
+What stands here runs for each read, each message and each write.  It is the base of
+`Driver`, which does what these steps leave to it.  The compiled body calls the
+session's compiled part, the reader and our own transport without a detour.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from typing import Any
+
+from ..core._select import body
+from ..core.session import Session
+
+__all__ = ["JOIN", "Hot"]
+
+Waiter = body("fullduplex.asyncio._waiter").Waiter
+
+# Writes that follow another one within this time (seconds) belong to a burst:
+# they are joined and go out at the end of the loop's turn, or at JOIN bytes.
+BURST = 50e-6
+JOIN = 65536
+
+
+class Hot:
+    """
+    The base of `Driver`.
+
+    Args:
+        loop: the running loop.
+        eager: whether readers are resumed within the read callback; see `Waiter`.
+    """
+
+    __slots__ = (
+        "_burst",
+        "_corked",
+        "_eager",
+        "_wrote_at",
+        "ended",
+        "get_buffer",
+        "loop",
+        "session",
+        "transport",
+    )
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, eager: bool) -> None:
+        self.loop = loop
+        self._eager = eager
+        self.transport: Any = None
+        self.session: Session | None = None
+        #: where the transport reads to (asyncio calls this); from `carry` on it is
+        #: the reader's own method
+        self.get_buffer: Any = None
+        self._corked = False
+        self._burst: asyncio.Handle | None = None
+        self._wrote_at = 0.0
+        self.ended = False
+
+    def carry(self, session: Session) -> None:
+        """Turn from the handshake to the messages of `session`."""
+        self.session = session
+        self.get_buffer = session.reader.get_buffer
+
+    # What comes in
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take what was read (asyncio calls this)."""
+        session = self.session
+        if session is None:
+            self._handshake_read(nbytes)
+            return
+        self._corked = True
+        try:
+            waiter: Any = session.data_received(nbytes, monotonic())
+            if waiter is not None and not waiter.fire():
+                # The reader's step is in the loop's queue; stand behind it.
+                self.loop.call_soon(self._delivered)
+            elif session.messages or session.attention:
+                session.delivered()
+        finally:
+            self._corked = False
+            if session.writer.pending:
+                session.sent_at = session.now
+                self.transport.write(session.writer.take())
+            if session.attention:
+                self._sync()
+
+    def take(self) -> Any:
+        """Return the next message; None if there is none that may simply be taken."""
+        session = self.session
+        if session is None:
+            return None
+        message = session.take()
+        if session.attention:
+            self.step()
+        return message
+
+    def expect(self) -> Any:
+        """
+        Return what to wait for until there is a message for `take`.
+
+        Whoever waits calls `awaited` in any case.
+
+        Returns:
+            None where only the session's `recv` knows what to do.
+        """
+        session = self.session
+        if session is None:
+            return None
+        waiter = Waiter(self.loop, self._eager)
+        return waiter if session.expect(waiter) else None
+
+    def awaited(self) -> None:
+        """Note that the receiver no longer waits."""
+        assert self.session is not None
+        self.session.awaited()
+
+    # What goes out
+
+    def send_now(self, message: object) -> bool | None:
+        """
+        Send a message as one frame if nothing stands against it.
+
+        Returns:
+            True if it is on its way, None if also the output is above its mark now,
+            False if it needs the session's `send`; nothing has changed then.
+
+        Raises:
+            UnicodeEncodeError: a `str` has lone surrogates; nothing was sent.
+        """
+        session = self.session
+        if session is None or not session.queue(message):
+            return False
+        self.wrote()
+        return None if session.writing_paused else True
+
+    def wrote(self) -> None:
+        """Send what was queued: now, or joined with what follows in a burst."""
+        session = self.session
+        assert session is not None
+        if self._corked or self._burst is not None:
+            if session.writer.pending >= JOIN:
+                self._flush()
+            return
+        now = monotonic()
+        if now - self._wrote_at < BURST:
+            self._burst = self.loop.call_soon(self._end_burst)
+            return
+        self._wrote_at = session.sent_at = now
+        self.transport.write(session.writer.take())
+
+    # What `Driver` does
+
+    def _handshake_read(self, nbytes: int) -> None:
+        """Take what was read before `carry`."""
+        raise NotImplementedError
+
+    def _delivered(self) -> None:
+        """Let the session look at its marks, once the reader had its turn."""
+        raise NotImplementedError
+
+    def _sync(self) -> None:
+        """Carry out what the session wants of the transport."""
+        raise NotImplementedError
+
+    def step(self) -> None:
+        """Carry out what the session wants after something happened."""
+        raise NotImplementedError
+
+    def _flush(self) -> None:
+        """Send all that is queued."""
+        raise NotImplementedError
+
+    def _end_burst(self) -> None:
+        """Send what was joined (the loop calls this)."""
+        raise NotImplementedError

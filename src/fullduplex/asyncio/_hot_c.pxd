@@ -1,0 +1,21 @@
+from ..core._exchange_c cimport Exchange
+
+
+cdef class Link:
+    cdef int send(self, bytes data) except -1
+
+
+cdef class Hot:
+    cdef public object loop
+    cdef public object transport
+    cdef public object get_buffer
+    cdef public object _burst
+    cdef public Exchange session
+    cdef public bint ended
+    cdef public bint _corked
+    cdef public double _wrote_at
+    cdef bint _eager
+    cdef Link _link
+    cdef int received(self, Py_ssize_t size) except -1
+    cdef int _write(self) except -1
+    cdef int _wrote(self) except -1

@@ -1,0 +1,142 @@
+# cython: language_level=3, binding=False
+"""The way of a message through a driver, compiled.  ``_hot.py`` is the reference."""
+
+from time import monotonic
+
+from ..core._exchange_c cimport Exchange
+from ._waiter_c cimport Waiter, new_waiter
+
+cdef extern from *:
+    """
+    #ifdef __linux__
+    /* What time.monotonic() reads there, without a float object. */
+    #include <time.h>
+    #define FDX_CLOCK 1
+    static double fdx_now(void) {
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (double) now.tv_sec + 1e-9 * (double) now.tv_nsec;
+    }
+    #else
+    #define FDX_CLOCK 0
+    static double fdx_now(void) { return 0; }
+    #endif
+    """
+    const int FDX_CLOCK
+    double fdx_now() noexcept
+
+JOIN = 65536
+cdef enum:
+    JOINED = 65536
+cdef double BURST = 50e-6
+cdef object _monotonic = monotonic
+
+
+cdef inline double clock() except? -1:
+    return fdx_now() if FDX_CLOCK else _monotonic()
+
+
+cdef class Link:
+    """What a transport of ours is to a driver."""
+
+    cdef int send(self, bytes data) except -1:
+        raise NotImplementedError
+
+
+cdef class Hot:
+    def __init__(self, loop, bint eager):
+        self.loop = loop
+        self._eager = eager
+
+    def carry(self, Exchange session not None):
+        self.session = session
+        self.get_buffer = session.reader.get_buffer
+        self._link = self.transport if isinstance(self.transport, Link) else None
+
+    def buffer_updated(self, Py_ssize_t nbytes):
+        if self.session is None:
+            self._handshake_read(nbytes)
+        else:
+            self.received(nbytes)
+
+    cdef int received(self, Py_ssize_t size) except -1:
+        cdef Exchange session = self.session
+        cdef object waiter
+        cdef bint fired
+        self._corked = True
+        try:
+            waiter = session.parse(size, clock())
+            if waiter is not None:
+                if type(waiter) is Waiter:
+                    fired = (<Waiter>waiter).fire_now()
+                else:
+                    fired = waiter.fire()
+                if not fired:
+                    # The reader's step is in the loop's queue; stand behind it.
+                    self.loop.call_soon(self._delivered)
+                    return 0
+            if session.messages._count or session.attention:
+                session.delivered()
+        finally:
+            self._corked = False
+            if session.writer.pending:
+                session.sent_at = session.now
+                self._write()
+            if session.attention:
+                self._sync()
+        return 0
+
+    def take(self):
+        cdef Exchange session = self.session
+        cdef object message
+        if session is None:
+            return None
+        message = session.next()
+        if session.attention:
+            self.step()
+        return message
+
+    def expect(self):
+        cdef Exchange session = self.session
+        cdef Waiter waiter
+        if session is None:
+            return None
+        waiter = new_waiter(self.loop, self._eager)
+        return waiter if session.expecting(waiter) else None
+
+    def awaited(self):
+        self.session.expected()
+
+    def send_now(self, message):
+        cdef Exchange session = self.session
+        if session is None or not session.clear_to_send:
+            return False
+        if not session.writer.add_message(message):
+            return False
+        self._wrote()
+        return None if session.writing_paused else True
+
+    def wrote(self):
+        self._wrote()
+
+    cdef int _wrote(self) except -1:
+        cdef Exchange session = self.session
+        cdef double now
+        if self._corked or self._burst is not None:
+            if session.writer.pending >= JOINED:
+                self._flush()
+            return 0
+        now = clock()
+        if now - self._wrote_at < BURST:
+            self._burst = self.loop.call_soon(self._end_burst)
+            return 0
+        self._wrote_at = session.sent_at = now
+        return self._write()
+
+    cdef int _write(self) except -1:
+        cdef bytes data = self.session.writer.take()
+        if self._link is not None:
+            self._link.send(data)
+        else:
+            self.transport.write(data)
+        return 0
