@@ -87,19 +87,9 @@ class Hot:
             if session.attention:
                 self._sync()
 
-    def take(self) -> Any:
-        """Return the next message; None if there is none that may simply be taken."""
-        session = self.session
-        if session is None:
-            return None
-        message = session.take()
-        if session.attention:
-            self.step()
-        return message
-
     def expect(self) -> Any:
         """
-        Return what to wait for until there is a message for `take`.
+        Return what to wait for until there is a message to take.
 
         Whoever waits calls `awaited` in any case.
 

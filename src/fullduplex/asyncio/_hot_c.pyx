@@ -1,4 +1,4 @@
-# cython: language_level=3, binding=False
+# cython: language_level=3, binding=False, always_allow_keywords=False
 """The way of a message through a driver, compiled.  ``_hot.py`` is the reference."""
 
 from time import monotonic
@@ -85,16 +85,6 @@ cdef class Hot:
             if session.attention:
                 self._sync()
         return 0
-
-    def take(self):
-        cdef Exchange session = self.session
-        cdef object message
-        if session is None:
-            return None
-        message = session.next()
-        if session.attention:
-            self.step()
-        return message
 
     def expect(self):
         cdef Exchange session = self.session

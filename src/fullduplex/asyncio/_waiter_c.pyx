@@ -1,4 +1,4 @@
-# cython: language_level=3, binding=False
+# cython: language_level=3, binding=False, always_allow_keywords=False
 """A one-shot future, compiled.  ``_waiter.py`` is the reference."""
 
 import asyncio

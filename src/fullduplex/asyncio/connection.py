@@ -22,11 +22,15 @@ from ..core.sending import Fragments, control_payload, single
 from ..core.session import Session
 from ..core.typing import BytesLike, Data, DataLike, LoggerLike
 from ..core.unopened import NOT_OPEN
+from ..core.wire import Inbox
 from ._drive import Driver
 from ._results import FragmentStream, Pong
 from ._transport import read_buffer
 
 __all__ = ["Connection"]
+
+# What a connection has received that is not open yet.
+NO_MESSAGES = Inbox()
 
 
 class Connection(Attributes):
@@ -43,7 +47,7 @@ class Connection(Attributes):
     """
 
     # What `recv` and `send` touch is found without a look into a dictionary.
-    __slots__ = ("__dict__", "__weakref__", "_driver", "_session")
+    __slots__ = ("__dict__", "__weakref__", "_driver", "_messages", "_session")
 
     def __init__(self, options: Options, logger: LoggerLike) -> None:
         self._options = options
@@ -56,6 +60,7 @@ class Connection(Attributes):
             on_end=self._ended,
         )
         self._session: Session = NOT_OPEN
+        self._messages = NO_MESSAGES
         #: the opening handshake; None before it was sent or received
         self.request: Request | None = None
         #: the answer; None before it was received or sent
@@ -85,6 +90,7 @@ class Connection(Attributes):
             buffer=buffer,
             direct_view=buffer is not None,
         )
+        self._messages = self._session.messages
         self._driver.open(self._session, leftover)
         self.connection_open()
 
@@ -177,18 +183,19 @@ class Connection(Attributes):
         return self
 
     async def __anext__(self) -> Data:
-        driver = self._driver
-        message = driver.take()
-        if message is None:
-            waiter = driver.expect()
-            if waiter is not None:
-                try:
-                    await waiter
-                finally:
-                    driver.awaited()
-                message = driver.take()
+        message = self._messages.take()
         if message is not None:
             return message  # type: ignore[no-any-return]
+        driver = self._driver
+        waiter = driver.expect()
+        if waiter is not None:
+            try:
+                await waiter
+            finally:
+                driver.awaited()
+            message = self._messages.take()
+            if message is not None:
+                return message  # type: ignore[no-any-return]
         try:
             return await self.recv()
         except ConnectionClosedOK:
@@ -221,17 +228,18 @@ class Connection(Attributes):
         """
         driver = self._driver
         if decode is None:
-            message = driver.take()
-            if message is None:
-                waiter = driver.expect()
-                if waiter is not None:
-                    try:
-                        await waiter
-                    finally:
-                        driver.awaited()
-                    message = driver.take()
+            message = self._messages.take()
             if message is not None:
                 return message  # type: ignore[no-any-return]
+            waiter = driver.expect()
+            if waiter is not None:
+                try:
+                    await waiter
+                finally:
+                    driver.awaited()
+                message = self._messages.take()
+                if message is not None:
+                    return message  # type: ignore[no-any-return]
         return await driver.run(self._session.recv(decode))
 
     def recv_streaming(self, decode: bool | None = None) -> FragmentStream:

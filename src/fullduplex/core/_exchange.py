@@ -6,7 +6,8 @@ on it, and does what these few steps leave to it because it is not the plain cas
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import sys
+from typing import TYPE_CHECKING
 
 from .closing import State
 
@@ -35,6 +36,7 @@ class Exchange:
         "_keepalive",
         "_low",
         "_recv_waiter",
+        "_slow",
         "attention",
         "clear_to_send",
         "messages",
@@ -43,7 +45,6 @@ class Exchange:
         "reader",
         "received_at",
         "sent_at",
-        "slow",
         "writer",
         "writing_paused",
     )
@@ -65,8 +66,7 @@ class Exchange:
         self.sent_at = now
         #: whether the driver should look at the outputs
         self.attention = True
-        #: why the fast path of `recv` is closed; 0 when it is open
-        self.slow = 0
+        self._slow = 0
         #: whether `send` may queue a plain message and return
         self.clear_to_send = protocol.plain
         self.writing_paused = False
@@ -93,30 +93,28 @@ class Exchange:
             return waiter
         return None
 
-    def take(self) -> Any:
-        """
-        Return the next message; None if there is none that may simply be taken.
+    @property
+    def slow(self) -> int:
+        """Why the fast path of `recv` is closed; 0 when it is open."""
+        return self._slow
 
-        The driver looks at `attention` afterwards.
-        """
-        messages = self.messages
-        if not messages:
-            return None
-        if not self.slow:
-            return messages.popleft()
-        if self.slow != PAUSED:
-            return None
-        message = messages.popleft()
-        if len(messages) <= self._low:
-            self.taken()
-        return message
+    @slow.setter
+    def slow(self, slow: int) -> None:
+        self._slow = slow
+        if not slow:
+            self.messages.floor = 0
+        elif slow == PAUSED:
+            # Taking a message changes the marks only at the low one.
+            self.messages.floor = self._low + 1
+        else:
+            self.messages.floor = sys.maxsize
 
     def expect(self, waiter: Waiter) -> bool:
         """
         Let `waiter` be fired when there is something to receive.
 
-        For drivers that wait without making an operation.  They try `take`
-        afterwards, and call `awaited` in any case.
+        For drivers that wait without making an operation.  They try ``messages.take``
+        before and afterwards, and call `awaited` in any case.
 
         Returns:
             False where only `recv` knows what to do; nothing has changed then.
@@ -153,8 +151,4 @@ class Exchange:
 
     def _after_events(self) -> None:
         """Look at what came in besides whole messages."""
-        raise NotImplementedError
-
-    def taken(self) -> None:
-        """Resume reading once the queue is at its low marks."""
         raise NotImplementedError

@@ -5,7 +5,7 @@ cdef class Exchange:
     cdef public bint attention
     cdef public bint clear_to_send
     cdef public bint writing_paused
-    cdef public int slow
+    cdef int _slow
     cdef public double now
     cdef public double received_at
     cdef public double sent_at
@@ -17,6 +17,6 @@ cdef class Exchange:
     cdef public object _recv_waiter
     cdef Py_ssize_t _low
     cdef object parse(self, Py_ssize_t size, double now)
-    cdef object next(self)
+    cdef int set_slow(self, int slow) except -1
     cdef bint expecting(self, waiter) except -1
     cdef int expected(self) except -1

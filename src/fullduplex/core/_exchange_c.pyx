@@ -1,9 +1,12 @@
-# cython: language_level=3, binding=False
+# cython: language_level=3, binding=False, always_allow_keywords=False
 """The way of a message through a session, compiled.  ``_exchange.py`` is the reference."""
 
 from ._wire_c cimport Inbox, Sink, Source
 
 from .closing import State
+
+cdef extern from "Python.h":
+    Py_ssize_t PY_SSIZE_T_MAX
 
 cdef enum:
     RECEIVING = 1
@@ -43,31 +46,27 @@ cdef class Exchange:
             return waiter
         return None
 
-    def take(self):
-        return self.next()
+    @property
+    def slow(self):
+        return self._slow
 
-    cdef object next(self):
-        cdef Inbox messages = self.messages
-        cdef object message
-        if messages._count == 0:
-            return None
-        if not self.slow:
-            return messages.first()
-        if self.slow != PAUSED:
-            return None
-        message = messages.first()
-        if messages._count <= self._low:
-            self.taken()
-        return message
+    @slow.setter
+    def slow(self, int slow):
+        self.set_slow(slow)
+
+    cdef int set_slow(self, int slow) except -1:
+        self._slow = slow
+        self.messages.floor = 0 if slow == 0 else self._low + 1 if slow == PAUSED else PY_SSIZE_T_MAX
+        return 0
 
     def expect(self, waiter):
         return self.expecting(waiter)
 
     cdef bint expecting(self, waiter) except -1:
         cdef object protocol = self.protocol
-        if self.slow or self.messages._count or protocol.unsettled or protocol.state is not OPEN:
+        if self._slow or self.messages._count or protocol.unsettled or protocol.state is not OPEN:
             return False
-        self.slow = RECEIVING
+        self.set_slow(RECEIVING)
         self._recv_waiter = waiter
         return True
 
@@ -75,7 +74,7 @@ cdef class Exchange:
         self.expected()
 
     cdef int expected(self) except -1:
-        self.slow &= ~RECEIVING
+        self.set_slow(self._slow & ~RECEIVING)
         self._recv_waiter = None
         return 0
 

@@ -11,5 +11,16 @@ __all__ = ["Inbox"]
 class Inbox(deque[Any]):
     """Messages that wait to be received, in order of arrival."""
 
+    __slots__ = ("floor",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: number of messages that `take` leaves
+        self.floor = 0
+
+    def take(self) -> Any:
+        """Return the next message; None if there are at most `floor`."""
+        return self.popleft() if len(self) > self.floor else None
+
     def __call__(self, message: object) -> None:
         self.append(message)

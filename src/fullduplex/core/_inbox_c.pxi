@@ -70,6 +70,9 @@ cdef class Inbox:
         self._first = 0
         return 0
 
+    def take(self):
+        return self.first() if self._count > self.floor else None
+
     def popleft(self):
         if self._count == 0:
             raise IndexError("no message is waiting")

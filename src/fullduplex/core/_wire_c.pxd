@@ -19,6 +19,7 @@ cdef class Inbox:
     cdef Py_ssize_t _room
     cdef Py_ssize_t _first
     cdef Py_ssize_t _count
+    cdef public Py_ssize_t floor
     cdef int _drop(self) except -1
     cdef int _grow(self) except -1
     cdef object first(self)

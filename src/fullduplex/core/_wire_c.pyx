@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, binding=False
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, binding=False, always_allow_keywords=False
 """Bytes to frames and back, compiled.  ``_wire.py`` is the reference.
 
 Every index into raw memory stands under a length test in the same function.
