@@ -111,6 +111,35 @@ async def test_recv_with_decode_of_bytes_that_are_no_text_fails_with_1007() -> N
         assert isinstance(caught.value.__cause__, UnicodeDecodeError)
 
 
+@pytest.mark.parametrize("factory", ["python", "subclass"])
+async def test_recv_in_a_task_of_another_kind_waits_and_can_be_cut(
+    factory: str,
+) -> None:
+    class Sub(asyncio.Task[Any]):
+        pass
+
+    kind: Any = Sub if factory == "subclass" else asyncio.tasks._PyTask  # type: ignore[attr-defined]
+    async with opened() as (ws, peer):
+        for cut in (False, True):
+            task = kind(ws.recv(), loop=asyncio.get_running_loop())
+            await turns(2)
+            if cut:
+                assert task.cancel("enough")
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+            peer.write(frame(TEXT, "a"))
+            assert await (ws.recv() if cut else task) == "a"
+
+
+async def test_recv_by_hand_that_is_closed_lets_the_next_one_in() -> None:
+    async with opened() as (ws, peer):
+        coroutine = ws.recv()
+        coroutine.send(None)
+        coroutine.close()
+        peer.write(frame(TEXT, "a"))
+        assert await ws.recv() == "a"
+
+
 async def test_recv_by_two_tasks_refuses_the_second_and_serves_the_first() -> None:
     async with opened() as (ws, peer):
         first = asyncio.ensure_future(ws.recv())

@@ -52,6 +52,19 @@ def test_inbox_that_is_empty_refuses_to_give(wire: ModuleType, take: str) -> Non
         getattr(inbox, take)()
 
 
+def test_inbox_above_its_floor_gives_and_below_leaves_everything(
+    wire: ModuleType,
+) -> None:
+    inbox = wire.Inbox()
+    assert inbox.take() is None
+    for i in range(5):
+        inbox.append(i)
+    inbox.floor = 3
+    assert [inbox.take() for _ in range(4)] == [0, 1, None, None]
+    inbox.floor = 0
+    assert [inbox.take() for _ in range(4)] == [2, 3, 4, None]
+
+
 def test_inbox_that_was_cleared_may_be_used_again(wire: ModuleType) -> None:
     inbox = wire.Inbox()
     for i in range(5000):

@@ -1,0 +1,162 @@
+"""What every message passes of a session, on both bodies."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from fullduplex.core.closing import State
+from fullduplex.core.errors import ProtocolError
+from fullduplex.core.session import PAUSED
+
+from ..core.pair import PING, TEXT, frame
+from .bodies import NAMES, body
+
+RECEIVING, FRAGMENTS = 1, 4
+Make = Callable[..., Any]
+
+
+class Frames:
+    """The frame level, as far as it is asked."""
+
+    def __init__(self, wire: Any) -> None:
+        self.messages = wire.Inbox()
+        self.reader = wire.FrameReader(self.other, self.messages, masked=False)
+        self.writer = wire.FrameWriter(mask=False)
+        self.plain = True
+        self.eventful = False
+        self.unsettled = False
+        self.state = State.OPEN
+        self.refused: list[Exception] = []
+        self.refuse = self.refused.append
+
+    def other(self, head: int, payload: bytes) -> bool:
+        """Take a frame that is no whole message."""
+        self.eventful = True
+        return False
+
+
+@pytest.fixture(params=NAMES)
+def make(request: pytest.FixtureRequest) -> Make:
+    """Make an `Exchange` of either body with a frame level of the same."""
+    wire = body("_wire", request.param)
+    base: Any = body("_exchange", request.param).Exchange
+
+    class Session(base):  # type: ignore[misc]
+        events = 0
+
+        def _after_events(self) -> None:
+            self.protocol.eventful = False
+            self.events += 1
+
+    def made(queue_low: int = 8, pinged_at: float | None = None) -> Any:
+        return Session(Frames(wire), SimpleNamespace(pinged_at=pinged_at), queue_low, 5)
+
+    return made
+
+
+def read(session: Any, data: bytes, now: float = 6.0) -> Any:
+    """Let the session read `data`, which must fit into its memory."""
+    session.reader.get_buffer(-1)[: len(data)] = data
+    return session.data_received(len(data), now)
+
+
+def test_exchange_at_first_knows_the_time_and_nothing_else(make: Make) -> None:
+    session = make()
+    assert (session.now, session.received_at, session.sent_at) == (5, 5, 5)
+    assert (session.slow, session.writing_paused) == (0, False)
+    assert session.attention
+    assert session.clear_to_send
+
+
+def test_data_received_returns_the_waiter_once_there_is_a_message(make: Make) -> None:
+    session, waiter = make(), object()
+    assert session.expect(waiter)
+
+    assert read(session, frame(TEXT, "ab")[:3]) is None
+    assert read(session, frame(TEXT, "ab")[3:], 7.0) is waiter
+    assert read(session, frame(TEXT, "c")) is None
+
+    assert session.slow == RECEIVING
+    assert session.messages.take() is None
+    session.awaited()
+    assert [session.messages.take() for _ in range(3)] == ["ab", "c", None]
+    assert session.events == 0
+    assert (session.now, session.received_at, session.sent_at) == (6, 6, 5)
+
+
+def test_data_received_of_other_frames_has_them_looked_at(make: Make) -> None:
+    session = make()
+    assert read(session, frame(PING, b"p")) is None
+    assert session.events == 1
+    read(session, frame(TEXT, "a"))
+    assert session.events == 1
+
+
+def test_data_received_while_a_pong_is_due_always_looks(make: Make) -> None:
+    session = make(pinged_at=1.0)
+    read(session, frame(TEXT, "a"))
+    assert session.events == 1
+
+
+def test_data_received_of_a_fault_refuses_it_behind_intact_messages(make: Make) -> None:
+    session, waiter = make(), object()
+    session.expect(waiter)
+    assert read(session, frame(TEXT, "a") + b"\x83\x00") is waiter
+    assert [type(exc) for exc in session.protocol.refused] == [ProtocolError]
+
+
+@pytest.mark.parametrize("slow", [RECEIVING, PAUSED, FRAGMENTS, PAUSED | FRAGMENTS])
+def test_expect_while_the_fast_path_is_closed_changes_nothing(
+    make: Make, slow: int
+) -> None:
+    session = make()
+    session.slow = slow
+    assert not session.expect(object())
+    assert session.slow == slow
+
+
+@pytest.mark.parametrize("why", ["messages", "unsettled", State.CLOSING, State.CLOSED])
+def test_expect_of_what_only_recv_can_do_changes_nothing(make: Make, why: Any) -> None:
+    session = make()
+    if why == "messages":
+        session.messages.append("a")
+    elif why == "unsettled":
+        session.protocol.unsettled = True
+    else:
+        session.protocol.state = why
+    assert not session.expect(object())
+    assert session.slow == 0
+
+
+def test_slow_sets_how_many_messages_may_not_simply_be_taken(make: Make) -> None:
+    session = make(queue_low=2)
+    assert session.messages.floor == 0
+    session.slow = PAUSED
+    assert session.messages.floor == 3
+    for slow in (RECEIVING, FRAGMENTS, PAUSED | FRAGMENTS):
+        session.slow = slow
+        assert session.messages.floor == sys.maxsize
+    session.slow = 0
+    assert session.messages.floor == 0
+
+
+def test_queue_takes_plain_messages_while_it_is_clear(make: Make) -> None:
+    session = make()
+    assert session.queue("a")
+    assert session.queue(b"b")
+    assert not session.queue(bytearray(b"c"))
+    session.clear_to_send = False
+    assert not session.queue("d")
+    assert session.writer.take() == b"\x81\x01a\x82\x01b"
+
+
+def test_queue_of_a_lone_surrogate_raises_and_queues_nothing(make: Make) -> None:
+    session = make()
+    with pytest.raises(UnicodeEncodeError):
+        session.queue("\ud800")
+    assert session.writer.pending == 0
