@@ -11,9 +11,10 @@ import sys
 from typing import Any, TypeAlias
 
 from .core.options import Options
+from .core.session import Session
 from .core.tcp import TCP_INFO_SIZE, Link, socket_options, tcp_info, user_timeout
 
-__all__ = ["link", "set_user_timeout", "tune", "unacknowledged"]
+__all__ = ["link", "set_user_timeout", "tell_time", "tune", "unacknowledged"]
 
 # A socket, or what asyncio and uvloop show instead of one.
 Socket: TypeAlias = Any
@@ -52,6 +53,22 @@ def set_user_timeout(sock: Socket, options: Options, lenient: bool) -> None:
     value = 0 if lenient else user_timeout(options)
     with contextlib.suppress(OSError):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, value)
+
+
+def tell_time(session: Session, sock: Socket, waiting: int, now: float) -> None:
+    """
+    Let a session do what is due, after telling it how its output fares.
+
+    Args:
+        waiting: bytes of output that the system has not taken.
+    """
+    lenient = session.lenient
+    left = waiting + unacknowledged(sock)
+    session.output_left(left, now, link(sock))
+    session.timer_expired(now)
+    if session.lenient is not lenient:
+        set_user_timeout(sock, session.options, session.lenient)
+    session.attention = True
 
 
 def unacknowledged(sock: Socket) -> int:

@@ -146,6 +146,39 @@ async def closing_with_a_full_queue_sees_the_close_of_the_peer(
 
 
 @behaviour()
+async def close_frame_that_came_before_output_failed_still_counts(
+    kit: Kit, side: str
+) -> None:
+    async with kit.ends(side) as (ws, peer):
+        # In one segment: what the peer's system still keeps is lost by a reset.
+        messages = [peer.frame(TEXT, f"{number}") for number in range(3)]
+        peer.send(*messages, peer.frame(CLOSE, (4001).to_bytes(2) + b"gone"))
+        peer.reset()
+        # On a loop, nothing has been read yet when this fails.
+        try:
+            await ws.send("too late")
+        except ConnectionClosedError:
+            pass
+        assert [await ws.recv() for _ in range(3)] == ["0", "1", "2"]
+        with pytest.raises(ConnectionClosedError) as caught:
+            await ws.recv()
+        assert (ws.close_code, ws.close_reason) == (4001, "gone")
+        assert caught.value.rcvd is not None
+
+
+@behaviour()
+async def peer_that_half_closes_gets_what_waits(kit: Kit, side: str) -> None:
+    async with kit.ends(side, small=True) as (ws, peer):
+        size = 8 * 2**20
+        sending = kit.spawn(lambda: ws.send(bytes(size)))
+        await kit.unmoved(sending)
+        peer.half_close()
+        assert await kit.do(peer.drain) > size
+        await ws.wait_closed()
+        assert ws.close_code == 1006
+
+
+@behaviour()
 async def faults_fail_with_their_code(kit: Kit, side: str) -> None:
     faults: dict[str, tuple[Callable[[Peer], bytes], int]] = {
         "opcode": (lambda peer: peer.frame(3), 1002),

@@ -149,6 +149,13 @@ class Peer:
         except ConnectionError:
             pass
 
+    def drain(self) -> int:
+        """Read up to the end of TCP, which is orderly; returns how many bytes."""
+        size = 0
+        while data := self.sock.recv(2**20):
+            size += len(data)
+        return size
+
     def take(self, size: int) -> int:
         """Read at most so many bytes; returns how many there were."""
         return len(self.sock.recv(size))

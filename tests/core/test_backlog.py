@@ -16,14 +16,14 @@ def session() -> Session:
 
 
 def test_pieces_are_written_in_order_and_in_parts() -> None:
-    backlog, one = Backlog(), session()
-    backlog.add(b"first", one)
-    backlog.add(b"second", one)
+    backlog = Backlog()
+    for piece in (b"first", b"", b"second"):
+        backlog.add(piece)
     written = b""
     while backlog:
         part = bytes(backlog.head[:2])
         written += part
-        backlog.taken(len(part), one)
+        backlog.taken(len(part))
 
     assert written == b"firstsecond"
     assert backlog.size == 0
@@ -31,22 +31,38 @@ def test_pieces_are_written_in_order_and_in_parts() -> None:
 
 def test_writing_pauses_above_the_high_mark_and_goes_on_at_the_low_one() -> None:
     backlog, one = Backlog(), session()
-    backlog.add(bytes(100), one)
+    backlog.add(bytes(100))
+    assert backlog.balance(one) == []
     assert not one.writing_paused
-    backlog.add(bytes(1), one)
+    backlog.add(bytes(1))
+    assert backlog.balance(one) == []
     assert one.writing_paused
     waiting = one.drain()
     waiter = next(waiting)
 
-    assert backlog.taken(80, one) == []
-    assert backlog.taken(1, one) == [waiter]
+    backlog.taken(80)
+    assert backlog.balance(one) == []
+    backlog.taken(1)
+    assert backlog.balance(one) == [waiter]
     assert not one.writing_paused
     assert backlog.size == 20
 
 
-def test_clear_forgets_all() -> None:
+def test_writing_stays_paused_once_output_has_failed() -> None:
     backlog, one = Backlog(), session()
-    backlog.add(bytes(200), one)
+    backlog.add(bytes(200))
+    backlog.balance(one)
+    one.output_failed(BrokenPipeError(), 0)
+
+    backlog.clear()
+
+    assert backlog.balance(one) == []
+    assert one.writing_paused
+
+
+def test_clear_forgets_all() -> None:
+    backlog = Backlog()
+    backlog.add(bytes(200))
 
     backlog.clear()
 

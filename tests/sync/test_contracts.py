@@ -201,7 +201,7 @@ def test_flood_of_pings_to_a_peer_that_does_not_read_is_bounded() -> None:
         for _ in range(200):
             peer.write(data)
         driver = ws._driver
-        assert driver.unsent() < 200_000
+        assert driver.backlog.size < 200_000
         peer.write(frame(TEXT, "still there"))
         assert receiving.result() == "still there"
 

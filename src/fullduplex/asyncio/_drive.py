@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._sockets import link, set_user_timeout, tune
 from ..core._select import body
-from ..core.session import Operation, Session
-from ._transport import unsent
+from ..core.session import Move, Operation, Session
+from ._transport import receive_rest, unsent
 
 if TYPE_CHECKING:
     from ._hot import JOIN, Hot
@@ -50,7 +50,6 @@ class Driver(Hot, asyncio.BufferedProtocol):
 
     __slots__ = (
         "__weakref__",
-        "_half_closed",
         "_lenient",
         "_on_connect",
         "_on_end",
@@ -79,7 +78,6 @@ class Driver(Hot, asyncio.BufferedProtocol):
         self.new_waiter = functools.partial(Waiter, loop, at_once)
         self._spare: bytearray | None = None
         self._paused = False
-        self._half_closed = False
         self._lenient = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
@@ -136,8 +134,24 @@ class Driver(Hot, asyncio.BufferedProtocol):
                 handle.cancel()
         self._timer = self._burst = None
         if self.session is not None:
+            if exc is not None:
+                self._read_rest(self.session, exc)
             self._fire_soon(self.session.transport_lost(exc, monotonic()))
         self._on_end(exc)
+
+    def _read_rest(self, session: Session, exc: BaseException) -> None:
+        """Read what had arrived, which is lost with the transport otherwise."""
+        now = monotonic()
+        # If it was input that failed, nothing is there.
+        session.output_failed(exc, now)
+        session.rest_begun()
+        while not session.input_over:
+            size = receive_rest(self.transport, session.reader.get_buffer(-1))
+            if not size:
+                return
+            waiter = session.data_received(size, now)
+            self._fire_soon(() if waiter is None else (waiter,))
+            session.delivered()
 
     def _fire_soon(self, waiters: Iterable[Any]) -> None:
         for waiter in waiters:
@@ -259,23 +273,34 @@ class Driver(Hot, asyncio.BufferedProtocol):
                     transport.pause_reading()
                 else:
                     transport.resume_reading()
-        if session.must_half_close and not self._half_closed:
-            self._half_closed = True
-            self._half_close(transport)
-        if session.must_abort:
-            transport.abort()
+        if session.departing and self._depart(session, transport):
             return
         self._arm(session)
 
-    def _half_close(self, transport: Any) -> None:
+    def _depart(self, session: Session, transport: Any) -> bool:
+        """
+        Do what comes next towards the end of TCP; returns whether that was all.
+
+        What waits is the transport's, which keeps the order.
+        """
+        if session.next_move(False) is Move.HALF_CLOSE:
+            session.half_closed(self._half_close(transport))
+        if session.next_move(False) is Move.END:
+            if session.must_abort:
+                transport.abort()
+                return True
+            transport.close()
+        return False
+
+    def _half_close(self, transport: Any) -> bool:
         try:
-            if transport.can_write_eof():
-                transport.write_eof()
-            else:
-                transport.close()
+            if not transport.can_write_eof():
+                return False
+            transport.write_eof()
         except (OSError, RuntimeError):
             # uvloop raises RuntimeError where the peer is gone already.
-            transport.close()
+            return False
+        return True
 
     def _arm(self, session: Session) -> None:
         """Make the timer fire at the deadline; one that fires early is kept."""

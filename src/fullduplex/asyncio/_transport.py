@@ -31,6 +31,7 @@ __all__ = [
     "create_unix_connection",
     "create_unix_server",
     "read_buffer",
+    "receive_rest",
     "start_tls",
     "unsent",
 ]
@@ -255,6 +256,28 @@ def read_buffer(loop: asyncio.AbstractEventLoop) -> ReadBuffer | None:
     if buffer is None:
         buffer = _buffers[loop] = ReadBuffer()
     return buffer
+
+
+def receive_rest(transport: Any, memory: memoryview) -> int:
+    """
+    Read what the system has received, without waiting.
+
+    For transports that are being lost, in `connection_lost`: their socket is open.
+
+    Returns:
+        How many bytes; 0 if there are none, or if it is not known how to read them.
+    """
+    sock = transport.get_extra_info("socket")
+    if (
+        sock is None
+        or transport.get_extra_info("sslcontext") is not None
+        or not hasattr(os, "readv")
+    ):
+        return 0
+    try:
+        return os.readv(sock.fileno(), [memory])
+    except (OSError, ValueError):
+        return 0
 
 
 def unsent(transport: Any) -> int:

@@ -18,46 +18,55 @@ __all__ = ["Backlog"]
 class Backlog:
     """Whole frames, of the first of which a part may have been written."""
 
-    __slots__ = ("_pieces", "size")
+    __slots__ = ("pieces", "size")
 
     def __init__(self) -> None:
         #: bytes that wait
         self.size = 0
-        self._pieces: deque[memoryview] = deque()
+        #: what they are; for looking only, by who cannot afford a call
+        self.pieces: deque[memoryview] = deque()
 
     def __bool__(self) -> bool:
-        return bool(self._pieces)
+        return bool(self.pieces)
 
     @property
     def head(self) -> memoryview:
         """What is to be written next."""
-        return self._pieces[0]
+        return self.pieces[0]
 
-    def add(self, data: BytesLike, session: Session) -> None:
+    def add(self, data: BytesLike) -> None:
         """Add what was not written of a frame."""
-        self._pieces.append(memoryview(data))
-        self.size += len(data)
-        if self.size > session.options.write_high and not session.writing_paused:
-            session.pause_writing()
+        if data:
+            self.pieces.append(memoryview(data))
+            self.size += len(data)
 
-    def taken(self, size: int, session: Session) -> list[Waiter]:
+    def taken(self, size: int) -> None:
+        """Note that so many bytes of `head` were written."""
+        # No call between here and the end: where signals raise exceptions, either
+        # all of it is done or nothing.
+        rest = self.pieces[0][size:]
+        self.size -= size
+        if rest:
+            self.pieces[0] = rest
+        else:
+            del self.pieces[0]
+
+    def balance(self, session: Session) -> list[Waiter]:
         """
-        Note that so many bytes of `head` were written.
+        Pause the session's writing, or resume it; after `add` and `taken`.
 
         Returns:
             What to fire.
         """
-        self.size -= size
-        rest = self._pieces[0][size:]
-        if rest:
-            self._pieces[0] = rest
-        else:
-            self._pieces.popleft()
-        if session.writing_paused and self.size <= session.options.write_low:
-            return session.resume_writing()
+        if session.writing_paused:
+            # Where output has failed, it stays paused to the end.
+            if self.size <= session.options.write_low and not session.must_abort:
+                return session.resume_writing()
+        elif self.size > session.options.write_high:
+            session.pause_writing()
         return []
 
     def clear(self) -> None:
         """Forget everything; nobody will write it."""
-        self._pieces.clear()
+        self.pieces.clear()
         self.size = 0

@@ -43,6 +43,7 @@ class Ending(Exchange):
         "_closed_waiters",
         "_new_waiter",
         "_settle_by",
+        "departing",
         "fragmenting",
         "must_abort",
         "must_half_close",
@@ -62,6 +63,8 @@ class Ending(Exchange):
         self.options = options
         self._new_waiter = new_waiter
         self.reading_paused = False
+        #: whether TCP is to end, so that the driver asks for its moves
+        self.departing = False
         self.must_half_close = False
         self.must_abort = False
         #: whether a message is being sent in fragments, which keeps others out
@@ -79,7 +82,7 @@ class Ending(Exchange):
 
     def _closing(self) -> None:
         """Start the one deadline of closing; close_timeout covers all of it."""
-        self.attention = True
+        self.attention = self.departing = True
         self.clear_to_send = False
         self._keepalive.stop()
         self._pause_reading(False)
@@ -105,6 +108,12 @@ class Ending(Exchange):
         Raises:
             ProtocolError: `code` or `reason` must not travel; nothing was sent.
         """
+        self.begin_close(code, reason, now)
+        while self.protocol.state is not State.CLOSED:
+            yield from self._wait(self._closed_waiters)
+
+    def begin_close(self, code: int | None, reason: str, now: float) -> None:
+        """Do what `close` does, but for the waiting."""
         self.now = now
         protocol = self.protocol
         if protocol.unsettled:
@@ -115,8 +124,6 @@ class Ending(Exchange):
                 code, reason = CloseCode.INTERNAL_ERROR, ""
             protocol.send_close(code, reason)
             self._closing()
-        while protocol.state is not State.CLOSED:
-            yield from self._wait(self._closed_waiters)
 
     def wait_closed(self) -> Operation[None]:
         """Wait until TCP has ended; never raises.  Cut: safe."""

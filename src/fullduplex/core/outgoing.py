@@ -131,9 +131,9 @@ class Outgoing(Receiving):
             ConnectionClosed: TCP has ended meanwhile.
         """
         while self.writing_paused:
-            yield from self._wait(self._send_waiters)
             if self.protocol.state is State.CLOSED:
                 raise self.protocol.close_exc
+            yield from self._wait(self._send_waiters)
 
     def pause_writing(self) -> None:
         """Note that more than ``write_high`` bytes wait to be sent."""

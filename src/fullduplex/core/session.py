@@ -3,35 +3,40 @@
 No I/O and no clock.  A driver tells what happened (`data_received`,
 `timer_expired`, `transport_lost`, ...), each time with the moment `now` in
 seconds on its own clock, and then carries out what the session wants: the bytes
-of ``protocol.writer``, `reading_paused`, `must_half_close`, `must_abort`, and a
-timer for `deadline()`.  `attention` tells that one of these may have changed.
+of ``protocol.writer``, `reading_paused`, `next_move()` while it is `departing`, and
+a timer for `deadline()`.  `attention` tells that one of these may have changed.
 
-A session is built in four storeys, one file each: what every message passes
-(`exchange`), on that how it ends (`ending`), on that receiving (`receiving`), on that
-sending (`outgoing`).  What else the driver tells, and time, are here.
+A session is built in storeys, one file each: what every message passes (`exchange`),
+on that how it is closed (`ending`), receiving (`receiving`), sending (`outgoing`), and
+how TCP ends (`departure`).  What else the driver tells, and time, are here.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Callable
 
 from .closing import State
+from .departure import Departing, Move
 from .ending import PAUSED, Operation, Waiter
 from .frames import CloseCode
 from .keepalive import Keepalive, Verdict
 from .opening import Opening
 from .options import Options
-from .outgoing import Outgoing, PingSink
+from .outgoing import PingSink
 from .protocol import Protocol
 from .tcp import Link
 from .typing import BytesLike
 
-__all__ = ["PAUSED", "Operation", "PingSink", "Session", "Waiter"]
+__all__ = ["PAUSED", "Move", "Operation", "PingSink", "Session", "Waiter"]
+
+# Seconds that the end of TLS may take where no deadline runs.
+FAREWELL = 1.0
 
 
-class Session(Outgoing):
+class Session(Departing):
     """
     An open connection without I/O.
 
@@ -46,9 +51,6 @@ class Session(Outgoing):
     """
 
     __slots__ = (
-        "ended_at",
-        "eof",
-        "gave_up",
         "note",
         "opened_at",
         "opening",
@@ -68,12 +70,6 @@ class Session(Outgoing):
         protocol.witness = self
         #: when messages could first be exchanged
         self.opened_at = now
-        #: whether the peer has closed its side of TCP
-        self.eof = False
-        #: whether TCP was ended because closing took too long
-        self.gave_up = False
-        #: when TCP ended
-        self.ended_at: float | None = None
         #: how the connection was opened, where that is known
         self.opening: Opening | None = None
         self.note = protocol.logger.log if note is None else note
@@ -105,44 +101,6 @@ class Session(Outgoing):
         if protocol.fragments:
             protocol.fragments = False
             self._take_fragments()
-
-    def eof_received(self, now: float) -> None:
-        """Note that the peer has closed its side of TCP."""
-        self.now = now
-        self.eof = True
-        if self.protocol.unsettled:
-            # The transport may close now; what is to be sent goes out before.
-            self.settle(now)
-        self.protocol.eof_received()
-        self._closing()
-
-    def transport_lost(self, exc: BaseException | None, now: float) -> list[Waiter]:
-        """
-        Note that TCP has ended.
-
-        Returns:
-            Everything that waits; the driver fires all of it.
-        """
-        self.now = self.ended_at = now
-        if exc is None and self.gave_up:
-            limit = f"{self.options.close_timeout:g} s (close_timeout)"
-            exc = TimeoutError(f"the peer did not close within {limit}")
-        self.protocol.transport_lost(exc)
-        self.clear_to_send = False
-        self._close_by = self._settle_by = None
-        self.must_abort = False
-        self._keepalive.stop()
-        waiters = [*self._send_waiters, *self._closed_waiters]
-        if self._recv_waiter is not None:
-            waiters.append(self._recv_waiter)
-            self._recv_waiter = None
-        self._send_waiters.clear()
-        self._closed_waiters.clear()
-        pings, self._pings = self._pings, {}
-        for sink, _ in pings.values():
-            if sink is not None:
-                sink.lost(self.protocol.close_exc)
-        return waiters
 
     def output_left(self, size: int, now: float, link: Link | None = None) -> None:
         """
@@ -182,6 +140,13 @@ class Session(Outgoing):
             return self._close_by
         return self._keepalive.deadline(self.now)
 
+    def end_by(self, now: float) -> float:
+        """When an end that takes its time, as that of TLS, has to be forced."""
+        if self.must_abort:
+            return -math.inf
+        deadline = self.deadline()
+        return now + FAREWELL if deadline is None else deadline
+
     def timer_expired(self, now: float) -> None:
         """Do what is due at `now`; calling too early does nothing."""
         self.now = now
@@ -189,8 +154,8 @@ class Session(Outgoing):
             self.settle(now)
         if self._close_by is not None:
             if now >= self._close_by:
-                self.gave_up = self.must_abort = True
-                self.attention = True
+                self.gave_up = True
+                self.abort()
             return
         if self.protocol.state is not State.OPEN:
             return

@@ -114,7 +114,7 @@ def _send_one(
     with driver.lock:
         driver.mend()
         session = driver.session
-        fate = offer(session, shared, driver.unsent(), on_slow, cap)
+        fate = offer(session, shared, driver.backlog.size, on_slow, cap)
         if isinstance(fate, bytes):
             session.writer.add_raw(fate)
         if isinstance(fate, bytes) or fate == "queued":

@@ -139,12 +139,7 @@ class Driver(Flow):
         """Start to close the connection without waiting for its end."""
         with self.lock:
             self.mend()
-            operation = self.session.close(code, reason, monotonic())
-            try:
-                operation.send(None)
-            except StopIteration:
-                pass  # it is closed already
-            operation.close()
+            self.session.begin_close(code, reason, monotonic())
             self.step()
 
     def receive(self, deadline: float | None) -> Any:
@@ -252,7 +247,7 @@ class Driver(Flow):
 
     def _begin_to_block(self, waiter: Waiter, sending: bool) -> int:
         """Find what a thread has to wait for; 0 to sleep."""
-        events = OUT if self.out else 0
+        events = OUT if self.backlog else 0
         session = self.session
         if (
             (self.leader is None or self.leader is waiter)

@@ -14,9 +14,9 @@ import struct
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from .._sockets import link, set_user_timeout, tune, unacknowledged
+from .._sockets import tell_time, tune
 from ..core._select import body
-from ..core.session import Session
+from ..core.session import Move, Session
 from ..core.wire import ReadBuffer
 from ._channel import DONTWAIT, IN, OUT, Channel
 from ._housekeeping import adopt, call_at, forget, look_after
@@ -59,10 +59,7 @@ class Flow(Hot):
 
     __slots__ = (
         "__weakref__",
-        "_half_closed",
-        "_lenient",
         "_recv_into",
-        "_said_farewell",
         "_send",
         "_sent",
         "abandoned",
@@ -77,12 +74,10 @@ class Flow(Hot):
         self.abandoned = False
         #: when the housekeeper is going to look, for the housekeeper
         self.alarm = math.inf
-        #: what went wrong with TCP
+        #: what went wrong with the last read, before the session is told
         self.failure: OSError | None = None
         self._sent: list[int] = []
-        self._half_closed = False
-        self._lenient = False
-        self._said_farewell = False
+        session.farewell_due = self.tls is not None
         self._recv_into = sock.recv_into
         self._send = sock.send
         if DONTWAIT:
@@ -145,7 +140,7 @@ class Flow(Hot):
         if session.messages or session.attention:
             session.delivered()
         self.delicate = False
-        if session.writer.pending or session.attention or self.out:
+        if session.writer.pending or session.attention or self.backlog:
             self.step()
 
     def _parse(self, size: int, now: float) -> None:
@@ -169,23 +164,19 @@ class Flow(Hot):
             self.failure = exc
             return 0
         finally:
-            output = tls.output()
-            if output:
-                self.out.append(output)
+            self.backlog.add(tls.output())
         return size
 
     def end_input(self, now: float) -> None:
         if self.eof:
             return
         self.eof = True
-        if self.failure is not None:
-            self._lose(self.failure)
-            return
-        self.session.eof_received(now)
+        if self.failure is None:
+            self.session.eof_received(now)
+        else:
+            self.session.input_failed(self.failure)
         self.delicate = False
         self.step()
-        if not self.out:
-            self._lose(None)
 
     def read_ready(self, now: float, *, once: bool = False) -> None:
         """Read what is there, without waiting."""
@@ -213,68 +204,39 @@ class Flow(Hot):
     def flush(self) -> None:
         """Give the system what is to be sent, as far as it takes it."""
         session = self.session
-        writer = session.writer
-        out = self.out
-        sent = self._sent
+        if session.must_abort:
+            return
+        writer, backlog, sent = session.writer, self.backlog, self._sent
         try:
             while True:
                 if sent:
                     # Without a call in between: Ctrl-C must not count twice.
-                    rest = memoryview(out[0])[sent[0] :]
-                    if rest:
-                        out[0] = rest
-                    else:
-                        del out[0]
+                    backlog.taken(sent[0])
                     del sent[:]
                 if writer.pending:
                     self.delicate = True
                     session.sent_at = monotonic()
                     data = writer.take()
-                    if self.tls is not None:
-                        data = self.tls.encrypt(data)
-                    out.append(data)
+                    backlog.add(data if self.tls is None else self.tls.encrypt(data))
                     self.delicate = False
-                elif not out:
+                elif not backlog:
                     break
-                sent.extend(map(self._send, out, FLAGS))
+                sent.extend(map(self._send, (backlog.head,), FLAGS))
         except BlockingIOError:
-            if not session.writing_paused:
-                session.pause_writing()
-            return
+            pass
         except OSError as exc:
-            session.pause_writing()
-            self._send_failed(exc)
-            return
-        if session.writing_paused:
-            for waiter in session.resume_writing():
-                waiter.fire()
-            if writer.pending:
+            session.output_failed(exc, monotonic())
+        if backlog or session.writing_paused:
+            self._balance()
+
+    def _balance(self) -> None:
+        for waiter in self.backlog.balance(self.session):
+            waiter.fire()
+        if not self.backlog:
+            if self.session.writer.pending:
                 self.flush()
-                return
-        if self.eof:
-            self._lose(None)
-        elif session.must_half_close and not self._half_closed:
-            self._half_close()
-
-    def _send_failed(self, exc: OSError) -> None:
-        """Read what the peer has sent before it went away, and end."""
-        if self.ended:
-            return
-        self.out.clear()
-        self.failure = exc
-        self._shut_down(socket.SHUT_RDWR)
-        if self.leader is None:
-            self.read_ready(monotonic())
-            self._lose(exc)
-
-    def _half_close(self) -> None:
-        if self.tls is not None and not self._said_farewell:
-            self._said_farewell = True
-            self.out.append(self.tls.farewell())
-            self.flush()
-        else:
-            self._half_closed = True
-            self._shut_down(socket.SHUT_WR)
+            # Closing goes on when all is out.
+            self.session.attention = True
 
     def _shut_down(self, how: int) -> None:
         try:
@@ -282,13 +244,9 @@ class Flow(Hot):
         except OSError:
             pass  # the peer is gone already
 
-    def unsent(self) -> int:
-        """How many bytes the system has not taken, those of the writer apart."""
-        return sum(map(len, self.out))
-
     def see_to_it(self) -> None:
         """Let the housekeeper send what waits, if nobody else does."""
-        if self.out and not self.ended and self.leader is None:
+        if self.backlog and not self.ended and self.leader is None:
             look_after(self)
 
     # What the session wants
@@ -296,7 +254,7 @@ class Flow(Hot):
     def step(self) -> None:
         """Carry out what the session wants after something happened."""
         session = self.session
-        if (session.writer.pending or self.out) and not self.ended:
+        if (session.writer.pending or self.backlog) and not self.ended:
             self.flush()
         if session.attention:
             self._sync()
@@ -304,13 +262,10 @@ class Flow(Hot):
     def _sync(self) -> None:
         session = self.session
         session.attention = False
+        if session.departing:
+            self._depart()
         if self.ended:
             return
-        if session.must_abort:
-            self._lose(None)
-            return
-        if session.must_half_close and not self._half_closed and not self.out:
-            self._half_close()
         deadline = session.deadline()
         self.due = math.inf if deadline is None else deadline
         if self.due < self.alarm:
@@ -319,11 +274,36 @@ class Flow(Hot):
             # Reading may go on.
             self.followers[0].nudge()
 
+    def _depart(self) -> None:
+        """Do what comes next towards the end of TCP."""
+        session = self.session
+        while (move := session.next_move(bool(self.backlog))) is not Move.WAIT:
+            if move is Move.FAREWELL:
+                assert self.tls is not None
+                self.backlog.add(self.tls.farewell())
+                session.said_farewell()
+                self.flush()
+            elif move is Move.HALF_CLOSE:
+                self._shut_down(socket.SHUT_WR)
+                session.half_closed(True)
+            elif move is Move.READ_REST:
+                session.rest_begun()
+                self.backlog.clear()
+                if self.leader is not None:
+                    # It is woken by this, and reads up to the end.
+                    self._shut_down(socket.SHUT_RDWR)
+                    return
+                self.read_ready(monotonic())
+                session.rest_read()
+            else:
+                self._end()
+
     def mend(self) -> None:
         """Make good what Ctrl-C or the garbage collector has left behind."""
         if self.delicate:
             # A change of the session was cut: it can't be relied on.
-            self._lose(None)
+            self.session.abort()
+            self._end()
         if self.abandoned:
             self.abandoned = False
             self.session.abandon_stream()
@@ -335,30 +315,24 @@ class Flow(Hot):
         if self.leader is None:
             # What the peer has sent may have come in time.
             self.read_ready(now)
-        session = self.session
-        sock = self.sock
-        session.output_left(self.unsent() + unacknowledged(sock), now, link(sock))
-        session.timer_expired(now)
-        if session.lenient is not self._lenient:
-            self._lenient = session.lenient
-            set_user_timeout(sock, session.options, self._lenient)
-        session.attention = True
+        tell_time(self.session, self.sock, self.backlog.size, now)
         self.step()
 
     # The end
 
-    def _lose(self, exc: BaseException | None) -> None:
-        """Note that TCP has ended, by whichever side."""
+    def _end(self) -> None:
+        """End TCP, and tell everybody."""
         if self.ended:
             return
+        session = self.session
         self.ended = True
         self.due = math.inf
-        if self.out or self.failure is not None:
-            self._said_farewell = True  # it would not be understood
-        self.out.clear()
+        if session.must_abort or self.backlog:
+            session.said_farewell()  # it would not be understood
+        self.backlog.clear()
         self._sent.clear()
         self.delicate = False
-        waiters: Any = self.session.transport_lost(exc, monotonic())
+        waiters: Any = session.transport_lost(None, monotonic())
         for waiter in waiters:
             waiter.fire()
         for waiter in self.followers:
@@ -372,8 +346,8 @@ class Flow(Hot):
     def _dispose(self) -> None:
         if self.tls is not None:
             self.tls.remember()
-            if not self._said_farewell:
-                self._said_farewell = True
+            if self.session.farewell_due:
+                self.session.said_farewell()
                 try:
                     self.sock.send(self.tls.farewell(), DONTWAIT)
                 except OSError:
@@ -384,7 +358,8 @@ class Flow(Hot):
     def abort(self) -> None:
         """End TCP at once; without the lock."""
         with self.lock:
-            self._lose(None)
+            self.session.abort()
+            self._end()
 
     def orphan(self) -> None:
         """Forget the connection in a forked child; it is the parent's."""
@@ -422,7 +397,7 @@ class Flow(Hot):
         if self.ended:
             if not self.blocked:
                 self._dispose()
-        elif self.out:
+        elif self.backlog or self.session.must_abort:
             look_after(self)
 
     # What the housekeeper calls
@@ -452,12 +427,13 @@ class Flow(Hot):
             if self.ended:
                 return False, 0
             reads = not self.session.reading_paused and not self.eof
-            return False, (IN if reads else 0) | (OUT if self.out else 0)
+            return False, (IN if reads else 0) | (OUT if self.backlog else 0)
         except Exception as exc:
             self.session.protocol.logger.error(
                 "unexpected internal error", exc_info=exc
             )
-            self._lose(exc)
+            self.session.input_failed(exc)
+            self._end()
             return False, 0
         finally:
             self.lock.release()

@@ -12,6 +12,7 @@ import math
 import threading
 from typing import Any
 
+from ..core.backlog import Backlog
 from ..core.session import PAUSED
 
 __all__ = ["NOTHING", "Hot"]
@@ -33,6 +34,7 @@ class Hot:
     """
 
     __slots__ = (
+        "backlog",
         "blocked",
         "buffer",
         "delicate",
@@ -43,7 +45,6 @@ class Hot:
         "got",
         "leader",
         "lock",
-        "out",
         "session",
         "sock",
         "tls",
@@ -72,7 +73,7 @@ class Hot:
         #: waiters of threads that are in a system call on the socket
         self.blocked: list[Any] = []
         #: what the system has not taken yet
-        self.out: list[Any] = []
+        self.backlog = Backlog()
         #: size of what was read and not parsed yet
         self.got: list[int] = []
         #: memory that the leader reads into, and the part of it that comes next

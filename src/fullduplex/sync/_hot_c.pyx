@@ -15,6 +15,8 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport EAGAIN, EINTR, errno
 
+from ..core.backlog import Backlog
+
 NOTHING = object()
 
 DEF RECEIVING = 1
@@ -56,6 +58,7 @@ cdef object _now = monotonic
 
 
 cdef class Hot:
+    cdef public object backlog
     cdef public object blocked
     cdef public object buffer
     cdef public bint delicate
@@ -66,7 +69,6 @@ cdef class Hot:
     cdef public list got
     cdef public object leader
     cdef public object lock
-    cdef public list out
     cdef public object session
     cdef public object sock
     cdef public object tls
@@ -77,6 +79,7 @@ cdef class Hot:
     cdef Py_ssize_t _low
     cdef int _fd
     cdef object _messages
+    cdef object _pieces
     cdef object _reader
     cdef object _writer
     cdef list _spare
@@ -90,7 +93,8 @@ cdef class Hot:
         self.due = math.inf
         self.followers = []
         self.blocked = []
-        self.out = []
+        self.backlog = Backlog()
+        self._pieces = self.backlog.pieces
         self.got = []
         self._fd = sock.fileno()
         self._messages = session.messages
@@ -113,7 +117,7 @@ cdef class Hot:
         if not session.clear_to_send or not self._acquire(False):
             return False
         try:
-            if self.delicate or self.ended or self.out or not session.clear_to_send:
+            if self.delicate or self.ended or self._pieces or not session.clear_to_send:
                 return False
             if not self._writer.add_message(message):
                 return False
@@ -124,9 +128,10 @@ cdef class Hot:
                 data = self.tls.encrypt(data)
                 self.delicate = False
             size = self._send(data)
-            if size < len(data):
-                self.out.append(memoryview(data)[size:])
-            return True if not self.out else None
+            if size == len(data):
+                return True
+            self.backlog.add(memoryview(data)[size:])
+            return None
         finally:
             self._release()
 
@@ -162,7 +167,7 @@ cdef class Hot:
             if (
                 slow
                 or self.leader is not None
-                or self.out
+                or self._pieces
                 or self.eof
                 or self.ended
                 or self.got
@@ -274,7 +279,7 @@ cdef class Hot:
                 self.buffer = None
             if session.attention or self._writer.pending:
                 self.step()
-            if self.followers or self.out or self.ended:
+            if self.followers or self._pieces or self.ended:
                 self.leave(self)
         finally:
             self._release()

@@ -136,7 +136,7 @@ class Connection(Attributes):
         return monotonic()
 
     def _unsent(self) -> int:
-        return self._driver.unsent()
+        return self._driver.backlog.size
 
     @property
     def socket(self) -> Any:

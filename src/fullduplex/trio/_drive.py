@@ -15,10 +15,10 @@ from typing import Any, TypeVar
 import trio
 from trio.lowlevel import cancel_shielded_checkpoint, enable_ki_protection
 
-from .._sockets import link, set_user_timeout, tune, unacknowledged
+from .._sockets import tell_time, tune
 from ..core.backlog import Backlog
 from ..core.frames import CloseCode
-from ..core.session import Operation, Session
+from ..core.session import Move, Operation, Session
 from ._pipe import Pipe
 from ._waiter import Waiter, run_clock
 
@@ -26,8 +26,8 @@ __all__ = ["Driver"]
 
 T = TypeVar("T")
 
-# Seconds that the end of TLS may take where no deadline of the session runs.
-FAREWELL = 1.0
+# What only the task that reads can do.
+LAST = (Move.READ_REST, Move.END)
 
 
 class Driver:
@@ -41,10 +41,6 @@ class Driver:
 
     __slots__ = (
         "__weakref__",
-        "_aborted",
-        "_failure",
-        "_finishing",
-        "_lenient",
         "_on_end",
         "_parked",
         "_scope",
@@ -70,16 +66,11 @@ class Driver:
         self.backlog = Backlog()
         self._start_soon: Callable[..., object] = _too_early
         self._shield = False
-        self._lenient = False
         self._scope = trio.CancelScope()
         # What the tasks wait for, apart from the pipe.
         self._parked: Waiter | None = None
         self._writer_parked: Waiter | None = None
         self._writing = False
-        # Why the connection ends now: `finishing` sends what is waiting first.
-        self._finishing = False
-        self._aborted = False
-        self._failure: BaseException | None = None
 
     # The face calls
 
@@ -153,15 +144,14 @@ class Driver:
         """Start to close the connection without waiting for its end."""
         session = self.session
         assert session is not None
-        operation = session.close(code, reason, self.clock())
-        next(operation, None)
-        operation.close()
+        session.begin_close(code, reason, self.clock())
         self.step()
 
     def abort(self) -> None:
         """End TCP now, whatever waits to be sent."""
-        self._aborted = True
-        self._rouse()
+        if self.session is not None:
+            self.session.abort()
+            self._rouse()
 
     @enable_ki_protection
     def step(self) -> None:
@@ -185,11 +175,11 @@ class Driver:
     @enable_ki_protection
     def write(self, data: bytes) -> None:
         """Send whole frames, as much of them as the system takes now."""
-        if self.ended or self._failure is not None:
-            return
         pipe, session = self.pipe, self.session
         assert pipe is not None
         assert session is not None
+        if self.ended or session.must_abort:
+            return
         size = len(data)
         taken = 0
         session.sent_at = self.clock()
@@ -201,7 +191,8 @@ class Driver:
                 return
             if taken == size:
                 return
-        self.backlog.add(memoryview(data)[taken:], session)
+        self.backlog.add(memoryview(data)[taken:])
+        self.backlog.balance(session)
         if not self._writing:
             self._writing = True
             self._start_soon(self._write_on)
@@ -232,19 +223,21 @@ class Driver:
         assert session is not None
         if self.ended:
             return
-        for waiter in self.backlog.taken(size, session):
+        self.backlog.taken(size)
+        for waiter in self.backlog.balance(session):
             waiter.fire()
         self.step()
         if not self.backlog:
+            # Closing goes on when all is out.
             session.attention = True
             self.step()
-            if self._finishing:
-                self._rouse()
 
     def _fail(self, exc: BaseException) -> None:
-        if self._failure is None:
-            self._failure = exc
-            self._rouse()
+        session = self.session
+        assert session is not None
+        session.output_failed(exc, self.clock())
+        self.backlog.clear()
+        self._rouse()
 
     # Input and time
 
@@ -254,7 +247,7 @@ class Driver:
         session = self.session
         assert session is not None
         try:
-            while not self._over():
+            while not self._over(session):
                 deadline = session.deadline()
                 with trio.CancelScope(
                     deadline=math.inf if deadline is None else deadline,
@@ -262,35 +255,32 @@ class Driver:
                 ) as self._scope:
                     # It may have become due, or over, before there was this scope.
                     self.step()
-                    while not self._over():
+                    while not self._over(session):
                         await self._read(session)
                 self._look_at_the_clock(session)
+            self._read_rest(session)
         except (OSError, trio.ClosedResourceError) as exc:
-            self._failure = self._failure or exc
+            session.input_failed(exc)
         except trio.Cancelled:
             # Only unshielded: what it lives in is at its end.
             self.begin_close(CloseCode.GOING_AWAY, "")
             # What writes has its turn.
             await cancel_shielded_checkpoint()
             await cancel_shielded_checkpoint()
-            self._aborted = True
+            session.abort()
         except Exception as exc:
             session.protocol.logger.error("unexpected internal error", exc_info=exc)
-            self._failure = self._failure or exc
+            session.input_failed(exc)
         finally:
             await self._end(session)
 
-    def _over(self) -> bool:
-        return (
-            self._aborted
-            or self._failure is not None
-            or (self._finishing and not self.backlog)
-        )
+    def _over(self, session: Session) -> bool:
+        return session.departing and session.next_move(bool(self.backlog)) in LAST
 
     async def _read(self, session: Session) -> None:
         """Wait for input, or for the permission to wait for it, and take it."""
         assert self.pipe is not None
-        if session.reading_paused or self._finishing:
+        if session.reading_paused or session.input_over:
             self._parked = Waiter()
             try:
                 await self._parked.wait()
@@ -300,7 +290,6 @@ class Driver:
         size = await self.pipe.receive(session.reader.get_buffer)
         if not size:
             session.eof_received(self.clock())
-            self._finishing = True
             self.step()
             return
         waiter = session.data_received(size, self.clock())
@@ -316,19 +305,29 @@ class Driver:
             session.delivered()
         self.step()
 
+    def _read_rest(self, session: Session) -> None:
+        """Read what has arrived before output failed."""
+        assert self.pipe is not None
+        session.rest_begun()
+        while not session.input_over:
+            size = self.pipe.receive_now(session.reader.get_buffer)
+            if size is None:
+                break
+            if size:
+                waiter = session.data_received(size, self.clock())
+                if waiter is not None:
+                    waiter.fire()
+                session.delivered()
+            else:
+                session.eof_received(self.clock())
+        session.rest_read()
+
     def _look_at_the_clock(self, session: Session) -> None:
         assert self.pipe is not None
         now = self.clock()
         deadline = session.deadline()
         if deadline is not None and deadline <= now:
-            sock = self.pipe.sock
-            session.output_left(
-                self.backlog.size + unacknowledged(sock), now, link(sock)
-            )
-            session.timer_expired(now)
-            if session.lenient is not self._lenient:
-                self._lenient = session.lenient
-                set_user_timeout(sock, session.options, self._lenient)
+            tell_time(session, self.pipe.sock, self.backlog.size, now)
         session.attention = True
         self.step()
 
@@ -337,21 +336,22 @@ class Driver:
         session.attention = False
         if self.ended:
             return
-        if session.must_abort:
-            self.abort()
-            return
-        if session.must_half_close and not self.backlog and not self._finishing:
-            session.must_half_close = False
-            assert self.pipe is not None
-            if not self.pipe.half_close():
-                self._finishing = True
-                self._rouse()
+        if session.departing:
+            self._depart(session)
         if self._parked is not None and not session.reading_paused:
             self._parked.fire()
         deadline = session.deadline()
         # A timer that fires early is kept.
         if deadline is not None and deadline < self._scope.deadline:
             self._scope.deadline = deadline
+
+    def _depart(self, session: Session) -> None:
+        """Do what comes next towards the end of TCP."""
+        assert self.pipe is not None
+        while (move := session.next_move(bool(self.backlog))) is Move.HALF_CLOSE:
+            session.half_closed(self.pipe.half_close())
+        if move in LAST:
+            self._rouse()
 
     def _rouse(self) -> None:
         """Make the task look at what has changed."""
@@ -362,26 +362,19 @@ class Driver:
 
     async def _end(self, session: Session) -> None:
         assert self.pipe is not None
-        now = self.clock()
-        forced = self._aborted or self._failure is not None
-        by = session.deadline()
         self.ended = True
-        with trio.CancelScope(
-            deadline=-math.inf if forced else now + FAREWELL if by is None else by,
-            shield=True,
-        ):
+        with trio.CancelScope(deadline=session.end_by(self.clock()), shield=True):
             try:
                 await self.pipe.aclose()
             except Exception as exc:
                 # It is as closed as it can be; whoever waits must be told.
                 session.protocol.logger.debug("closing failed", exc_info=exc)
         self.backlog.clear()
-        failure = self._failure
-        for waiter in session.transport_lost(failure, self.clock()):
+        for waiter in session.transport_lost(None, self.clock()):
             waiter.fire()
         if self._writer_parked is not None:
             self._writer_parked.fire()
-        self._on_end(failure)
+        self._on_end(session.failure)
 
 
 def _too_early(*_: Any) -> None:

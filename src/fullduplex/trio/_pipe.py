@@ -45,6 +45,15 @@ class Pipe(Protocol):
         """
         ...
 
+    def receive_now(self, get_buffer: Callable[[int], Any]) -> int | None:
+        """
+        Read what has arrived, as `receive`; returns None if there is nothing.
+
+        Raises:
+            OSError: the connection broke.
+        """
+        ...
+
     async def send(self, data: memoryview) -> int:
         """
         Wait until some bytes are taken; returns how many.
@@ -100,6 +109,12 @@ class SocketPipe:
                 return sock.recv_into(get_buffer(-1))
             except (BlockingIOError, InterruptedError):
                 pass
+
+    def receive_now(self, get_buffer: Callable[[int], Any]) -> int | None:
+        try:
+            return self._sock.recv_into(get_buffer(-1))
+        except (BlockingIOError, InterruptedError):
+            return None
 
     async def send(self, data: memoryview) -> int:
         while True:
@@ -162,6 +177,9 @@ class StreamPipe:
         if size < len(rest):
             self._rest = rest[size:]
         return size
+
+    def receive_now(self, get_buffer: Callable[[int], Any]) -> int | None:
+        return None  # a stream cannot be asked without waiting
 
     async def send(self, data: memoryview) -> int:
         piece = data[:PIECE]

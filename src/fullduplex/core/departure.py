@@ -1,0 +1,212 @@
+"""How TCP ends, step by step: what still goes out, what is still read, what is dropped.
+
+    what happened             what goes out          what is read        the last move
+    -----------------------   --------------------   -----------------   -------------
+    the session leaves first  everything, then the   everything, up to   HALF_CLOSE
+    (`must_half_close`)       FAREWELL of TLS        the peer's end
+    our direction cannot be   everything             nothing             END
+    closed alone
+    the peer has closed its   everything, replies    nothing             END
+    direction                 among it
+    input failed              nothing                nothing             END
+    output failed             nothing                what has arrived:   END
+                                                     READ_REST
+    the deadline has passed,  nothing                nothing             END
+    or `abort` was called
+
+A peer may close the connection and be gone while we still send.  Then output fails,
+and what it sent before, its close frame above all, tells more than the failure does.
+
+Rule: a driver asks for `next_move` while `departing` is set and whenever something
+has changed, does what it is told, tells what came of it, and asks again.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+
+from .ending import Waiter
+from .options import Options
+from .outgoing import Outgoing
+from .protocol import Protocol
+
+__all__ = ["Departing", "Move"]
+
+
+class Move(enum.Enum):
+    """What a driver does next towards the end of TCP."""
+
+    #: nothing, until something happens
+    WAIT = enum.auto()
+    #: send what ends TLS; tell `said_farewell`
+    FAREWELL = enum.auto()
+    #: close our direction of TCP; tell `half_closed`
+    HALF_CLOSE = enum.auto()
+    #: tell `rest_begun`, read what has arrived without waiting for more, tell
+    #: `rest_read`
+    READ_REST = enum.auto()
+    #: end TCP, at once if `must_abort`, and tell `transport_lost`
+    END = enum.auto()
+
+
+class Rest(enum.Enum):
+    """What had arrived when output failed."""
+
+    NONE = enum.auto()
+    UNREAD = enum.auto()
+    BEING_READ = enum.auto()
+
+
+class Departing(Outgoing):
+    """The part of a session that ends TCP; see `Session` for the arguments."""
+
+    __slots__ = (
+        "_half_closed",
+        "_rest",
+        "ended_at",
+        "eof",
+        "failure",
+        "farewell_due",
+        "gave_up",
+        "input_over",
+    )
+
+    def __init__(
+        self,
+        protocol: Protocol,
+        options: Options,
+        new_waiter: Callable[[], Waiter],
+        now: float,
+        random: Callable[[int], bytes],
+    ) -> None:
+        super().__init__(protocol, options, new_waiter, now, random)
+        #: whether the peer has closed its side of TCP
+        self.eof = False
+        #: whether nothing more is read, for whatever reason
+        self.input_over = False
+        #: what went wrong with TCP, if the driver has told
+        self.failure: BaseException | None = None
+        #: whether TLS has to say that no more comes (drivers that do it set this)
+        self.farewell_due = False
+        #: whether TCP was ended because closing took too long
+        self.gave_up = False
+        #: when TCP ended
+        self.ended_at: float | None = None
+        self._half_closed = False
+        self._rest = Rest.NONE
+
+    def next_move(self, waiting: bool) -> Move:
+        """
+        Tell what to do next; asking changes nothing.
+
+        Args:
+            waiting: whether there is output that the system has not taken.
+        """
+        if self.ended_at is not None:
+            return Move.WAIT
+        if self.must_abort:
+            if self._rest is Rest.UNREAD:
+                return Move.READ_REST
+            return Move.WAIT if self._rest is Rest.BEING_READ else Move.END
+        if waiting:
+            return Move.WAIT
+        if self.input_over:
+            return Move.END
+        if self.must_half_close and not self._half_closed:
+            return Move.FAREWELL if self.farewell_due else Move.HALF_CLOSE
+        return Move.WAIT
+
+    # What the driver tells
+
+    def abort(self) -> None:
+        """End TCP now, whatever waits to be sent or read."""
+        self._rest = Rest.NONE
+        self.must_abort = self.departing = self.attention = True
+
+    def eof_received(self, now: float) -> None:
+        """Note that the peer has closed its side of TCP."""
+        self.now = now
+        self.eof = self.input_over = True
+        self._rest = Rest.NONE
+        if self.protocol.unsettled:
+            # TCP may end now; what is to be sent goes out before.
+            self.settle(now)
+        self.protocol.eof_received()
+        self._closing()
+
+    def input_failed(self, exc: BaseException) -> None:
+        """Note that nothing can be read any more, nor sent."""
+        if self.failure is None:
+            self.failure = exc
+        self.input_over = True
+        self.abort()
+
+    def output_failed(self, exc: BaseException, now: float) -> None:
+        """Note that nothing can be sent any more; what waits is dropped."""
+        if self.failure is None and self.ended_at is None:
+            self.now = now
+            self.failure = exc
+            self.abort()
+            if not self.input_over:
+                self._rest = Rest.UNREAD
+            # Senders wait for the end, and reading goes on.
+            self.pause_writing()
+            self._closing()
+
+    def said_farewell(self) -> None:
+        """Note that the end of TLS is on its way, or of no use."""
+        self.farewell_due = False
+
+    def half_closed(self, done: bool) -> None:
+        """
+        Note that our direction of TCP is closed.
+
+        Args:
+            done: whether that was possible without closing the other one.
+        """
+        self._half_closed = True
+        if not done:
+            self.input_over = True
+
+    def rest_begun(self) -> None:
+        """Note that what has arrived is being read; the end of input ends that too."""
+        if self._rest is Rest.UNREAD:
+            self._rest = Rest.BEING_READ
+
+    def rest_read(self) -> None:
+        """Note that nothing of what had arrived is left."""
+        self._rest = Rest.NONE
+
+    def transport_lost(self, exc: BaseException | None, now: float) -> list[Waiter]:
+        """
+        Note that TCP has ended.
+
+        Args:
+            exc: what went wrong; by default what was told before.
+
+        Returns:
+            Everything that waits; the driver fires all of it.
+        """
+        self.now = self.ended_at = now
+        if exc is None:
+            exc = self.failure
+        if exc is None and self.gave_up:
+            limit = f"{self.options.close_timeout:g} s (close_timeout)"
+            exc = TimeoutError(f"the peer did not close within {limit}")
+        self.protocol.transport_lost(exc)
+        self.clear_to_send = False
+        self._close_by = self._settle_by = None
+        self.must_abort = False
+        self._keepalive.stop()
+        waiters = [*self._send_waiters, *self._closed_waiters]
+        if self._recv_waiter is not None:
+            waiters.append(self._recv_waiter)
+            self._recv_waiter = None
+        self._send_waiters.clear()
+        self._closed_waiters.clear()
+        pings, self._pings = self._pings, {}
+        for sink, _ in pings.values():
+            if sink is not None:
+                sink.lost(self.protocol.close_exc)
+        return waiters
