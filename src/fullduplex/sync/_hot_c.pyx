@@ -117,7 +117,8 @@ cdef class Hot:
         if not session.clear_to_send or not self._acquire(False):
             return False
         try:
-            if self.delicate or self.ended or self._pieces or not session.clear_to_send:
+            # The lock was free, so no other thread has run since the first look.
+            if self.delicate or self.ended or self._pieces:
                 return False
             if not self._writer.add_message(message):
                 return False
