@@ -167,6 +167,56 @@ async def close_frame_that_came_before_output_failed_still_counts(
 
 
 @behaviour()
+async def ensure_open_tells_whether_messages_can_be_exchanged(
+    kit: Kit, side: str
+) -> None:
+    async with kit.ends(side) as (ws, peer):
+        await ws.ensure_open()
+        closing = kit.spawn(ws.close)
+        await kit.do(peer.read)
+        waiting = kit.spawn(ws.ensure_open)
+        await kit.unmoved(waiting)
+        await kit.do(peer.write_close, 1000)
+        await kit.do(peer.close)
+        for task in (waiting, kit.spawn(ws.ensure_open)):
+            with pytest.raises(ConnectionClosedOK):
+                await task.result()
+        await closing.result()
+
+
+@behaviour()
+async def failing_the_connection_tells_the_peer_and_waits_for_nothing(
+    kit: Kit, side: str
+) -> None:
+    async with kit.ends(side) as (ws, peer):
+        with pytest.raises(ProtocolError):
+            ws.fail_connection(1005)
+        assert ws.open
+        ws.fail_connection(1011, "why")
+        assert not ws.open
+        assert not ws.closed
+        received = await kit.do(peer.answer_close)
+        assert (received.code, received.reason) == (1011, "why")
+        with pytest.raises(ConnectionClosedError):
+            await ws.recv()
+        assert ws.close_code == 1011
+
+
+@behaviour()
+async def failing_the_connection_with_1006_ends_tcp_without_a_word(
+    kit: Kit, side: str
+) -> None:
+    async with kit.ends(side, close_timeout=None) as (ws, peer):
+        receiving = kit.spawn(ws.recv)
+        await kit.unmoved(receiving)
+        ws.fail_connection()
+        assert await kit.do(peer.rest) == []
+        with pytest.raises(ConnectionClosedError):
+            await receiving.result()
+        assert ws.close_code == 1006
+
+
+@behaviour()
 async def peer_that_half_closes_gets_what_waits(kit: Kit, side: str) -> None:
     async with kit.ends(side, small=True) as (ws, peer):
         size = 8 * 2**20

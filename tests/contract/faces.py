@@ -80,6 +80,9 @@ class End:
     async def wait_closed(self) -> None:
         await self.kit.wait(self.ws.wait_closed())
 
+    async def ensure_open(self) -> None:
+        await self.kit.wait(self.ws.ensure_open())
+
     async def fragments(self, **options: Any) -> list[Any]:
         """Receive one message fragment by fragment."""
         stream = self.ws.recv_streaming(**options)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ..core.datastructures import Headers
@@ -75,13 +74,6 @@ class ServerConnection(Standalone, face=True):
     def _is_running(self) -> bool:
         """Whether a hook or the handler is at work."""
         return self.handler_task is not None and not self.handler_task.done()
-
-    def _begin_close(self, code: int, reason: str) -> None:
-        """Send a close frame and don't wait; the connection's own timer does."""
-        closing = self._session.close(code, reason, monotonic())
-        next(closing, None)
-        closing.close()
-        self._driver.step()
 
     # What programs override
 

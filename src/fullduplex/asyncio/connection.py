@@ -149,21 +149,11 @@ class Connection(Attributes):
             await self.wait_closed()
             raise self.close_exc
 
-    def fail_connection(self, code: int = 1006, reason: str = "") -> None:
-        """
-        End the connection without waiting (RFC 6455, 7.1.7).
+    def _end_tcp(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
 
-        Args:
-            code: close code for the peer; 1006 tells it nothing and ends TCP.
-            reason: at most 123 bytes in UTF-8.
-
-        Raises:
-            ProtocolError: `code` or `reason` must not be sent; nothing changed.
-        """
-        if self._session is NOT_OPEN or code == 1006:
-            if self.transport is not None:
-                self.transport.abort()
-            return
+    def _begin_close(self, code: int, reason: str) -> None:
         self._driver.begin_close(code, reason)
 
     # Receiving

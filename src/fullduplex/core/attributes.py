@@ -70,6 +70,30 @@ class Attributes(Exposed):
         """Return how many bytes wait in the transport."""
         raise NotImplementedError
 
+    def _end_tcp(self) -> None:
+        """End TCP at once, wherever the opening has got to."""
+        raise NotImplementedError
+
+    def _begin_close(self, code: int, reason: str) -> None:
+        """Send a close frame and don't wait; the driver keeps the time."""
+        raise NotImplementedError
+
+    def fail_connection(self, code: int = 1006, reason: str = "") -> None:
+        """
+        End the connection without waiting (RFC 6455, 7.1.7).
+
+        Args:
+            code: close code for the peer; 1006 tells it nothing and ends TCP.
+            reason: at most 123 bytes in UTF-8.
+
+        Raises:
+            ProtocolError: `code` or `reason` must not be sent; nothing changed.
+        """
+        if self._session is NOT_OPEN or code == 1006:
+            self._end_tcp()
+        else:
+            self._begin_close(code, reason)
+
     def _make_session(
         self,
         options: Options,

@@ -265,7 +265,7 @@ class Server(Reception[ServerConnection]):
                 named(running),
             )
         for connection in left:
-            connection._cut_off_tcp()
+            connection._end_tcp()
         if self._emptied(2 * PERSUASION):
             return
         with self._changed:

@@ -169,10 +169,10 @@ class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
         """Give up on a handshake after ``open_timeout``."""
         if self._asking:
             self._cut = True
-            self._cut_off_tcp()
+            self._end_tcp()
             self._timed_out(hooks=True)
 
-    def _cut_off_tcp(self) -> None:
+    def _end_tcp(self) -> None:
         """End TCP, so that the thread of the connection notices."""
         channel = self._channel
         if self._session is not NOT_OPEN:
@@ -182,10 +182,6 @@ class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
                 channel.sock.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass  # the client is gone already
-
-    def _begin_close(self, code: int, reason: str) -> None:
-        """Send a close frame and don't wait; the housekeeper keeps the time."""
-        self._driver.begin_close(code, reason)
 
     def _is_running(self) -> bool:
         """Whether a hook or the handler is at work."""

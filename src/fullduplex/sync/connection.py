@@ -114,7 +114,7 @@ class Connection(Attributes):
         self._channel = None
 
     def _abandon(self) -> None:
-        """End TCP at once, wherever the opening has got to."""
+        """Close the socket, whatever state it is in; nobody else uses it."""
         if self._driver is not NO_DRIVER:
             self._driver.abort()
         if self._channel is not None:
@@ -144,6 +144,23 @@ class Connection(Attributes):
         if self._driver is not NO_DRIVER:
             return self._driver.sock
         return None if self._channel is None else self._channel.sock
+
+    def _end_tcp(self) -> None:
+        self._abandon()
+
+    def _begin_close(self, code: int, reason: str) -> None:
+        self._driver.begin_close(code, reason)
+
+    def ensure_open(self) -> None:
+        """
+        Return if messages can be exchanged; if not, wait for the end, and raise.
+
+        Raises:
+            ConnectionClosed: the connection is closed.
+        """
+        if not self.open:
+            self.wait_closed()
+            raise self.close_exc
 
     # Receiving
 

@@ -280,6 +280,12 @@ class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
             self._shutting_out = True
             self._phase.cancel()
 
+    def _end_tcp(self) -> None:
+        if self._session is NOT_OPEN:
+            self._kill()
+        else:
+            self._driver.abort()
+
     def _kill(self) -> None:
         """End the connection now."""
         self._driver.abort()

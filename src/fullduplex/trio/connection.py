@@ -99,6 +99,27 @@ class Connection(Attributes):
     def _unsent(self) -> int:
         return self._driver.backlog.size
 
+    def _end_tcp(self) -> None:
+        self._driver.abort()
+
+    def _begin_close(self, code: int, reason: str) -> None:
+        self._driver.begin_close(code, reason)
+
+    async def ensure_open(self) -> None:
+        """
+        Return if messages can be exchanged; if not, wait for the end, and raise.
+
+        Always a checkpoint.  Cut: safe.
+
+        Raises:
+            ConnectionClosed: the connection is closed.
+        """
+        if self.open:
+            await checkpoint()
+            return
+        await self.wait_closed()
+        raise self.close_exc
+
     # Receiving
 
     async def __aenter__(self) -> Self:
