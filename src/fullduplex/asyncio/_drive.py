@@ -134,9 +134,11 @@ class Driver(Hot, asyncio.BufferedProtocol):
                 handle.cancel()
         self._timer = self._burst = None
         if self.session is not None:
-            if exc is not None:
-                self._read_rest(self.session, exc)
-            self._fire_soon(self.session.transport_lost(exc, monotonic()))
+            try:
+                if isinstance(exc, OSError):
+                    self._read_rest(self.session, exc)
+            finally:
+                self._fire_soon(self.session.transport_lost(exc, monotonic()))
         self._on_end(exc)
 
     def _read_rest(self, session: Session, exc: BaseException) -> None:

@@ -267,12 +267,9 @@ def receive_rest(transport: Any, memory: memoryview) -> int:
     Returns:
         How many bytes; 0 if there are none, or if it is not known how to read them.
     """
+    tls = map(transport.get_extra_info, ("sslcontext", "ssl_object"))
     sock = transport.get_extra_info("socket")
-    if (
-        sock is None
-        or transport.get_extra_info("sslcontext") is not None
-        or not hasattr(os, "readv")
-    ):
+    if sock is None or any(tls) or not hasattr(os, "readv"):
         return 0
     try:
         return os.readv(sock.fileno(), [memory])
