@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .._sockets import link, set_user_timeout, tune
+from .._sockets import tell_time, tune
 from ..core._select import body
 from ..core.session import Move, Operation, Session
-from ._transport import receive_rest, unsent
+from ._transport import receive_rest
 
 if TYPE_CHECKING:
     from ._hot import JOIN, Hot
@@ -50,7 +50,6 @@ class Driver(Hot, asyncio.BufferedProtocol):
 
     __slots__ = (
         "__weakref__",
-        "_lenient",
         "_on_connect",
         "_on_end",
         "_on_handshake",
@@ -78,7 +77,6 @@ class Driver(Hot, asyncio.BufferedProtocol):
         self.new_waiter = functools.partial(Waiter, loop, at_once)
         self._spare: bytearray | None = None
         self._paused = False
-        self._lenient = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self.get_buffer = self._handshake_buffer
@@ -323,12 +321,7 @@ class Driver(Hot, asyncio.BufferedProtocol):
         session = self.session
         if session is None or self.ended:
             return
-        now = monotonic()
-        sock = self.transport.get_extra_info("socket")
-        session.output_left(unsent(self.transport), now, link(sock))
-        session.timer_expired(now)
-        if session.lenient is not self._lenient:
-            self._lenient = session.lenient
-            set_user_timeout(sock, session.options, self._lenient)
-        session.attention = True
+        transport = self.transport
+        sock = transport.get_extra_info("socket")
+        tell_time(session, sock, transport.get_write_buffer_size(), monotonic())
         self.step()
