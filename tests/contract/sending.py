@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from fullduplex import ConnectionClosed, ConnectionClosedError
 
-from ..asyncio.raw import BINARY, CLOSE, CONT, TEXT
+from ..asyncio.raw import BINARY, CLOSE, CONT, DEFLATE, TEXT
 from .faces import Kit
 from .registry import SLACK, Clock, behaviour
 
@@ -67,6 +68,46 @@ async def iterable_goes_out_as_the_fragments_of_one_message(
         await ws.send([])
         await ws.send("next")
         assert (await kit.do(peer.read)).text == "next"
+
+
+@behaviour(sides=())
+async def compress_chooses_for_one_message(kit: Kit) -> None:
+    inflate = zlib.decompressobj(wbits=-15).decompress
+    async with kit.opened(DEFLATE, compression="deflate") as (ws, peer):
+        for compress in (False, True, None, False):
+            await ws.send("again and again", compress=compress)
+            received = await kit.do(peer.read)
+            assert received.rsv1 == (compress is not False)
+            if received.rsv1:
+                assert inflate(received.payload + b"\0\0\xff\xff") == b"again and again"
+            else:
+                assert received.text == "again and again"
+
+
+@behaviour(sides=())
+async def compress_chooses_for_all_fragments_of_a_message(kit: Kit) -> None:
+    async with kit.opened(DEFLATE, compression="deflate") as (ws, peer):
+        await ws.send(iter(["a", "b"]), compress=False)
+        await ws.send(iter(["a", "b"]), compress=True)
+        received = [await kit.do(peer.read) for _ in range(6)]
+        assert [item.rsv1 for item in received] == [
+            False, False, False, True, False, False,
+        ]  # fmt: skip
+        assert [item.payload for item in received[:3]] == [b"a", b"b", b""]
+        data = b"".join(item.payload for item in received[3:]) + b"\0\0\xff\xff"
+        assert zlib.decompressobj(wbits=-15).decompress(data) == b"ab"
+
+
+@behaviour()
+async def compress_without_the_extension_changes_nothing(kit: Kit, side: str) -> None:
+    async with kit.ends(side) as (ws, peer):
+        await ws.send("a", compress=True)
+        await ws.send(b"b", compress=False)
+        received = [await kit.do(peer.read) for _ in range(2)]
+        assert [(item.payload, item.rsv1) for item in received] == [
+            (b"a", False),
+            (b"b", False),
+        ]
 
 
 @behaviour()

@@ -101,6 +101,23 @@ def test_kept_window_several_extensions_clients_and_logging_get_their_own() -> N
     assert shared.frame_for(protocol(logger=loud)) is None
 
 
+def test_uncompressed_frame_is_shared_by_all_servers() -> None:
+    shared = SharedMessage(MESSAGE, None, compress=False)
+
+    for extension in (deflate(), deflate(fresh=False), deflate(bits=9)):
+        assert shared.frame_for(protocol(Side.SERVER, extension)) is shared.plain
+    assert shared.frame_for(protocol(Side.SERVER, Extension())) is None
+
+
+def test_client_sends_its_own_frame_uncompressed_when_told_to() -> None:
+    client = protocol(Side.CLIENT, deflate())
+
+    SharedMessage("a", None, compress=False).send_to(client)
+
+    [seen] = dissect(client.writer.take())
+    assert (seen.rsv, seen.payload) == (0, b"a")
+
+
 def test_kept_window_is_used_for_the_next_message() -> None:
     receiver = protocol(Side.SERVER, deflate(fresh=False))
     shared = SharedMessage(MESSAGE, None)

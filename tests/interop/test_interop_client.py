@@ -208,6 +208,23 @@ async def test_plain_offer_is_accepted(server: Server) -> None:
             assert await connection.recv() == message
 
 
+@servers("deflate")
+@pytest.mark.parametrize("takeover", [True, False])
+async def test_messages_sent_without_compression_leave_the_window_alone(
+    server: Server, takeover: bool
+) -> None:
+    offer = {} if takeover else {"client_no_context_takeover": True}
+    async with connected(server, deflate={}, offer=offer) as (connection, _):
+        for message in COMPRESSIBLE:
+            for compress in (None, False, True, False):
+                await connection.send(message, compress=compress)
+                assert await connection.recv() == message
+        await connection.send([PAGE, PAGE, ""], compress=False)
+        assert await connection.recv() == PAGE * 2
+        await connection.send(PAGE)
+        assert await connection.recv() == PAGE
+
+
 @servers()
 async def test_nothing_is_compressed_when_the_server_declines(server: Server) -> None:
     async with connected(server, offer={}) as (connection, _):

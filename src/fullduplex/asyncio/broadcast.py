@@ -34,6 +34,7 @@ def broadcast(
     message: DataLike,
     *,
     text: bool | None = None,
+    compress: bool | None = None,
     raise_exceptions: bool = False,
     on_slow: OnSlow = "buffer",
     max_buffer: int | None = None,
@@ -61,6 +62,8 @@ def broadcast(
         message: `str` goes out as text, a bytes-like object as binary.
         text: True sends bytes as a text message, which must then be UTF-8;
             False sends a `str` as a binary one.
+        compress: False sends it as it is, True compresses it, None leaves it to
+            the policy of each connection, where compression was negotiated.
         raise_exceptions: raise for skipped connections instead of logging.
         on_slow: what becomes of a slow connection: ``"buffer"`` closes it
             with 1013, after a generous buffer; ``"close"`` closes it with 1013 as
@@ -81,7 +84,7 @@ def broadcast(
             message, `RuntimeError` with its cause for one whose extension failed.
     """
     check_policy(on_slow, max_buffer)
-    shared = SharedMessage(message, text)
+    shared = SharedMessage(message, text, compress)
     frame = shared.plain
     size = len(frame)
     members = list(connections)

@@ -2,7 +2,8 @@
 
     connection                                   frame
     ------------------------------------------   ---------------------------------
-    server, no extension                         one for all
+    server, no extension, or permessage-deflate  one for all
+    alone and `compress` is False
     server, permessage-deflate alone, and each   one for all with the same window
     message starts with an empty window          and the same settings
     any other                                    its own: a client masks (RFC 6455,
@@ -97,15 +98,18 @@ class SharedMessage:
     Args:
         message: `str` or bytes-like; copied.
         text: True sends bytes as text, False a `str` as binary, None goes by type.
+        compress: as for `PerMessageDeflate.outgoing`.
 
     Raises:
         TypeError: `message` is of another type.
         UnicodeEncodeError: a `str` has lone surrogates.
     """
 
-    __slots__ = ("_deflated", "data", "is_text", "plain")
+    __slots__ = ("_compress", "_deflated", "data", "is_text", "plain")
 
-    def __init__(self, message: Any, text: bool | None) -> None:
+    def __init__(
+        self, message: Any, text: bool | None, compress: bool | None = None
+    ) -> None:
         if not isinstance(message, (str, bytes, bytearray, memoryview)):
             raise TypeError(
                 f"message must be str or bytes-like, not {type(message).__name__}"
@@ -117,6 +121,7 @@ class SharedMessage:
         self.data = payload.encode() if isinstance(payload, str) else bytes(payload)
         #: the frame for servers without an extension
         self.plain = self._frame(0, self.data)
+        self._compress = compress
         self._deflated: dict[Hashable, bytes] = {}
 
     def _frame(self, rsv: int, payload: bytes) -> bytes:
@@ -136,11 +141,11 @@ class SharedMessage:
         if not extensions:
             return self.plain
         deflate = extensions[0]
-        if (
-            len(extensions) > 1
-            or type(deflate) is not PerMessageDeflate
-            or not deflate.local_no_context_takeover
-        ):
+        if len(extensions) > 1 or type(deflate) is not PerMessageDeflate:
+            return None
+        if self._compress is False:
+            return self.plain
+        if not deflate.local_no_context_takeover:
             return None
         key = (
             deflate.local_max_window_bits,
@@ -154,7 +159,7 @@ class SharedMessage:
 
     def send_to(self, protocol: Protocol) -> None:
         """Queue a frame of its own, in one step with compressing it."""
-        protocol.send_message(self.data, self.is_text)
+        protocol.send_message(self.data, self.is_text, self._compress)
 
 
 def offer(

@@ -64,17 +64,22 @@ class Outgoing(Receiving):
         self._send_waiters: list[Waiter] = []
         protocol.on_pong = self._pong_received
 
-    def send(self, message: str | BytesLike, text: bool) -> Operation[None]:
+    def send(
+        self, message: str | BytesLike, text: bool, compress: bool | None = None
+    ) -> Operation[None]:
         """
         Queue a message as one frame and wait while output is above its mark.
 
         Cut: the frame goes out whole or not at all.
 
+        Args:
+            compress: as for `PerMessageDeflate.outgoing`.
+
         Raises:
             ConnectionClosed: the connection is closing or closed.
         """
         yield from self._until_clear()
-        self.protocol.send_message(message, text)
+        self.protocol.send_message(message, text, compress)
         yield from self.drain()
 
     def begin_fragments(self) -> Operation[None]:
@@ -84,11 +89,16 @@ class Outgoing(Receiving):
         self.clear_to_send = False
 
     def send_fragment(
-        self, opcode: int, data: str | BytesLike, *, fin: bool
+        self,
+        opcode: int,
+        data: str | BytesLike,
+        *,
+        fin: bool,
+        compress: bool | None = None,
     ) -> Operation[None]:
         """Queue one frame of the message begun with `begin_fragments`."""
         yield from self._until_open()
-        self.protocol.send_data(opcode, data, fin=fin)
+        self.protocol.send_data(opcode, data, fin=fin, compress=compress)
         yield from self.drain()
 
     def end_fragments(self, exc: BaseException | None = None) -> list[Waiter]:

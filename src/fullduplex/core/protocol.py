@@ -25,9 +25,10 @@ from .errors import (
     ProtocolError,
     TooManyFragments,
 )
+from .extensions import _chain
 from .extensions.base import Extension
 from .extensions.permessage_deflate import PerMessageDeflate
-from .frames import OK_CLOSE_CODES, Close, CloseCode, Frame, Opcode
+from .frames import OK_CLOSE_CODES, Close, CloseCode
 from .messages import Fragment, FragmentMeter, TextDecoder
 from .typing import BytesLike, LoggerLike
 from .wire import FrameReader, FrameWriter, Inbox, ReadBuffer
@@ -210,7 +211,7 @@ class Protocol:
         opcode = head & 0x0F
         self.eventful = True
         if self.debug:
-            self.logger.debug("< %s", _frame(head, payload))
+            self.logger.debug("< %s", _chain.frame_of(head, payload))
         if opcode < 8:
             self._data_received(head, payload)
         elif opcode == PING:
@@ -285,12 +286,7 @@ class Protocol:
         limit = reader.max_size
         if limit is not None:
             limit = max(limit - reader.used, 0)
-        frame = _frame(head, payload)
-        for extension in reversed(self.extensions):
-            frame = extension.decode(frame, max_size=limit)
-        if frame.rsv1 or frame.rsv2 or frame.rsv3:
-            raise ProtocolError("reserved bits must be 0")
-        data = bytes(frame.data)
+        data = _chain.decode(self.extensions, head, payload, limit)
         reader.used += len(data)
         return data
 
@@ -357,17 +353,27 @@ class Protocol:
 
     # Output
 
-    def send_message(self, message: str | BytesLike, text: bool) -> None:
+    def send_message(
+        self, message: str | BytesLike, text: bool, compress: bool | None = None
+    ) -> None:
         """Queue a message in one frame, compressed if that was negotiated."""
-        self.send_data(TEXT if text else BINARY, message, fin=True)
+        self.send_data(TEXT if text else BINARY, message, fin=True, compress=compress)
 
-    def send_data(self, opcode: int, data: str | BytesLike, *, fin: bool) -> None:
+    def send_data(
+        self,
+        opcode: int,
+        data: str | BytesLike,
+        *,
+        fin: bool,
+        compress: bool | None = None,
+    ) -> None:
         """
         Queue a data frame.  Compressing and framing are one step: what fails
         before it leaves no trace, and nothing can cut it.
 
         Args:
             opcode: 1 or 2 for the first frame of a message, 0 for others.
+            compress: for the first frame, as for `PerMessageDeflate.outgoing`.
         """
         head = opcode | (FIN if fin else 0)
         if not self.extensions:
@@ -375,14 +381,10 @@ class Protocol:
             return
         payload = data.encode() if isinstance(data, str) else data
         if self._deflate is not None:
-            payload = self._deflate.deflate(payload, fin=fin)
-            self._send(head | RSV1 if opcode else head, payload)
+            rsv1, payload = self._deflate.outgoing(payload, opcode != 0, fin, compress)
+            self._send(head | RSV1 if rsv1 else head, payload)
             return
-        frame = Frame(Opcode(opcode), bytes(payload), fin)
-        for extension in self.extensions:
-            frame = extension.encode(frame)
-        head |= frame.rsv1 << 6 | frame.rsv2 << 5 | frame.rsv3 << 4
-        self._send(head, frame.data)
+        self._send(*_chain.encode(self.extensions, head, payload, compress))
 
     def send_ping(self, payload: bytes) -> None:
         """Queue a ping; `payload` has at most 125 bytes, checked by the caller."""
@@ -443,7 +445,7 @@ class Protocol:
     def _send(self, head: int, payload: str | BytesLike) -> None:
         if self.debug:
             data = payload.encode() if isinstance(payload, str) else bytes(payload)
-            self.logger.debug("> %s", _frame(head, data))
+            self.logger.debug("> %s", _chain.frame_of(head, data))
         self.writer.add(head, payload)
 
     # Results
@@ -482,14 +484,3 @@ class Protocol:
         elif self._truncated:
             exc.__cause__ = ProtocolError("close frame inside a fragmented message")
         return exc
-
-
-def _frame(head: int, payload: bytes) -> Frame:
-    return Frame(
-        Opcode(head & 0x0F),
-        payload,
-        fin=head & FIN != 0,
-        rsv1=head & RSV1 != 0,
-        rsv2=head & 0x20 != 0,
-        rsv3=head & 0x10 != 0,
-    )

@@ -62,12 +62,16 @@ class Fragments:
     Send a message fragment by fragment (RFC 6455, 5.4).
 
     Args:
-        text: as for `single`; the same for all fragments.
+        text: as for `single`; the same for all fragments, as is `compress`.
+        compress: as for `PerMessageDeflate.outgoing`.
     """
 
-    def __init__(self, session: Session, text: bool | None) -> None:
+    def __init__(
+        self, session: Session, text: bool | None, compress: bool | None = None
+    ) -> None:
         self._session = session
         self._text = text
+        self._compress = compress
         self._kind: type | None = None
         self._intact = False
 
@@ -97,7 +101,9 @@ class Fragments:
             opcode = 1 if is_text else 2
             yield from self._session.begin_fragments()
             self._kind = kind
-        yield from self._session.send_fragment(opcode, data, fin=False)
+        yield from self._session.send_fragment(
+            opcode, data, fin=False, compress=self._compress
+        )
 
     def end(self) -> Operation[None]:
         """Complete the message; nothing at all was sent if it had no fragment."""

@@ -31,6 +31,7 @@ def broadcast(
     message: DataLike,
     *,
     text: bool | None = None,
+    compress: bool | None = None,
     raise_exceptions: bool = False,
     on_slow: OnSlow = "buffer",
     max_buffer: int | None = None,
@@ -53,6 +54,8 @@ def broadcast(
         message: `str` goes out as text, a bytes-like object as binary.
         text: True sends bytes as a text message, which must then be UTF-8;
             False sends a `str` as a binary one.
+        compress: False sends it as it is, True compresses it, None leaves it to
+            the policy of each connection, where compression was negotiated.
         raise_exceptions: raise for skipped connections instead of logging.
         on_slow: what becomes of a connection that has more than `max_buffer` bytes
             waiting: ``"buffer"`` and ``"close"`` close it with 1013; ``"drop"``
@@ -74,7 +77,7 @@ def broadcast(
     check_policy(on_slow, max_buffer)
     if max_buffer is None:
         max_buffer = WRITE_LIMIT * (BUFFER_FACTOR if on_slow == "buffer" else 1)
-    shared = SharedMessage(message, text)
+    shared = SharedMessage(message, text, compress)
     result: BroadcastResult[C] = BroadcastResult()
     errors: list[Exception] = []
     for connection in connections:

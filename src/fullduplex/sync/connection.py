@@ -255,6 +255,7 @@ class Connection(Attributes):
         message: DataLike | Iterable[DataLike],
         text: bool | None = None,
         *,
+        compress: bool | None = None,
         timeout: float | None = None,
     ) -> None:
         """
@@ -267,6 +268,10 @@ class Connection(Attributes):
         Args:
             text: True sends bytes as a text message, which must then be UTF-8;
                 False sends a `str` as a binary one.
+            compress: False sends this message as it is, True compresses it whatever
+                the policy says, and None, the default, leaves it to the policy (see
+                `ClientPerMessageDeflateFactory`).  Of no effect where the extension
+                was not negotiated.
             timeout: seconds to wait at most; None for ever.
 
         Raises:
@@ -280,7 +285,8 @@ class Connection(Attributes):
             UnicodeEncodeError: a `str` has lone surrogates; nothing was sent.
         """
         driver = self._driver
-        taken = driver.send_now(message) if text is None else False
+        simple = text is None and compress is None
+        taken = driver.send_now(message) if simple else False
         if taken:
             return
         deadline = None if timeout is None else monotonic() + timeout
@@ -293,17 +299,21 @@ class Connection(Attributes):
                 "send() within the iterable that another send() takes from"
             )
         if payload is None:
-            self._send_fragments(message, text, deadline)
+            self._send_fragments(message, text, compress, deadline)
         else:
-            driver.run_sending(self._session.send(*payload), deadline)
+            driver.run_sending(self._session.send(*payload, compress), deadline)
 
     def _send_fragments(
-        self, message: Any, text: bool | None, deadline: float | None
+        self,
+        message: Any,
+        text: bool | None,
+        compress: bool | None,
+        deadline: float | None,
     ) -> None:
         if isinstance(message, AsyncIterable) and not isinstance(message, Iterable):
             raise TypeError("message is an asynchronous iterable; send an iterable")
         driver = self._driver
-        fragments = Fragments(self._session, text)
+        fragments = Fragments(self._session, text, compress)
         failure: BaseException | None = None
         mine = False
         try:

@@ -28,6 +28,7 @@ async def broadcast(
     message: DataLike,
     *,
     text: bool | None = None,
+    compress: bool | None = None,
     raise_exceptions: bool = False,
     on_slow: OnSlow = "buffer",
     max_buffer: int | None = None,
@@ -55,6 +56,8 @@ async def broadcast(
         message: `str` goes out as text, a bytes-like object as binary.
         text: True sends bytes as a text message, which must then be UTF-8;
             False sends a `str` as a binary one.
+        compress: False sends it as it is, True compresses it, None leaves it to
+            the policy of each connection, where compression was negotiated.
         raise_exceptions: raise for skipped connections instead of logging.
         on_slow: what becomes of a slow connection: ``"buffer"`` closes it
             with 1013, after a generous buffer; ``"close"`` closes it with 1013 as
@@ -75,7 +78,7 @@ async def broadcast(
             message, `RuntimeError` with its cause for one whose extension failed.
     """
     check_policy(on_slow, max_buffer)
-    shared = SharedMessage(message, text)
+    shared = SharedMessage(message, text, compress)
     await checkpoint_if_cancelled()
     result: BroadcastResult[C] = BroadcastResult()
     errors: list[Exception] = []

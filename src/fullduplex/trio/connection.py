@@ -213,6 +213,8 @@ class Connection(Attributes):
         self,
         message: DataLike | Iterable[DataLike] | AsyncIterable[DataLike],
         text: bool | None = None,
+        *,
+        compress: bool | None = None,
     ) -> None:
         """
         Send a message.
@@ -229,6 +231,10 @@ class Connection(Attributes):
         Args:
             text: True sends bytes as a text message, which must then be UTF-8;
                 False sends a `str` as a binary one.
+            compress: False sends this message as it is, True compresses it whatever
+                the policy says, and None, the default, leaves it to the policy (see
+                `ClientPerMessageDeflateFactory`).  Of no effect where the extension
+                was not negotiated.
 
         Raises:
             ConnectionClosed: the connection is closing or closed.
@@ -237,7 +243,7 @@ class Connection(Attributes):
             UnicodeEncodeError: a `str` has lone surrogates; nothing was sent.
         """
         session = self._session
-        if text is None and session.clear_to_send:
+        if text is None and compress is None and session.clear_to_send:
             await checkpoint_if_cancelled()
             if session.writer.add_message(message):
                 self._driver.flush()
@@ -248,13 +254,15 @@ class Connection(Attributes):
                 return
         payload = single(message, text)
         if payload is None:
-            await self._send_fragments(message, text)
+            await self._send_fragments(message, text, compress)
         else:
-            await self._driver.run_sending(session.send(*payload))
+            await self._driver.run_sending(session.send(*payload, compress))
 
-    async def _send_fragments(self, message: Any, text: bool | None) -> None:
+    async def _send_fragments(
+        self, message: Any, text: bool | None, compress: bool | None
+    ) -> None:
         run = self._driver.run_sending
-        fragments = Fragments(self._session, text)
+        fragments = Fragments(self._session, text, compress)
         failure: BaseException | None = None
         try:
             if isinstance(message, AsyncIterable):

@@ -201,6 +201,30 @@ class PerMessageDeflate(Extension):
             self._compressor = None
         return output + compressor.flush(Z_SYNC_FLUSH)[:-4]
 
+    def outgoing(
+        self, data: BytesLike, first: bool, fin: bool, compress: bool | None
+    ) -> tuple[bool, BytesLike]:
+        """
+        Compress a frame's payload, or let it be (RFC 7692, 6).
+
+        A message that is not compressed leaves both windows as they are.
+
+        Args:
+            data: payload of the frame.
+            first: is it the first frame of its message?
+            fin: is it the last one?
+            compress: for a first frame, whether to compress its message; None
+                compresses.
+
+        Returns:
+            RSV1 of the frame, and its payload.
+        """
+        if first:
+            self._sending = compress is not False
+        if not self._sending:
+            return False, data
+        return first, self.deflate(data, fin=fin)
+
     # The interface of extensions.
 
     def decode(self, frame: Frame, *, max_size: int | None = None) -> Frame:
@@ -233,20 +257,15 @@ class PerMessageDeflate(Extension):
         data = self.inflate(frame.data, fin=frame.fin, max_size=max_size)
         return Frame(opcode, data, frame.fin, False, frame.rsv2, frame.rsv3)
 
-    def encode(self, frame: Frame) -> Frame:
-        """Compress a frame of a data message."""
-        opcode = frame.opcode
-        if opcode == CONT:
-            if not self._sending:
-                return frame
-            rsv1 = False
-        elif opcode in (TEXT, BINARY):
-            rsv1 = True
-        else:
+    def encode(self, frame: Frame, compress: bool | None = None) -> Frame:
+        """Compress a frame of a data message; `compress` is as for `outgoing`."""
+        if frame.opcode not in (CONT, TEXT, BINARY):
             return frame
-        self._sending = not frame.fin
-        data = self.deflate(frame.data, fin=frame.fin)
-        return Frame(opcode, data, frame.fin, rsv1, frame.rsv2, frame.rsv3)
+        first = frame.opcode != CONT
+        rsv1, data = self.outgoing(frame.data, first, frame.fin, compress)
+        if data is frame.data:
+            return frame
+        return Frame(frame.opcode, data, frame.fin, rsv1, frame.rsv2, frame.rsv3)
 
     # Rare cases.
 
