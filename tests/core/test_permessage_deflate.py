@@ -450,9 +450,9 @@ def test_no_context_takeover_holds_no_stream_between_messages() -> None:
     wire = [extension.deflate(part, fin=part == b"b") for part in (b"a", b"b")]
     assert extension._compressor is None
     assert extension.inflate(wire[0], fin=False, max_size=None) == b"a"
-    assert extension._decompressor is not None
+    assert extension.decompressor is not None
     assert extension.inflate(wire[1], fin=True, max_size=None) == b"b"
-    assert extension._decompressor is None
+    assert extension.decompressor is None
 
 
 def test_no_context_takeover_forgets_after_a_message_that_ends_empty() -> None:
@@ -487,7 +487,7 @@ def test_streams_are_made_only_when_they_are_needed() -> None:
     extension.deflate(b"", fin=True)
     assert extension._compressor is None
     extension.deflate(b"x", fin=True)
-    assert extension._decompressor is None
+    assert extension.decompressor is None
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from fullduplex.core.extensions.permessage_deflate import PerMessageDeflate
+
 NAMES = ("pure", "compiled")
 
 
@@ -67,6 +69,7 @@ class Reading:
         stop_at_close: bool = True,
         rsv: int = 0,
         whole: bool = True,
+        deflate: PerMessageDeflate | None = None,
         **kwds: Any,
     ) -> None:
         self.record = Record()
@@ -74,6 +77,7 @@ class Reading:
         self.reader = wire.FrameReader(self._handle, self.record.events.append, **kwds)
         self.reader.allowed_rsv = rsv
         self.reader.whole = whole
+        self.reader.deflate = deflate
 
     def _handle(self, head: int, payload: bytes) -> bool:
         assert type(payload) is bytes

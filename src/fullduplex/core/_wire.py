@@ -22,6 +22,7 @@ from ._kernels import Utf8Check, apply_mask
 from ._masks import forget_masks
 from ._writer import FrameWriter
 from .errors import PayloadTooBig, ProtocolError
+from .extensions._deflate import PerMessageDeflate
 from .typing import BytesLike
 
 __all__ = ["FrameReader", "FrameWriter", "Inbox", "ReadBuffer", "forget_masks"]
@@ -85,6 +86,7 @@ class FrameReader:
         "allowed_rsv",
         "buffer",
         "count",
+        "deflate",
         "max_fragment",
         "max_size",
         "opcode",
@@ -133,6 +135,8 @@ class FrameReader:
         self.allowed_rsv = 0
         #: whether whole messages go to `append` rather than to the handler
         self.whole = True
+        #: what decompresses whole messages for `append`; None gives them to the handler
+        self.deflate: PerMessageDeflate | None = None
         #: whether an error or the handler ended reading; all input is dropped
         self.stopped = False
         #: bytes given to `append` so far; the owner may reset it
@@ -304,6 +308,8 @@ class FrameReader:
             if simple:
                 append(self._text(payload) if head == 0x81 else payload)
                 self._counted(size)
+            elif (head == 0xC1 or head == 0xC2) and self.whole and self.deflate:
+                self._inflate(head, payload, self.deflate)
             else:
                 if head & 8 == 0 and self._is_text(head):
                     if head & 0x0F:
@@ -314,6 +320,20 @@ class FrameReader:
                     return
         if left:
             self._tail = bytes(memory[pos:end])
+
+    def _inflate(self, head: int, payload: bytes, deflate: PerMessageDeflate) -> None:
+        """Decompress a whole message (RFC 7692, 6.2)."""
+        self.payload += len(payload)
+        self.count += 1
+        limits = [n for n in (self.max_size, self.max_fragment) if n is not None]
+        limit = min(limits, default=None)
+        try:
+            data = deflate.inflate(payload, fin=True, max_size=limit)
+            self._append(data.decode() if head & 1 else data)
+        except Exception:
+            self.stopped = True
+            raise
+        self.tally += len(data)
 
     def _is_text(self, head: int) -> bool:
         if self.allowed_rsv & 0x30:

@@ -81,6 +81,8 @@ cdef class FrameReader(Source):
     cdef public uint64_t used
     cdef public int allowed_rsv
     cdef public bint whole
+    # What decompresses whole messages; None gives them to the handler.
+    cdef public object deflate
     cdef public bint stopped
     cdef public Py_ssize_t tally
     # What has come in since the beginning.
@@ -93,6 +95,9 @@ cdef class FrameReader(Source):
     cdef uint64_t _fragment_limit
     # What any whole message may have: the smaller of both limits.
     cdef uint64_t _whole_limit
+    # The same for `decompress`: one more tells "full" from "too big", 0 is no limit.
+    cdef Py_ssize_t _inflate_room
+    cdef object _inflate_limit
 
     def __cinit__(self):
         self._tail = NULL
@@ -121,7 +126,14 @@ cdef class FrameReader(Source):
     def max_size(self, value):
         self._max_size = value
         self._size_limit = _limit(value)
-        self._whole_limit = min(self._size_limit, self._fragment_limit)
+        self._limits_changed()
+
+    cdef int _limits_changed(self) except -1:
+        cdef uint64_t limit = min(self._size_limit, self._fragment_limit)
+        self._whole_limit = limit
+        self._inflate_room = <Py_ssize_t>limit + 1 if limit < <uint64_t>PY_SSIZE_T_MAX else 0
+        self._inflate_limit = self._inflate_room
+        return 0
 
     @property
     def max_fragment(self):
@@ -131,7 +143,7 @@ cdef class FrameReader(Source):
     def max_fragment(self, value):
         self._max_fragment = value
         self._fragment_limit = _limit(value)
-        self._whole_limit = min(self._size_limit, self._fragment_limit)
+        self._limits_changed()
 
     @property
     def buffer(self):
@@ -207,11 +219,15 @@ cdef class FrameReader(Source):
         finally:
             PyBuffer_Release(&src)
 
-    cdef int _push(self, object message, Py_ssize_t size) except -1:
+    cdef int _put(self, object message) except -1:
         if self._inbox is not None:
             self._inbox.append(message)
         else:
             self._append(message)
+        return 0
+
+    cdef int _push(self, object message, Py_ssize_t size) except -1:
+        self._put(message)
         self.tally += size
         self.payload += size
         self.count += 1
@@ -331,7 +347,10 @@ cdef class FrameReader(Source):
                 fdx_mask(p + pos + start, p + pos + start, size, key, 0)
             pos += start
             if not simple:
-                self._frame(head, p + pos, <Py_ssize_t>size)
+                if (head == 0xC1 or head == 0xC2) and self.whole and self.deflate is not None:
+                    self._inflate(head, p + pos, <Py_ssize_t>size)
+                else:
+                    self._frame(head, p + pos, <Py_ssize_t>size)
                 if self.stopped:
                     return 0
             elif head == 0x81:
@@ -345,6 +364,38 @@ cdef class FrameReader(Source):
                 raise MemoryError
             memcpy(self._tail, p + pos, left)
             self._tail_size = left
+        return 0
+
+    cdef int _inflate(self, int head, uint8_t *p, Py_ssize_t size) except -1:
+        """Decompress a whole message whose payload is in the buffer (RFC 7692, 6.2)."""
+        cdef bytes data = PyBytes_FromStringAndSize(NULL, size + 4)
+        cdef bytes output
+        cdef object deflate = self.deflate, stream, limit
+        cdef Py_ssize_t room = self._inflate_room
+        memcpy(PyBytes_AS_STRING(data), p, size)
+        memcpy(PyBytes_AS_STRING(data) + size, b"\x00\x00\xff\xff", 4)
+        self.payload += size
+        self.count += 1
+        limit = room - 1 if room else None
+        try:
+            stream = deflate.decompressor
+            if stream is None:
+                output = deflate.inflate_whole(data, limit)
+            else:
+                try:
+                    output = stream.decompress(data, self._inflate_limit)
+                except Exception as exc:
+                    deflate.refuse(exc)
+                if (room and PyBytes_GET_SIZE(output) == room) or stream.eof:
+                    output = deflate.inflated(stream, output, True, limit)
+            if head & 1:
+                self._put(PyUnicode_DecodeUTF8(PyBytes_AS_STRING(output), PyBytes_GET_SIZE(output), NULL))
+            else:
+                self._put(output)
+        except Exception:
+            self.stopped = True
+            raise
+        self.tally += PyBytes_GET_SIZE(output)
         return 0
 
     cdef bint _is_text(self, int head) noexcept:

@@ -170,7 +170,7 @@ class Protocol:
         if not extensions:
             return
         if len(extensions) == 1 and type(extensions[0]) is PerMessageDeflate:
-            self._deflate = extensions[0]
+            self._deflate = self.reader.deflate = extensions[0]
             self.reader.allowed_rsv = RSV1
         else:
             self.reader.allowed_rsv = 0x70

@@ -8,7 +8,7 @@ the receiver puts them back (RFC 7692, 7.2.1 and 7.2.2).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from ..errors import PayloadTooBig, ProtocolError
 from ..frames import BINARY, CONT, TEXT, Frame
@@ -81,10 +81,10 @@ class PerMessageDeflate(Extension):
 
     __slots__ = (
         "_compressor",
-        "_decompressor",
         "_receiving",
         "_sending",
         "compress_settings",
+        "decompressor",
         "local_max_window_bits",
         "local_no_context_takeover",
         "remote_max_window_bits",
@@ -108,7 +108,8 @@ class PerMessageDeflate(Extension):
         self.remote_max_window_bits = remote_max_window_bits
         self.local_max_window_bits = local_max_window_bits
         self.compress_settings = check_compress_settings(compress_settings)
-        self._decompressor: Decompressor | None = None
+        #: the stream that is kept between messages, once there is one
+        self.decompressor: Decompressor | None = None
         self._compressor: Compressor | None = None
         # Is a fragmented message that is compressed under way?
         self._receiving = False
@@ -141,14 +142,21 @@ class PerMessageDeflate(Extension):
             ProtocolError: the payload is not a DEFLATE stream.  Fail with 1002.
                 After either, this side of the extension can't be used any more.
         """
-        decompressor = self._decompressor
-        if decompressor is None:
-            decompressor = decompressobj(-self.remote_max_window_bits)
-            self._decompressor = decompressor
         if fin:
             data = b"".join((data, TAIL))
-            if self.remote_no_context_takeover:
-                self._decompressor = None
+        return self._inflate(data, fin, max_size)
+
+    def inflate_whole(self, data: bytes, max_size: int | None) -> bytes:
+        """Decompress a whole message to which `TAIL` was added; see `inflate`."""
+        return self._inflate(data, True, max_size)
+
+    def _inflate(self, data: BytesLike, fin: bool, max_size: int | None) -> bytes:
+        decompressor = self.decompressor
+        if decompressor is None:
+            decompressor = decompressobj(-self.remote_max_window_bits)
+            self.decompressor = decompressor
+        if fin and self.remote_no_context_takeover:
+            self.decompressor = None
         # For zlib 0 means no limit; one byte above ours tells "full" from "too big".
         max_length = 0 if max_size is None else max_size + 1
         try:
@@ -159,11 +167,28 @@ class PerMessageDeflate(Extension):
         except error as exc:
             raise bad_stream(exc) from exc
         # Below max_length, zlib has used up all input or met the end of a stream.
-        if len(output) == max_length and max_size is not None:
+        return self.inflated(decompressor, output, fin, max_size)
+
+    def inflated(
+        self,
+        decompressor: Decompressor,
+        output: bytes,
+        fin: bool,
+        max_size: int | None,
+    ) -> bytes:
+        """Check what came out of `decompressor`, and go on where a stream ended."""
+        if max_size is not None and len(output) > max_size:
             raise PayloadTooBig(None, max_size)
         if decompressor.eof:
             return self._inflate_after_end(decompressor, output, fin, max_size)
         return output
+
+    @staticmethod
+    def refuse(exc: Exception) -> NoReturn:
+        """Raise what `inflate` raises where a stream raised `exc`."""
+        if isinstance(exc, error):
+            raise bad_stream(exc) from exc
+        raise exc
 
     def deflate(self, data: BytesLike, *, fin: bool) -> bytes:
         """
@@ -290,7 +315,7 @@ class PerMessageDeflate(Extension):
                 # The sender left out the block header which the RFC asks for.
                 data = b""
             if not data:
-                self._decompressor = None
+                self.decompressor = None
                 return b"".join(outputs)
             decompressor = decompressobj(-self.remote_max_window_bits)
             max_length = 0 if left is None else left + 1
@@ -303,7 +328,7 @@ class PerMessageDeflate(Extension):
             outputs.append(output)
             if not decompressor.eof:
                 done = fin and self.remote_no_context_takeover
-                self._decompressor = None if done else decompressor
+                self.decompressor = None if done else decompressor
                 return b"".join(outputs)
         raise ProtocolError(
             f"compressed frame has more than {MAX_FINAL_BLOCKS} final DEFLATE blocks"
