@@ -118,6 +118,20 @@ def test_client_sends_its_own_frame_uncompressed_when_told_to() -> None:
     assert (seen.rsv, seen.payload) == (0, b"a")
 
 
+@pytest.mark.parametrize("message", [b"small", bytes(range(250))])
+def test_what_would_not_shrink_is_shared_uncompressed(message: bytes) -> None:
+    left_open = SharedMessage(message, None)
+    wanted = SharedMessage(message, None, compress=True)
+
+    plain = left_open.frame_for(protocol(Side.SERVER, deflate()))
+    compressed = wanted.frame_for(protocol(Side.SERVER, deflate()))
+
+    assert plain is left_open.plain
+    assert compressed is not None
+    [seen] = dissect(compressed)
+    assert (seen.rsv, inflate(seen.payload)) == (4, message)
+
+
 def test_kept_window_is_used_for_the_next_message() -> None:
     receiver = protocol(Side.SERVER, deflate(fresh=False))
     shared = SharedMessage(MESSAGE, None)

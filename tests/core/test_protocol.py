@@ -376,10 +376,10 @@ def test_two_extensions_decode_in_reverse_order() -> None:
     deflate = PerMessageDeflate(True, True, 15, 15)
     session = make_session(extensions=[deflate, Reverse(False)])
 
-    finish(session.send("a" * 50, True))
+    finish(session.send("a" * 100, True))
 
     (seen,) = sent(session)
-    assert zlib.decompressobj(-15).decompress(seen.payload[::-1]) == b"a" * 50
+    assert zlib.decompressobj(-15).decompress(seen.payload[::-1]) == b"a" * 100
     assert seen.rsv == 0
 
 

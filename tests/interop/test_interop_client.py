@@ -225,6 +225,22 @@ async def test_messages_sent_without_compression_leave_the_window_alone(
         assert await connection.recv() == PAGE
 
 
+@servers("deflate")
+@pytest.mark.parametrize("takeover", [True, False])
+async def test_pauses_of_compression_leave_the_window_alone(
+    server: Server, takeover: bool
+) -> None:
+    offer = {} if takeover else {"client_no_context_takeover": True}
+    async with connected(server, deflate={}, offer=offer) as (connection, _):
+        for number in range(160):
+            message = random.Random(number).randbytes(100)
+            await connection.send(message)
+            assert await connection.recv() == message
+            if number % 70 < 5:
+                await connection.send(PAGE)
+                assert await connection.recv() == PAGE
+
+
 @servers()
 async def test_nothing_is_compressed_when_the_server_declines(server: Server) -> None:
     async with connected(server, offer={}) as (connection, _):

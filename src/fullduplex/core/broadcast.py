@@ -147,6 +147,9 @@ class SharedMessage:
             return self.plain
         if not deflate.local_no_context_takeover:
             return None
+        left_open = self._compress is None
+        if left_open and len(self.data) < deflate.policy.min_size:
+            return self.plain
         key = (
             deflate.local_max_window_bits,
             *sorted(deflate.compress_settings.items()),
@@ -154,7 +157,11 @@ class SharedMessage:
         frame = self._deflated.get(key)
         if frame is None:
             payload = deflate.deflate(self.data, fin=True)
-            frame = self._deflated[key] = self._frame(RSV1, payload)
+            if left_open and len(payload) >= len(self.data):
+                frame = self.plain
+            else:
+                frame = self._frame(RSV1, payload)
+            self._deflated[key] = frame
         return frame
 
     def send_to(self, protocol: Protocol) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Final, NoReturn
 from ..errors import PayloadTooBig, ProtocolError
 from ..frames import BINARY, CONT, TEXT, Frame
 from ..typing import BytesLike, ExtensionName
+from ._policy import SMALLEST_ALONE, Policy, check_policy
 from ._zlib import (
     Z_SYNC_FLUSH,
     Compressor,
@@ -74,12 +75,15 @@ class PerMessageDeflate(Extension):
         remote_max_window_bits: size of the peer's window, as a power of two; 8 to 15.
         local_max_window_bits: size of ours; 9 to 15.
         compress_settings: further keyword arguments of :func:`zlib.compressobj`.
+        min_size: as for `ClientPerMessageDeflateFactory`, as is `adaptive`.
 
     Raises:
         ValueError: a size is out of range, or zlib refuses the settings.
     """
 
     __slots__ = (
+        "_after",
+        "_before",
         "_compressor",
         "_receiving",
         "_sending",
@@ -87,6 +91,7 @@ class PerMessageDeflate(Extension):
         "decompressor",
         "local_max_window_bits",
         "local_no_context_takeover",
+        "policy",
         "remote_max_window_bits",
         "remote_no_context_takeover",
     )
@@ -100,7 +105,11 @@ class PerMessageDeflate(Extension):
         remote_max_window_bits: int,
         local_max_window_bits: int,
         compress_settings: Mapping[str, Any] | None = None,
+        *,
+        min_size: int | None = None,
+        adaptive: bool = True,
     ) -> None:
+        check_policy(min_size)
         check_window_bits("remote_max_window_bits", remote_max_window_bits, 8)
         check_window_bits("local_max_window_bits", local_max_window_bits, 9)
         self.remote_no_context_takeover = remote_no_context_takeover
@@ -114,6 +123,13 @@ class PerMessageDeflate(Extension):
         # Is a fragmented message that is compressed under way?
         self._receiving = False
         self._sending = False
+        # What the message that is being sent had and has, in bytes.
+        self._before = 0
+        self._after = 0
+        if min_size is None:
+            min_size = SMALLEST_ALONE if local_no_context_takeover else 0
+        #: which messages are compressed where the sender leaves it open
+        self.policy = Policy(min_size, adaptive)
 
     def __repr__(self) -> str:
         return (
@@ -239,16 +255,35 @@ class PerMessageDeflate(Extension):
             first: is it the first frame of its message?
             fin: is it the last one?
             compress: for a first frame, whether to compress its message; None
-                compresses.
+                leaves it to the policy.
 
         Returns:
             RSV1 of the frame, and its payload.
         """
+        size = data.nbytes if isinstance(data, memoryview) else len(data)
         if first:
-            self._sending = compress is not False
+            if compress is None:
+                self._sending = self.policy.wants(size if fin else None)
+            else:
+                self._sending = compress
+            self._before = self._after = 0
         if not self._sending:
             return False, data
-        return first, self.deflate(data, fin=fin)
+        output = self.deflate(data, fin=fin)
+        self._before += size
+        self._after += len(output)
+        if fin:
+            self.policy.learn(self._before, self._after)
+            # With a window that is kept it must go out: it is in ours already, and
+            # later messages may refer to it.
+            if (
+                first
+                and compress is None
+                and self.local_no_context_takeover
+                and len(output) >= size
+            ):
+                return False, data
+        return first, output
 
     # The interface of extensions.
 

@@ -1,9 +1,12 @@
 """Which DEFLATE library compresses messages.
 
-``zlib-ng`` and ``isal`` write and read the same stream format as ``zlib`` and are
-faster; they are used when they can be imported.  ``FULLDUPLEX_ZLIB`` names one of
-``auto`` (the default), ``zlib``, ``zlib-ng`` and ``isal``; naming one that is not
-installed fails at import, instead of running slower than was asked for.
+``zlib-ng`` and ``isal`` write and read the same stream format as ``zlib``.  ``zlib-ng``
+is faster, and is used when it can be imported.  ``isal`` is used only when it is asked
+for: it is faster with messages of many KiB, but it moves its 32 KiB of history for
+each message, which takes small ones twice as long, and a stream has 25 KiB and more.
+``FULLDUPLEX_ZLIB`` names one of ``auto`` (the default), ``zlib``, ``zlib-ng`` and
+``isal``; naming one that is not installed fails at import, instead of running slower
+than was asked for.
 
 With ``isal``, messages are still compressed by ``zlib``: ``isal`` knows only levels
 0 to 3, so the same ``compress_settings`` would be refused or mean something else.
@@ -77,9 +80,9 @@ def choose(wanted: str) -> tuple[str, Any]:
         raise ValueError(
             f"FULLDUPLEX_ZLIB is {wanted!r}, expected auto, {', '.join(MODULES)}"
         )
-    for name, module in MODULES.items():
+    for name in ("zlib-ng", "zlib"):
         try:
-            return name, importlib.import_module(module)
+            return name, importlib.import_module(MODULES[name])
         except ImportError:
             continue
     raise ImportError("zlib is missing from this Python")

@@ -31,6 +31,7 @@ from ._deflate import (
     check_compress_settings,
     check_window_bits,
 )
+from ._policy import check_policy
 from .base import ClientExtensionFactory, Extension, ServerExtensionFactory
 
 __all__ = [
@@ -62,16 +63,27 @@ class ClientPerMessageDeflateFactory(ClientExtensionFactory):
         client_max_window_bits: let the server limit our window; a number, 9 to 15,
             limits it already, ``None`` doesn't let it.
         compress_settings: further keyword arguments of :func:`zlib.compressobj`.
+        min_size: bytes; smaller messages go out uncompressed.  By default 0 where our
+            window is kept between messages, and 64 where it is not.  Messages in
+            fragments have no known size and are compressed.
+        adaptive: whether to stop compressing where it does not pay: after 8 messages
+            in a row that lost less than a sixteenth of their size, the next 64 go out
+            uncompressed, and the one after them is compressed to try again.
+            Where our window is not kept, a message that would not get smaller goes
+            out uncompressed in any case.
 
     Raises:
+        TypeError: ``min_size`` is not an int.
         ValueError: a size is out of range, ``compress_settings`` has ``wbits``, or
             zlib refuses the settings.
     """
 
     __slots__ = (
+        "adaptive",
         "client_max_window_bits",
         "client_no_context_takeover",
         "compress_settings",
+        "min_size",
         "server_max_window_bits",
         "server_no_context_takeover",
     )
@@ -85,7 +97,11 @@ class ClientPerMessageDeflateFactory(ClientExtensionFactory):
         server_max_window_bits: int | None = None,
         client_max_window_bits: int | bool | None = True,
         compress_settings: Mapping[str, Any] | None = None,
+        *,
+        min_size: int | None = None,
+        adaptive: bool = True,
     ) -> None:
+        check_policy(min_size)
         if server_max_window_bits is not None:
             check_window_bits("server_max_window_bits", server_max_window_bits, 8)
         if client_max_window_bits is not None and client_max_window_bits is not True:
@@ -95,6 +111,8 @@ class ClientPerMessageDeflateFactory(ClientExtensionFactory):
         self.server_max_window_bits = server_max_window_bits
         self.client_max_window_bits = client_max_window_bits
         self.compress_settings = check_compress_settings(compress_settings)
+        self.min_size = min_size
+        self.adaptive = adaptive
 
     def get_request_params(self) -> list[ExtensionParameter]:
         """Tell what to offer."""
@@ -159,6 +177,8 @@ class ClientPerMessageDeflateFactory(ClientExtensionFactory):
             15 if server_bits is None else server_bits,
             15 if client_bits is None else client_bits,
             self.compress_settings,
+            min_size=self.min_size,
+            adaptive=self.adaptive,
         )
 
 
@@ -175,17 +195,21 @@ class ServerPerMessageDeflateFactory(ServerExtensionFactory):
         compress_settings: further keyword arguments of :func:`zlib.compressobj`.
         require_client_max_window_bits: refuse offers that don't let us limit the
             client's window.
+        min_size: as for `ClientPerMessageDeflateFactory`, as is `adaptive`.
 
     Raises:
+        TypeError: ``min_size`` is not an int.
         ValueError: a size is out of range, ``compress_settings`` has ``wbits``, zlib
             refuses the settings, or ``require_client_max_window_bits`` comes without
             ``client_max_window_bits``.
     """
 
     __slots__ = (
+        "adaptive",
         "client_max_window_bits",
         "client_no_context_takeover",
         "compress_settings",
+        "min_size",
         "require_client_max_window_bits",
         "server_max_window_bits",
         "server_no_context_takeover",
@@ -201,7 +225,11 @@ class ServerPerMessageDeflateFactory(ServerExtensionFactory):
         client_max_window_bits: int | None = None,
         compress_settings: Mapping[str, Any] | None = None,
         require_client_max_window_bits: bool = False,
+        *,
+        min_size: int | None = None,
+        adaptive: bool = True,
     ) -> None:
+        check_policy(min_size)
         if server_max_window_bits is not None:
             check_window_bits("server_max_window_bits", server_max_window_bits, 9)
         if client_max_window_bits is not None:
@@ -215,6 +243,8 @@ class ServerPerMessageDeflateFactory(ServerExtensionFactory):
         self.server_max_window_bits = server_max_window_bits
         self.client_max_window_bits = client_max_window_bits
         self.compress_settings = check_compress_settings(compress_settings)
+        self.min_size = min_size
+        self.adaptive = adaptive
         self.require_client_max_window_bits = require_client_max_window_bits
 
     def process_request_params(
@@ -268,6 +298,8 @@ class ServerPerMessageDeflateFactory(ServerExtensionFactory):
                 15 if client_bits is None else client_bits,
                 15 if server_bits is None else server_bits,
                 self.compress_settings,
+                min_size=self.min_size,
+                adaptive=self.adaptive,
             ),
         )
 
