@@ -2,8 +2,8 @@
 
 ``zlib-ng`` and ``isal`` write and read the same stream format as ``zlib``.  ``zlib-ng``
 is faster, and is used when it can be imported.  ``isal`` is used only when it is asked
-for: it is faster with messages of many KiB, but it moves its 32 KiB of history for
-each message, which takes small ones twice as long, and a stream has 25 KiB and more.
+for: it is faster with messages of many KiB, but not with small ones, for which it
+moves its 32 KiB of history each time, and a stream has 25 KiB and more.
 ``FULLDUPLEX_ZLIB`` names one of ``auto`` (the default), ``zlib``, ``zlib-ng`` and
 ``isal``; naming one that is not installed fails at import, instead of running slower
 than was asked for.
