@@ -581,12 +581,27 @@ def test_close_frame_waits_while_messages_before_it_are_unread_but_not_long() ->
     session = make_session()
     deliver(session, frame(TEXT, "a") + frame(TEXT, "b") + frame(3), 5)
     assert sent(session) == []
+    session.timer_expired(5 + GRACE / 2)
+    assert sent(session) == []
     assert session.deadline() == 5 + GRACE
 
     session.timer_expired(5 + GRACE)
 
     assert [seen.opcode for seen in sent(session)] == [CLOSE]
     assert received(session) == ["a", "b"]
+
+
+def test_close_frame_waits_for_the_reader_when_the_process_stood_still() -> None:
+    session = make_session()
+    deliver(session, frame(TEXT, "a") + frame(3), 5)
+
+    session.timer_expired(9)
+    assert sent(session) == []
+    assert finish(session.recv()) == "a"
+    finish(session.send("reply", True))
+    start(session.recv())
+
+    assert [seen.opcode for seen in sent(session)] == [TEXT, CLOSE]
 
 
 def test_close_frame_goes_out_as_soon_as_the_reader_asks_for_more() -> None:

@@ -16,7 +16,8 @@ from .protocol import Protocol
 __all__ = ["Receiving"]
 
 # A close frame is put off while messages that arrived before it wait unread, so
-# that replies go out first, but no longer than this many seconds.
+# that replies go out first, but no longer than this many seconds, in two halves: where
+# the process stood still, the reader has had no turn in the first one.
 GRACE = 0.25
 
 
@@ -26,6 +27,7 @@ class Receiving(Ending):
     __slots__ = (
         "_assembly",
         "_discarding",
+        "_graceful",
         "_stream_decoder",
         "_streaming",
     )
@@ -42,6 +44,16 @@ class Receiving(Ending):
         self._streaming = False
         self._stream_decoder: TextDecoder | None = None
         self._discarding = False
+        self._graceful = False
+
+    def _settle_late(self, now: float) -> None:
+        """Send the close frame that was put off, or put it off once more."""
+        if self._graceful:
+            self._graceful = False
+            self._settle_by = now + GRACE / 2
+            self.attention = True
+        else:
+            self.settle(now)
 
     def delivered(self) -> None:
         """Settle what was put off until the reader had its turn; check marks."""
@@ -50,7 +62,8 @@ class Receiving(Ending):
                 # Nobody has replies to send, or nobody may any more.
                 self.settle(self.now)
             elif self._settle_by is None:
-                self._settle_by = self.now + GRACE
+                self._settle_by = self.now + GRACE / 2
+                self._graceful = True
                 self.attention = True
         messages = self.messages
         if not messages:
@@ -254,6 +267,7 @@ class Receiving(Ending):
         if self.protocol.unsettled:
             # Nobody has told the time since the message came in; the timer does.
             self._settle_by = self.now
+            self._graceful = False
             self.attention = True
         yield from self.wait_closed()
         raise self.protocol.close_exc from cause

@@ -151,7 +151,7 @@ class Session(Departing):
         """Do what is due at `now`; calling too early does nothing."""
         self.now = now
         if self._settle_by is not None and now >= self._settle_by:
-            self.settle(now)
+            self._settle_late(now)
         if self._close_by is not None:
             if now >= self._close_by:
                 self.gave_up = True
