@@ -9,6 +9,7 @@ from typing import Any
 from .._tls import remember
 from ..core.datastructures import HeadersLike
 from ..core.extensions.base import ClientExtensionFactory
+from ..core.handshake.draft import Draft
 from ..core.http1 import USER_AGENT
 from ..core.logs import check_logger
 from ..core.offering import Offering
@@ -35,6 +36,10 @@ class ClientConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
         port: as ``host``.
         secure: whether it is encrypted.
     """
+
+    # What `connect` waits for until the handshake is over, and why it failed.
+    _waiter: Any = None
+    _failure: BaseException | None = None
 
     def __init__(
         self,
@@ -76,24 +81,25 @@ class ClientConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
             secure=secure,
         )
         super().__init__(options, check_logger(logger, "fullduplex.client"))
-        self._opened: asyncio.Future[None] | None = None
 
-    def _prepare(self, uri: WebSocketURI) -> Callable[[], asyncio.BaseProtocol]:
+    def _prepare(
+        self, uri: WebSocketURI, draft: Draft | None = None
+    ) -> Callable[[], asyncio.BaseProtocol]:
         """Make the request for `uri`; returns what a transport is made with."""
-        self._prepare_handshake(uri)
-        self._opened = self._loop.create_future()
+        self._prepare_handshake(uri, draft)
+        self._waiter = self._driver.new_waiter()
         return lambda: self._driver
 
     async def _handshaken(self) -> None:
         """Wait until the connection is open, or raise what prevented it."""
-        assert self._opened is not None
-        await self._opened
+        if self._waiter is not None:
+            await self._waiter
+        if self._failure is not None:
+            raise self._failure
 
     def _abandon(self) -> None:
         """Give up on opening; nobody waits for the handshake any more."""
-        opened = self._opened
-        if opened is not None and not opened.cancel() and not opened.cancelled():
-            opened.exception()  # the caller has it, or what came before it
+        self._waiter = None
         if self.transport is not None:
             self.transport.abort()
 
@@ -102,9 +108,8 @@ class ClientConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
         transport.write(self._request_bytes())
 
     def _handshake_received(self, data: bytes) -> None:
-        opened = self._opened
-        assert opened is not None
-        if opened.done():
+        waiter = self._waiter
+        if waiter is None:
             return
         try:
             handshake = self._answered(data)
@@ -112,14 +117,16 @@ class ClientConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
                 return
             self._open(handshake.extensions, handshake.leftover)
         except Exception as exc:
-            opened.set_exception(exc)
-        else:
-            opened.set_result(None)
+            self._failure = exc
+        self._waiter = None
+        waiter.fire()
 
     def _ended(self, exc: BaseException | None) -> None:
         if self.secure and self.transport is not None:
             remember(self.transport.get_extra_info("ssl_object"))
-        opened = self._opened
-        if opened is not None and not opened.done():
-            opened.set_exception(self._cut_off(exc))
+        waiter = self._waiter
+        if waiter is not None:
+            self._waiter = None
+            self._failure = self._cut_off(exc)
+            waiter.fire_soon()
         super()._ended(exc)

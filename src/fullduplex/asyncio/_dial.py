@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import sys
+from errno import EALREADY, EINPROGRESS, EINTR, EWOULDBLOCK
 from time import monotonic
 from typing import Any
 
 from ..core.dialing import DELAY, AddressInfo, Race, amend, in_turns
 from ..core.headers import build_host
 from ..core.opening import Opening
+from ._drive import Waiter, eager
+from ._transport import selects
 
 __all__ = ["DIALING", "dial"]
 
 Loop = asyncio.AbstractEventLoop
+
+# What `connect_ex` returns while the peer has not answered.
+PENDING = frozenset({EALREADY, EINPROGRESS, EINTR, EWOULDBLOCK})
+
+# Sockets that don't wait, without a second call to say so.
+NONBLOCK = getattr(socket, "SOCK_NONBLOCK", 0)
 
 # Parameters of `dial` that belong to ``loop.create_connection`` as well.
 DIALING = frozenset(
@@ -184,16 +195,48 @@ async def attempt(
 ) -> socket.socket:
     """Connect to one address."""
     family, kind, proto, _, address = info
-    sock = socket.socket(family, kind, proto)
+    sock = socket.socket(family, kind | NONBLOCK, proto)
     try:
-        sock.setblocking(False)
+        if not NONBLOCK:
+            sock.setblocking(False)
         if local is not None:
             bind(sock, family, local)
-        await loop.sock_connect(sock, address)
+        if selects(loop):
+            await connected(loop, sock, address)
+        else:
+            await loop.sock_connect(sock, address)
     except BaseException:
         sock.close()
         raise
     return sock
+
+
+async def connected(loop: Loop, sock: socket.socket, address: Any) -> None:
+    """
+    Connect a socket that does not wait.
+
+    Raises:
+        OSError: nobody answered there.
+    """
+    number = sock.connect_ex(address)
+    if number == EINPROGRESS and sys.platform == "linux":
+        # A server on this machine has answered meanwhile.
+        number = sock.connect_ex(address)
+    if number in PENDING:
+        await writable(loop, sock.fileno())
+        number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if number:
+        raise OSError(number, os.strerror(number))
+
+
+async def writable(loop: Loop, fd: int) -> None:
+    """Wait until a socket can be written to."""
+    waiter = Waiter(loop, eager(loop))
+    loop.add_writer(fd, waiter.fire)
+    try:
+        await waiter
+    finally:
+        loop.remove_writer(fd)
 
 
 def bind(sock: socket.socket, family: Any, local: list[AddressInfo]) -> None:

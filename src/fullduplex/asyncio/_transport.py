@@ -32,6 +32,7 @@ __all__ = [
     "create_unix_server",
     "read_buffer",
     "receive_rest",
+    "selects",
     "start_tls",
     "unsent",
 ]
@@ -60,7 +61,7 @@ if WANTED == "auto" and IMPLEMENTATION == "compiled":
 Factory = Callable[[], asyncio.BaseProtocol]
 
 
-def _selects(loop: asyncio.AbstractEventLoop) -> bool:
+def selects(loop: asyncio.AbstractEventLoop) -> bool:
     """Whether the loop reads only when there is something, into memory asked for
     right then.  Proactor loops keep the memory over turns."""
     proactor = getattr(asyncio, "ProactorEventLoop", None)
@@ -69,11 +70,11 @@ def _selects(loop: asyncio.AbstractEventLoop) -> bool:
 
 def _own(loop: asyncio.AbstractEventLoop, kwds: dict[str, Any]) -> bool:
     """Whether a plain socket gets a transport of ours."""
-    return TcpTransport is not None and kwds.get("ssl") is None and _selects(loop)
+    return TcpTransport is not None and kwds.get("ssl") is None and selects(loop)
 
 
 def _fast(loop: asyncio.AbstractEventLoop) -> bool:
-    return aiofastnet is not None and _selects(loop)
+    return aiofastnet is not None and selects(loop)
 
 
 class _Loop:
@@ -250,7 +251,7 @@ _buffers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, ReadBuffer] = (
 
 def read_buffer(loop: asyncio.AbstractEventLoop) -> ReadBuffer | None:
     """Return the memory that all connections of `loop` read into, if they can."""
-    if not _selects(loop):
+    if not selects(loop):
         return None
     buffer = _buffers.get(loop)
     if buffer is None:

@@ -39,6 +39,7 @@ from ..core.reconnect import Reconnector, StateChange, delays_from, process_exce
 from ..core.redirects import shown
 from ..core.typing import LoggerLike, PathLike
 from ._client_connection import ClientConnection
+from ._deadline import Deadline
 from ._reach import Reach
 
 __all__ = [
@@ -191,11 +192,16 @@ class connect:
         proxy: Proxy | str | bool | None = True,
         **kwds: Any,
     ) -> None:
-        close_timeout = deprecated(kwds, "timeout", "close_timeout", close_timeout)
-        create_protocol = deprecated(kwds, "klass", "create_protocol", create_protocol)
-        for name in ("loop", "legacy_recv"):
-            deprecated(kwds, name, "nothing instead", None)
-        unknown("connect", kwds, CONNECTION_KEYWORDS | PROXY_KEYWORDS | _own_keywords())
+        if kwds:
+            close_timeout = deprecated(kwds, "timeout", "close_timeout", close_timeout)
+            create_protocol = deprecated(
+                kwds, "klass", "create_protocol", create_protocol
+            )
+            for name in ("loop", "legacy_recv"):
+                deprecated(kwds, name, "nothing instead", None)
+            unknown(
+                "connect", kwds, CONNECTION_KEYWORDS | PROXY_KEYWORDS | _own_keywords()
+            )
         for name, value in (
             ("create_protocol", create_protocol),
             ("create_connection", create_connection),
@@ -204,7 +210,8 @@ class connect:
             ("on_open", on_open),
             ("on_state", on_state),
         ):
-            callable_or_none(name, value)
+            if value is not None:
+                callable_or_none(name, value)
         sock = kwds.get("sock")
         has_address = "host" in kwds or "port" in kwds
         if sock is not None and has_address:
@@ -276,7 +283,7 @@ class connect:
         plan = self._plan
         opening = Opening(shown(plan.uri), monotonic())
         try:
-            async with asyncio.timeout(plan.open_timeout):
+            with Deadline(asyncio.get_running_loop(), plan.open_timeout):
                 plan.begin()
                 if plan.ask_headers is not None:
                     headers = plan.ask_headers()
@@ -304,7 +311,9 @@ class connect:
             **plan.keywords, host=uri.host, port=uri.port, secure=uri.secure
         )
         connection.opening = opening
-        factory = connection._prepare(uri)
+        # A class of the caller may offer something else.
+        own = self._create is ClientConnection
+        factory = connection._prepare(uri, plan.draft if own else None)
         host, port = self._kwds.get("host"), self._kwds.get("port")
         route = plan.route(host, port)
         opening.use_proxy(str(route.proxy) if route.proxy else None, route.reason)

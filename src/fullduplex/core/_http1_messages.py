@@ -105,6 +105,13 @@ class Request(_Refusable):
 
         return (yield from BorrowedRequest(read_line).parse())
 
+    @classmethod
+    def restore(cls, data: bytes) -> Request:
+        """Make the request again of what its `serialize` returned."""
+        line, _, lines = data.decode("iso-8859-1").partition("\r\n")
+        method, path, protocol = line.split(" ")
+        return cls(path, Headers._of_lines(lines), method, protocol)
+
     def serialize(self) -> bytes:
         """
         Encode the request.

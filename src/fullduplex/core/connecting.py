@@ -6,13 +6,14 @@ No face repeats these checks, nor what becomes of the request along redirects.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
 
 from .datastructures import Headers, HeadersLike
 from .errors import InvalidStatus
 from .extensions.base import ClientExtensionFactory
 from .extensions.permessage_deflate import enable_client_permessage_deflate
-from .handshake.client import ClientHandshake, check_extensions
+from .handshake.draft import Draft, check_extensions
 from .http1 import USER_AGENT
 from .keywords import either
 from .opening import Opening
@@ -26,6 +27,17 @@ __all__ = ["Elsewhere", "Plan", "check_tls"]
 
 # What the caller gave to connect to, instead of the URI's own host and port.
 Elsewhere = Literal["address", "sock", "unix"] | None
+
+
+class Terms(NamedTuple):
+    """What a `connect` call asks for, once it is checked."""
+
+    uri: WebSocketURI
+    options: Options
+    extensions: Sequence[ClientExtensionFactory] | None
+    proxy: Proxy | bool
+    open_timeout: float | None
+    draft: Draft
 
 
 class Plan:
@@ -47,6 +59,7 @@ class Plan:
         "_dropped",
         "_elsewhere",
         "ask_headers",
+        "draft",
         "keywords",
         "open_timeout",
         "options",
@@ -58,57 +71,59 @@ class Plan:
     def __init__(
         self, uri: str, keywords: dict[str, Any], *, elsewhere: Elsewhere = None
     ) -> None:
-        #: where the next attempt goes
-        self.uri: WebSocketURI = parse_uri(uri)
         #: URIs of this attempt, from the first one along redirects
         self.trail: list[WebSocketURI] = []
         self._elsewhere = elsewhere
         self._dropped: frozenset[str] = frozenset()
         #: to be called for the headers of each attempt; None if they stay the same
         self.ask_headers: Callable[[], Any] | None = None
-        self._unpack(**keywords)
+        self._unpack(uri, **keywords)
 
     def _unpack(
         self,
+        uri: str,
         *,
         origin: str | None = None,
         extensions: Sequence[ClientExtensionFactory] | None = None,
         subprotocols: Sequence[str] | None = None,
-        compression: str | None = "deflate",
         extra_headers: HeadersLike | Callable[[], Any] | None = None,
         additional_headers: HeadersLike | Callable[[], Any] | None = None,
         user_agent_header: str | None = USER_AGENT,
-        open_timeout: float | None = 10,
         logger: LoggerLike | None = None,
+        compression: str | None = "deflate",
+        open_timeout: float | None = 10,
         proxy: Proxy | str | bool | None = True,
         **limits: Any,
     ) -> None:
-        #: a proxy; True to look for one; False for none
-        self.proxy = check_proxy(proxy)
-        self.open_timeout = seconds("open_timeout", open_timeout, past=True)
-        self.options = Options.check(**limits)
-        check_extensions(extensions)
-        if compression == "deflate":
-            extensions = enable_client_permessage_deflate(extensions)
-        elif compression is not None:
-            raise ValueError(
-                f"compression is {compression!r}; it must be 'deflate' or None"
+        headers = self._headers(
+            either(
+                "extra_headers", extra_headers, "additional_headers", additional_headers
             )
-        headers = either(
-            "extra_headers", extra_headers, "additional_headers", additional_headers
         )
+        given = (uri, origin, user_agent_header, compression, open_timeout, proxy)
+        terms = None
+        if extensions is None and subprotocols is None and headers is None:
+            terms = _recall(given, limits)
+        if terms is None:
+            terms = _agree(*given, extensions, subprotocols, headers, **limits)
+        #: where the next attempt goes
+        self.uri = terms.uri
+        self.options = terms.options
+        #: a proxy; True to look for one; False for none
+        self.proxy = terms.proxy
+        self.open_timeout = terms.open_timeout
+        #: the request to `uri`
+        self.draft = terms.draft
         #: keyword arguments for the connection's class
         self.keywords: dict[str, Any] = {
             **limits,
             "origin": origin,
-            "extensions": extensions,
+            "extensions": terms.extensions and list(terms.extensions),
             "subprotocols": subprotocols,
-            "extra_headers": self._headers(headers),
+            "extra_headers": headers,
             "user_agent_header": user_agent_header,
             "logger": logger,
         }
-        # What no handshake could be made of is refused before a socket is opened.
-        self.handshake()
 
     def _headers(self, given: HeadersLike | Callable[[], Any] | None) -> Headers | None:
         if callable(given) and not isinstance(given, Mapping):
@@ -125,19 +140,18 @@ class Plan:
             TypeError, ValueError: they cannot be sent.
         """
         self.keywords["extra_headers"] = without_headers(headers, self._dropped)
-        self.handshake()
+        self._draw_up()
 
-    def handshake(self, **steps: Callable[..., Any]) -> ClientHandshake:
-        """Make the opening handshake for `uri`; `steps` as for `ClientHandshake`."""
+    def _draw_up(self) -> None:
+        """Draft the request anew, because what goes into it has changed."""
         given = self.keywords
-        return ClientHandshake(
+        self.draft = Draft(
             self.uri,
             origin=given["origin"],
             extensions=given["extensions"],
             subprotocols=given["subprotocols"],
             extra_headers=given["extra_headers"],
             user_agent=given["user_agent_header"],
-            **steps,
         )
 
     def begin(self) -> None:
@@ -183,6 +197,7 @@ class Plan:
             self.keywords["extra_headers"] = without_headers(
                 self.keywords["extra_headers"], redirect.drop_headers
             )
+        self._draw_up()
         return True
 
     def timed_out(self, opening: Opening) -> TimeoutError:
@@ -198,6 +213,58 @@ class Plan:
         from .diagnosis import blame  # which most programs never need
 
         blame(exc, opening)
+
+
+def _agree(
+    uri: str,
+    origin: str | None,
+    user_agent: str | None,
+    compression: str | None,
+    open_timeout: float | None,
+    proxy: Proxy | str | bool | None,
+    extensions: Sequence[ClientExtensionFactory] | None = None,
+    subprotocols: Sequence[str] | None = None,
+    extra_headers: Headers | None = None,
+    **limits: Any,
+) -> Terms:
+    """Check everything; what no request can be made of is refused here."""
+    where = parse_uri(uri)
+    chosen = check_proxy(proxy)
+    open_timeout = seconds("open_timeout", open_timeout, past=True)
+    options = Options.check(**limits)
+    check_extensions(extensions)
+    if compression == "deflate":
+        extensions = enable_client_permessage_deflate(extensions)
+    elif compression is not None:
+        raise ValueError(
+            f"compression is {compression!r}; it must be 'deflate' or None"
+        )
+    draft = Draft(
+        where,
+        origin=origin,
+        extensions=extensions,
+        subprotocols=subprotocols,
+        extra_headers=extra_headers,
+        user_agent=user_agent,
+    )
+    return Terms(where, options, extensions, chosen, open_timeout, draft)
+
+
+# Programs connect to few addresses in few ways, often.
+_remembered = lru_cache(maxsize=64, typed=True)(_agree)
+
+
+def _recall(given: tuple[Any, ...], limits: dict[str, Any]) -> Terms | None:
+    """Return terms that were checked before, or now; None if they are not kept."""
+    uri, *_, proxy = given
+    if "@" in uri or isinstance(proxy, (str, Proxy)):
+        return None  # what may be secret is not kept
+    if tuple in map(type, limits.values()):
+        return None  # the memory looks at types, but not within pairs
+    try:
+        return _remembered(*given, **limits)
+    except TypeError:
+        return None  # it can't be kept, or it is wrong: say so
 
 
 def check_tls(uri: WebSocketURI, kwds: dict[str, Any], context: type) -> None:

@@ -163,6 +163,21 @@ class Headers(MutableMapping[str, str]):
         self._dict.setdefault(name.lower(), []).append(value)
         self._list.append((name, value))
 
+    @classmethod
+    def _of_lines(cls, lines: str) -> Headers:
+        # For parsers, likewise; each line ends with CR and LF, and an empty one is
+        # the end.
+        headers = cls()
+        values, pairs = headers._dict, headers._list
+        for line in lines.split("\r\n"):
+            if not line:
+                break
+            name, _, value = line.partition(":")
+            value = value.strip(" \t")
+            values.setdefault(name.lower(), []).append(value)
+            pairs.append((name, value))
+        return headers
+
     def __delitem__(self, name: str) -> None:
         key = name.lower()
         del self._dict[key]

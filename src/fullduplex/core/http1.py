@@ -1,8 +1,10 @@
 """HTTP/1.1 messages, as far as an opening handshake needs them (RFC 9112).
 
 Parsers take bytes in any portions and hold no more than the limits below allow.
-Each is a generator over one buffer: it yields when the buffer has too little,
-and looks at every byte a bounded number of times, also when they come one by one.
+A head without a body that comes as a whole, as nearly all do, is judged by one
+pattern.  For everything else a parser is a generator over one buffer: it yields when
+the buffer has too little, and looks at every byte a bounded number of times, also
+when they come one by one.
 
 What is refused, because intermediaries and servers disagree about it: lines that
 end without CR, folded lines, space before a colon, and numbers that are not plain
@@ -51,7 +53,14 @@ __all__ = [
 MAX_INTERIM_RESPONSES = 16
 
 _status_code = re.compile(rb"[1-5][0-9]{2}")  # RFC 9110, 15
-_header_lines = re.compile(rb"(?:%b:%b\r\n)+" % (TOKEN.pattern, FIELD_VALUE.pattern))
+_lines = rb"(?:%b:%b\r\n)+" % (TOKEN.pattern, FIELD_VALUE.pattern)
+_header_lines = re.compile(_lines)
+_request_head = re.compile(
+    rb"(%b) (%b) (HTTP/1\.[01])\r\n(%b)\r\n" % (TOKEN.pattern, TARGET.pattern, _lines)
+)
+_upgrade_head = re.compile(
+    rb"HTTP/1\.1 101 (%b)\r\n(%b)\r\n" % (FIELD_VALUE.pattern, _lines)
+)
 _digits = re.compile(rb"[0-9]{1,19}")
 _chunk_size = re.compile(rb"([0-9A-Fa-f]{1,16})[\t ]*(?:;.*)?")  # RFC 9112, 7.1
 
@@ -60,14 +69,18 @@ Message = TypeVar("Message", Request, Response)
 
 
 class _Parser(Generic[Message]):
+    # What most parsers never change has no place in each of them.
+    _scanned = 0  # bytes of the buffer known to hold no line feed
+    _eof = False
+    _expected = ""  # what we wait for, for the message of EOFError
+    _message: Message | None = None
+    _error: Exception | None = None
+    _steps: Generator[None, None, Message] | None = None
+    #: the head as it came, if it came as a whole
+    raw: bytes | None = None
+
     def __init__(self) -> None:
         self._buffer = bytearray()
-        self._scanned = 0  # bytes of the buffer known to hold no line feed
-        self._eof = False
-        self._expected = ""  # what we wait for, for the message of EOFError
-        self._message: Message | None = None
-        self._error: Exception | None = None
-        self._steps: Generator[None, None, Message] = self._parse()
 
     @property
     def leftover(self) -> bytes:
@@ -91,14 +104,30 @@ class _Parser(Generic[Message]):
 
         After an error the parser is of no use; it raises the same error again.
         """
+        if self._steps is None and self._message is None:
+            end = self._take_whole(data)
+            if end:
+                self.raw, data = data[:end], data[end:]
         if self._error is None:
             self._buffer += data
         return self._advance()
+
+    def _take_whole(self, data: bytes) -> int:
+        """Parse a whole head; returns its size, or 0 to go the long way."""
+        return 0
+
+    def _headers_of(self, lines: bytes) -> Headers | None:
+        """Take header lines that a pattern has judged; None if there are too many."""
+        if lines.count(b"\n") > MAX_NUM_HEADERS:
+            return None
+        return Headers._of_lines(lines.decode("iso-8859-1"))
 
     def _advance(self) -> Message | None:
         if self._error is not None:
             raise self._error
         if self._message is None:
+            if self._steps is None:
+                self._steps = self._parse()
             try:
                 next(self._steps)
             except StopIteration as stop:
@@ -153,17 +182,13 @@ class _Parser(Generic[Message]):
         """Take the header section if all of it is there and nothing is wrong."""
         buffer = self._buffer
         end = buffer.find(b"\r\n\r\n", 0, MAX_LINE_LENGTH) + 2
-        if end < 2 or buffer.count(b"\n", 0, end) > MAX_NUM_HEADERS:
-            return None
         lines = bytes(buffer[:end])
-        if not _header_lines.fullmatch(lines):
+        if end < 2 or not _header_lines.fullmatch(lines):
             return None
-        del buffer[: end + 2]
-        self._scanned = 0
-        headers = Headers()
-        for line in lines[:-2].decode("iso-8859-1").split("\r\n"):
-            name, _, value = line.partition(":")
-            headers._append(name, value.strip(" \t"))
+        headers = self._headers_of(lines)
+        if headers is not None:
+            del buffer[: end + 2]
+            self._scanned = 0
         return headers
 
     def _read_headers(self) -> Generator[None, None, Headers]:
@@ -223,6 +248,19 @@ class RequestParser(_Parser[Request]):
         """
         return self._at_eof()
 
+    def _take_whole(self, data: bytes) -> int:
+        match = _request_head.match(data, 0, MAX_LINE_LENGTH)
+        headers = match and self._headers_of(match[4])
+        if not match or not headers:
+            return 0
+        if "Transfer-Encoding" in headers or "Content-Length" in headers:
+            return 0
+        method, path, protocol, _ = match.groups()
+        self._message = Request(
+            path.decode(), headers, method.decode(), protocol.decode()
+        )
+        return match.end()
+
     def _parse(self) -> Generator[None, None, Request]:
         line = yield from self._read_line("request line", RequestLineTooLong)
         parts = line.split(b" ")
@@ -255,11 +293,12 @@ class ResponseParser(_Parser[Response]):
             Those to ``CONNECT`` have none if they are 2xx, and may be HTTP/1.0.
     """
 
+    #: the final response without its body, from the moment its head is complete
+    head: Response | None = None
+
     def __init__(self, method: str = "GET") -> None:
         super().__init__()
         self._method = method
-        #: the final response without its body, from the moment its head is complete
-        self.head: Response | None = None
 
     def feed_eof(self) -> Response:
         """
@@ -273,6 +312,15 @@ class ResponseParser(_Parser[Response]):
             SecurityError: the body is over ``MAX_BODY_SIZE``.
         """
         return self._at_eof()
+
+    def _take_whole(self, data: bytes) -> int:
+        match = _upgrade_head.match(data, 0, MAX_LINE_LENGTH)
+        headers = match and self._headers_of(match[2])
+        if not match or not headers:
+            return 0
+        reason = match[1].decode("iso-8859-1")
+        self._message = self.head = Response(101, reason, headers)
+        return match.end()
 
     def _parse(self) -> Generator[None, None, Response]:
         for _ in range(MAX_INTERIM_RESPONSES + 1):

@@ -7,7 +7,7 @@ take ten times the memory, and most programs never look at them.
 from __future__ import annotations
 
 from .attributes import Attributes
-from .http1 import Request, RequestParser, Response, ResponseParser
+from .http1 import Request, Response, ResponseParser
 
 __all__ = ["Keeping"]
 
@@ -15,15 +15,16 @@ __all__ = ["Keeping"]
 class Keeping(Attributes):
     """The part of a connection that remembers its handshake."""
 
-    _request: Request | bytes | None
-    _response: Response | bytes | None
+    # None has no place in each instance.
+    _request: Request | bytes | None = None
+    _response: Response | bytes | None = None
 
     @property
     def request(self) -> Request | None:
         """The opening handshake; None before it was received."""
         known = self._request
         if isinstance(known, bytes):
-            known = self._request = RequestParser().feed(known)
+            known = self._request = Request.restore(known)
         return known
 
     @request.setter

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import weakref
 from collections.abc import MutableMapping
@@ -58,6 +59,10 @@ def log_head(logger: LoggerLike, mark: str, start: str, headers: Headers) -> Non
         logger.debug("%s %s: %s", mark, name, shown)
 
 
+# Looking it up takes a lock, and gives the same one each time.
+_own = functools.cache(logging.getLogger)
+
+
 def check_logger(logger: Any, name: str) -> LoggerLike:
     """
     Return `logger`, or the library's own of that name.
@@ -66,7 +71,7 @@ def check_logger(logger: Any, name: str) -> LoggerLike:
         TypeError: it is no logger.
     """
     if logger is None:
-        return logging.getLogger(name)
+        return _own(name)
     if not isinstance(logger, (logging.Logger, logging.LoggerAdapter)):
         raise TypeError(
             f"logger must be a Logger or a LoggerAdapter, not {type(logger).__name__}"

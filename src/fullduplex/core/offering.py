@@ -13,11 +13,12 @@ from .datastructures import HeadersLike
 from .errors import InvalidMessage
 from .extensions.base import ClientExtensionFactory
 from .handshake.client import ClientHandshake
+from .handshake.draft import Draft
 from .handshake.negotiation import (
     process_client_extensions,
     process_client_subprotocol,
 )
-from .http1 import USER_AGENT
+from .http1 import USER_AGENT, Request
 from .keeping import Keeping
 from .options import Options
 from .overrides import CLIENT_STEPS, refuse_overrides
@@ -86,23 +87,35 @@ class Offering(Keeping):
         self._handshake = None
         return Options.check(**limits)
 
-    def _prepare_handshake(self, uri: WebSocketURI) -> None:
-        """Make the request for `uri`."""
-        self._handshake = ClientHandshake(
+    def _prepare_handshake(self, uri: WebSocketURI, draft: Draft | None = None) -> None:
+        """
+        Make the request for `uri`.
+
+        Args:
+            draft: the request, if this connection has what it was made of.
+        """
+        self._handshake = handshake = ClientHandshake(
             uri,
             process_extensions=self.process_extensions,
             process_subprotocol=self.process_subprotocol,
+            draft=draft,
             **self._offer,
         )
-        self.request = self._handshake.request
+        self._request = handshake.request_bytes()
 
     def _request_bytes(self) -> bytes:
         """Return the request, which is logged as sent."""
-        assert self._handshake is not None
-        data = self._handshake.request_bytes()
+        request = self._request
+        if isinstance(request, Request):
+            # Somebody has looked, and may have changed it.
+            assert self._handshake is not None
+            self._handshake.request = request
+            self._sent = self._handshake.request_bytes()
+        else:
+            assert request is not None
+            self._sent = request
         self._log_request(">")
-        self._sent = data
-        return data
+        return self._sent
 
     def _answered(self, data: bytes) -> ClientHandshake | None:
         """
@@ -127,7 +140,7 @@ class Offering(Keeping):
         assert handshake.response is not None
         self.response = handshake.response
         self._log_response("<")
-        self._request, self._response = self._sent, handshake.response.serialize()
+        self._request, self._response = self._sent, handshake.response_bytes()
         del self._sent
         self.subprotocol = handshake.subprotocol
         self._handshake = None

@@ -19,6 +19,7 @@ from __future__ import annotations
 import random as _random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 from .backoff import RESET_AFTER, Backoff, backoff
@@ -314,9 +315,13 @@ def delays_from(given: Any, defaults: Any) -> Backoff | Callable[[], Iterator[fl
     """
     if given is not None:
         return given  # type: ignore[no-any-return]
-    return Backoff(
-        initial=defaults.BACKOFF_INITIAL,
-        min=defaults.BACKOFF_MIN,
-        max=defaults.BACKOFF_MAX,
-        factor=defaults.BACKOFF_FACTOR,
+    return _usual(
+        defaults.BACKOFF_INITIAL,
+        defaults.BACKOFF_MIN,
+        defaults.BACKOFF_MAX,
+        defaults.BACKOFF_FACTOR,
     )
+
+
+# A value that may be shared.
+_usual = lru_cache(maxsize=8, typed=True)(Backoff)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..core.handshake.draft import Draft
 from ..core.logs import check_logger
 from ..core.offering import Offering
 from ..core.typing import LoggerLike
@@ -53,7 +54,9 @@ class ClientConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
         )
         super().__init__(options, check_logger(logger, "fullduplex.client"))
 
-    def _shake_hands(self, channel: Channel, uri: WebSocketURI) -> None:
+    def _shake_hands(
+        self, channel: Channel, uri: WebSocketURI, draft: Draft | None = None
+    ) -> None:
         """
         Open the connection on a channel.
 
@@ -63,7 +66,7 @@ class ClientConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
             OSError: TCP is broken.
         """
         self._connected(channel)
-        self._prepare_handshake(uri)
+        self._prepare_handshake(uri, draft)
         channel.send(self._request_bytes())
         while True:
             data = channel.receive()

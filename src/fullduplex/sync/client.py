@@ -187,7 +187,9 @@ class _Call:
             given=self._given,
         ).open(sock=self._sock, path=self._path)
         try:
-            connection._shake_hands(channel, uri)
+            # A class of the caller may offer something else.
+            own = self._create is ClientConnection
+            connection._shake_hands(channel, uri, plan.draft if own else None)
             opening.mark("handshake", monotonic())
         except BaseException:
             connection._abandon()

@@ -311,7 +311,9 @@ class connect:
             **plan.keywords, host=uri.host, port=uri.port, secure=uri.secure
         )
         connection.opening = opening
-        connection._prepare_handshake(uri)
+        # A class of the caller may offer something else.
+        own = self._create is ClientConnection
+        connection._prepare_handshake(uri, plan.draft if own else None)
         host, port = self._kwds.get("host"), self._kwds.get("port")
         route = plan.route(host, port)
         opening.use_proxy(str(route.proxy) if route.proxy else None, route.reason)

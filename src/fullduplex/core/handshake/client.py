@@ -13,8 +13,8 @@ the handshake is made.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final, NoReturn
+from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from ..datastructures import Headers, HeadersLike
 from ..errors import (
@@ -25,15 +25,9 @@ from ..errors import (
     StatusLineTooLong,
 )
 from ..extensions.base import ClientExtensionFactory, Extension
-from ..headers import (
-    build_authorization_basic,
-    build_extension,
-    build_host,
-    build_subprotocol,
-    validate_subprotocols,
-)
 from ..http1 import USER_AGENT, Request, Response, ResponseParser
 from ..uri import WebSocketURI
+from .draft import Draft
 from .keys import accept_key, generate_key
 from .negotiation import (
     check_upgrade,
@@ -48,20 +42,6 @@ ClientExtensions = Callable[
     [Headers, Sequence[ClientExtensionFactory] | None], list[Extension]
 ]
 ClientSubprotocol = Callable[[Headers, Sequence[str] | None], str | None]
-
-# A request has one of each; what the caller gives takes the place of ours.
-REPLACED: Final = ("Host", "Authorization", "Origin", "User-Agent")
-
-# What the handshake depends on, and what to use instead.
-RESERVED: Final[Mapping[str, str]] = {
-    "upgrade": "the handshake sends it",
-    "connection": "the handshake sends it",
-    "sec-websocket-key": "the handshake sends it",
-    "sec-websocket-version": "the handshake sends it",
-    "sec-websocket-accept": "only servers send it",
-    "sec-websocket-extensions": "use extensions or compression",
-    "sec-websocket-protocol": "use subprotocols",
-}
 
 
 class ClientHandshake:
@@ -81,6 +61,7 @@ class ClientHandshake:
         process_subprotocol: replaces
             :func:`~fullduplex.core.handshake.negotiation.process_client_subprotocol`.
         random: gives that many bytes which nobody can predict.
+        draft: the request, where it was made of the same arguments before.
 
     Raises:
         TypeError: ``extensions`` or ``subprotocols`` is no list of such things.
@@ -88,9 +69,6 @@ class ClientHandshake:
             only the handshake may set, or several where there is one.
         InvalidHeader: a header has a name or a value that can't be sent.
     """
-
-    request: Request
-    """The request.  It may be changed until :meth:`request_bytes` is called."""
 
     response: Response | None
     """The response, once it is complete, whatever it says."""
@@ -113,10 +91,17 @@ class ClientHandshake:
         process_extensions: ClientExtensions | None = None,
         process_subprotocol: ClientSubprotocol | None = None,
         random: Callable[[int], bytes] = os.urandom,
+        draft: Draft | None = None,
     ) -> None:
-        if subprotocols is not None:
-            validate_subprotocols(subprotocols)
-        check_extensions(extensions)
+        if draft is None:
+            draft = Draft(
+                uri,
+                origin=origin,
+                extensions=extensions,
+                subprotocols=subprotocols,
+                extra_headers=extra_headers,
+                user_agent=user_agent,
+            )
         self._available_extensions = extensions
         self._available_subprotocols = subprotocols
         self._process_extensions = process_extensions or process_client_extensions
@@ -124,23 +109,23 @@ class ClientHandshake:
         self._parser = ResponseParser()
         self._complete = False
         self._key = generate_key(random)
-        self.request = Request(
-            uri.resource_name,
-            build_headers(
-                uri,
-                self._key,
-                origin=origin,
-                extensions=extensions,
-                subprotocols=subprotocols,
-                extra_headers=extra_headers,
-                user_agent=user_agent,
-            ),
-        )
-        # What is wrong with the URI shows here rather than after connecting.
-        self.request.request_line()
+        self._data = draft.with_key(self._key)
+        # The same as an object, once somebody has asked for it, and may change it.
+        self._request: Request | None = None
         self.response = None
         self.extensions = []
         self.subprotocol = None
+
+    @property
+    def request(self) -> Request:
+        """The request.  It may be changed until :meth:`request_bytes` is called."""
+        if self._request is None:
+            self._request = Request.restore(self._data)
+        return self._request
+
+    @request.setter
+    def request(self, request: Request) -> None:
+        self._request = request
 
     @property
     def leftover(self) -> bytes:
@@ -155,8 +140,15 @@ class ClientHandshake:
             ValueError: the request was changed into one that can't be sent.
             InvalidHeader: its key was removed or repeated.
         """
-        self._key = single(self.request.headers, "Sec-WebSocket-Key")
-        return self.request.serialize()
+        if self._request is not None:
+            self._key = single(self._request.headers, "Sec-WebSocket-Key")
+            self._data = self._request.serialize()
+        return self._data
+
+    def response_bytes(self) -> bytes:
+        """Return the response, once it is complete, as it came or as good."""
+        assert self.response is not None
+        return self._parser.raw or self.response.serialize()
 
     def data_received(self, data: bytes) -> bool:
         """
@@ -233,75 +225,3 @@ def refuse_message(exc: Exception) -> NoReturn:
     if isinstance(exc, StatusLineTooLong):
         raise exc
     raise InvalidMessage(f"did not receive a valid HTTP response: {exc}") from exc
-
-
-def check_extensions(extensions: Sequence[ClientExtensionFactory] | None) -> None:
-    """Refuse what is no list of factories."""
-    for factory in () if extensions is None else extensions:
-        # Factories written for another library's base class work as well.
-        if not hasattr(factory, "name") or not hasattr(factory, "get_request_params"):
-            raise TypeError(
-                f"extensions has {factory!r}, expected client extension factories"
-            )
-
-
-def build_headers(
-    uri: WebSocketURI,
-    key: str,
-    *,
-    origin: str | None,
-    extensions: Sequence[ClientExtensionFactory] | None,
-    subprotocols: Sequence[str] | None,
-    extra_headers: HeadersLike | None,
-    user_agent: str | None,
-) -> Headers:
-    """Make the headers of the request; arguments as those of the handshake."""
-    ours: dict[str, str | None] = {
-        "Host": build_host(uri.host, uri.port, uri.secure),
-        "Authorization": (
-            build_authorization_basic(*uri.user_info) if uri.user_info else None
-        ),
-        "Origin": origin,
-        "User-Agent": user_agent or None,
-    }
-    extra = None if extra_headers is None else check_extra_headers(extra_headers)
-    if extra:
-        for name in REPLACED:
-            if name in extra:
-                ours[name] = extra[name]
-                del extra[name]
-
-    headers = Headers()
-    for name in ("Host", "Authorization", "Origin"):
-        value = ours[name]
-        if value is not None:
-            headers[name] = value
-    # These need no check.
-    headers._append("Upgrade", "websocket")
-    headers._append("Connection", "Upgrade")
-    headers._append("Sec-WebSocket-Key", key)
-    headers._append("Sec-WebSocket-Version", "13")
-    if extensions:
-        offers = [(item.name, item.get_request_params()) for item in extensions]
-        headers["Sec-WebSocket-Extensions"] = build_extension(offers)
-    if subprotocols:
-        headers["Sec-WebSocket-Protocol"] = build_subprotocol(subprotocols)
-    if extra:
-        headers.update(extra)
-    user_agent = ours["User-Agent"]
-    if user_agent is not None:
-        headers["User-Agent"] = user_agent
-    return headers
-
-
-def check_extra_headers(extra_headers: HeadersLike) -> Headers:
-    """Copy the caller's headers, unless the handshake can't do with them."""
-    extra = Headers(extra_headers)
-    for name in extra:
-        if name in RESERVED:
-            raise ValueError(f"extra_headers has {name}; {RESERVED[name]}")
-    for name in REPLACED:
-        count = len(extra.get_all(name))
-        if count > 1:
-            raise ValueError(f"extra_headers has {count} {name} headers, expected one")
-    return extra
