@@ -14,13 +14,22 @@ from .core.options import Options
 from .core.session import Session
 from .core.tcp import TCP_INFO_SIZE, Link, socket_options, tcp_info, user_timeout
 
-__all__ = ["link", "set_user_timeout", "tell_time", "tune", "unacknowledged"]
+__all__ = [
+    "established",
+    "link",
+    "set_user_timeout",
+    "tell_time",
+    "tune",
+    "unacknowledged",
+]
 
 # A socket, or what asyncio and uvloop show instead of one.
 Socket: TypeAlias = Any
 
 # Request of the unacknowledged bytes of a socket's output: SIOCOUTQ of Linux.
 _SIOCOUTQ = 0x5411
+# The first byte of Linux' ``struct tcp_info``.
+_ESTABLISHED = b"\x01"
 
 
 def _is_tcp(sock: Socket) -> bool:
@@ -82,6 +91,17 @@ def unacknowledged(sock: Socket) -> int:
     except (ImportError, OSError, ValueError):
         return 0
     return int.from_bytes(answer, sys.byteorder)
+
+
+def established(sock: Socket) -> bool:
+    """Tell whether TCP is known to have connected already (Linux)."""
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        state = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
+    except OSError:
+        return False  # a stream of another kind
+    return bool(state == _ESTABLISHED)
 
 
 def link(sock: Socket) -> Link | None:

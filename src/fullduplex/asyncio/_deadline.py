@@ -30,7 +30,7 @@ class Deadline:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float | None) -> None:
         self._expired = False
-        self._handle: asyncio.TimerHandle | None = None
+        self._handle: asyncio.Handle | None = None
         if seconds is None:
             return
         task = asyncio.current_task(loop)
@@ -38,7 +38,10 @@ class Deadline:
             raise RuntimeError("open_timeout works in a task only; or let it be None")
         self._task = task
         self._cancelling = task.cancelling()
-        self._handle = loop.call_later(seconds, self._expire)
+        if seconds > 0:
+            self._handle = loop.call_later(seconds, self._expire)
+        else:
+            self._handle = loop.call_soon(self._expire)
 
     def _expire(self) -> None:
         self._expired = True

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import sys
 from errno import EALREADY, EINPROGRESS, EINTR, EWOULDBLOCK
 from time import monotonic
 from typing import Any
 
+from .._sockets import established
 from ..core.dialing import DELAY, AddressInfo, Race, amend, in_turns
 from ..core.headers import build_host
 from ..core.opening import Opening
@@ -219,10 +219,9 @@ async def connected(loop: Loop, sock: socket.socket, address: Any) -> None:
         OSError: nobody answered there.
     """
     number = sock.connect_ex(address)
-    if number == EINPROGRESS and sys.platform == "linux":
-        # A server on this machine has answered meanwhile.
-        number = sock.connect_ex(address)
     if number in PENDING:
+        if established(sock):
+            return  # a server on this machine has answered meanwhile
         await writable(loop, sock.fileno())
         number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if number:

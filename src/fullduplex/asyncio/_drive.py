@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from .._sockets import tell_time, tune
 from ..core._select import body
@@ -31,9 +32,16 @@ T = TypeVar("T")
 Waiter = body("fullduplex.asyncio._waiter").Waiter
 
 
+_eager: WeakKeyDictionary[asyncio.AbstractEventLoop, bool] = WeakKeyDictionary()
+
+
 def eager(loop: asyncio.AbstractEventLoop) -> bool:
     """Whether readers are resumed within the read callback; see `Waiter`."""
-    return os.environ.get("FULLDUPLEX_EAGER") != "0" and not loop.get_debug()
+    answer = _eager.get(loop)
+    if answer is None:
+        answer = os.environ.get("FULLDUPLEX_EAGER") != "0" and not loop.get_debug()
+        _eager[loop] = answer
+    return answer
 
 
 class Driver(Hot, asyncio.BufferedProtocol):

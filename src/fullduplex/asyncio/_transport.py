@@ -59,13 +59,14 @@ if WANTED == "auto" and IMPLEMENTATION == "compiled":
         pass  # a system without POSIX sockets
 
 Factory = Callable[[], asyncio.BaseProtocol]
+# Only Windows has these.
+PROACTOR: Any = getattr(asyncio, "ProactorEventLoop", ())
 
 
 def selects(loop: asyncio.AbstractEventLoop) -> bool:
     """Whether the loop reads only when there is something, into memory asked for
     right then.  Proactor loops keep the memory over turns."""
-    proactor = getattr(asyncio, "ProactorEventLoop", None)
-    return proactor is None or not isinstance(loop, proactor)
+    return not isinstance(loop, PROACTOR)
 
 
 def _own(loop: asyncio.AbstractEventLoop, kwds: dict[str, Any]) -> bool:

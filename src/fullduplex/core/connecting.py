@@ -20,7 +20,6 @@ from .opening import Opening
 from .options import Options, seconds
 from .proxy import Proxy, Route, check_proxy, choose, system_proxies
 from .redirects import follow_redirect, without_headers
-from .typing import LoggerLike
 from .uri import WebSocketURI, parse_uri
 
 __all__ = ["Elsewhere", "Plan", "check_tls"]
@@ -34,10 +33,12 @@ class Terms(NamedTuple):
 
     uri: WebSocketURI
     options: Options
-    extensions: Sequence[ClientExtensionFactory] | None
     proxy: Proxy | bool
     open_timeout: float | None
     draft: Draft
+    ask_headers: Callable[[], Any] | None
+    # Arguments for the connection's class.
+    keywords: dict[str, Any]
 
 
 class Plan:
@@ -75,37 +76,9 @@ class Plan:
         self.trail: list[WebSocketURI] = []
         self._elsewhere = elsewhere
         self._dropped: frozenset[str] = frozenset()
-        #: to be called for the headers of each attempt; None if they stay the same
-        self.ask_headers: Callable[[], Any] | None = None
-        self._unpack(uri, **keywords)
-
-    def _unpack(
-        self,
-        uri: str,
-        *,
-        origin: str | None = None,
-        extensions: Sequence[ClientExtensionFactory] | None = None,
-        subprotocols: Sequence[str] | None = None,
-        extra_headers: HeadersLike | Callable[[], Any] | None = None,
-        additional_headers: HeadersLike | Callable[[], Any] | None = None,
-        user_agent_header: str | None = USER_AGENT,
-        logger: LoggerLike | None = None,
-        compression: str | None = "deflate",
-        open_timeout: float | None = 10,
-        proxy: Proxy | str | bool | None = True,
-        **limits: Any,
-    ) -> None:
-        headers = self._headers(
-            either(
-                "extra_headers", extra_headers, "additional_headers", additional_headers
-            )
-        )
-        given = (uri, origin, user_agent_header, compression, open_timeout, proxy)
-        terms = None
-        if extensions is None and subprotocols is None and headers is None:
-            terms = _recall(given, limits)
-        if terms is None:
-            terms = _agree(*given, extensions, subprotocols, headers, **limits)
+        # Whatever the logger is, the terms are the same.
+        plain = {**keywords, "logger": None}
+        terms = _recall(uri, plain) or _agree(uri, **plain)
         #: where the next attempt goes
         self.uri = terms.uri
         self.options = terms.options
@@ -114,23 +87,14 @@ class Plan:
         self.open_timeout = terms.open_timeout
         #: the request to `uri`
         self.draft = terms.draft
+        #: to be called for the headers of each attempt; None if they stay the same
+        self.ask_headers = terms.ask_headers
         #: keyword arguments for the connection's class
-        self.keywords: dict[str, Any] = {
-            **limits,
-            "origin": origin,
-            "extensions": terms.extensions and list(terms.extensions),
-            "subprotocols": subprotocols,
-            "extra_headers": headers,
-            "user_agent_header": user_agent_header,
-            "logger": logger,
-        }
-
-    def _headers(self, given: HeadersLike | Callable[[], Any] | None) -> Headers | None:
-        if callable(given) and not isinstance(given, Mapping):
-            self.ask_headers = given
-            return None
-        # A copy: an iterator would be used up by the first attempt.
-        return None if given is None else Headers(given)
+        self.keywords = terms.keywords.copy()
+        self.keywords["logger"] = keywords.get("logger")
+        if self.keywords["extensions"] is not None:
+            # Each call has its own list.
+            self.keywords["extensions"] = list(self.keywords["extensions"])
 
     def supply(self, headers: HeadersLike | None) -> None:
         """
@@ -217,14 +181,17 @@ class Plan:
 
 def _agree(
     uri: str,
-    origin: str | None,
-    user_agent: str | None,
-    compression: str | None,
-    open_timeout: float | None,
-    proxy: Proxy | str | bool | None,
+    *,
+    origin: str | None = None,
     extensions: Sequence[ClientExtensionFactory] | None = None,
     subprotocols: Sequence[str] | None = None,
-    extra_headers: Headers | None = None,
+    compression: str | None = "deflate",
+    extra_headers: HeadersLike | Callable[[], Any] | None = None,
+    additional_headers: HeadersLike | Callable[[], Any] | None = None,
+    user_agent_header: str | None = USER_AGENT,
+    open_timeout: float | None = 10,
+    proxy: Proxy | str | bool | None = True,
+    logger: None = None,
     **limits: Any,
 ) -> Terms:
     """Check everything; what no request can be made of is refused here."""
@@ -239,32 +206,52 @@ def _agree(
         raise ValueError(
             f"compression is {compression!r}; it must be 'deflate' or None"
         )
+    given = either(
+        "extra_headers", extra_headers, "additional_headers", additional_headers
+    )
+    ask = headers = None
+    if callable(given) and not isinstance(given, Mapping):
+        ask = given
+    elif given is not None:
+        # A copy: an iterator would be used up by the first attempt.
+        headers = Headers(given)
     draft = Draft(
         where,
         origin=origin,
         extensions=extensions,
         subprotocols=subprotocols,
-        extra_headers=extra_headers,
-        user_agent=user_agent,
+        extra_headers=headers,
+        user_agent=user_agent_header,
     )
-    return Terms(where, options, extensions, chosen, open_timeout, draft)
+    keywords = {
+        **limits,
+        "origin": origin,
+        "extensions": extensions,
+        "subprotocols": subprotocols,
+        "extra_headers": headers,
+        "user_agent_header": user_agent_header,
+    }
+    return Terms(where, options, chosen, open_timeout, draft, ask, keywords)
+
+
+# Values that never change, and mean the same in another call.
+PLAIN = frozenset({bool, float, int, str, type(None)})
+
+
+def _recall(uri: str, keywords: dict[str, Any]) -> Terms | None:
+    """Return terms that were checked before, or now; None if they are not kept."""
+    values = tuple(keywords.values())
+    if not PLAIN.issuperset(map(type, values)):
+        return None
+    if "@" in uri or isinstance(keywords.get("proxy"), str):
+        return None  # what may be secret is not kept
+    return _remembered(uri, tuple(keywords), *values)
 
 
 # Programs connect to few addresses in few ways, often.
-_remembered = lru_cache(maxsize=64, typed=True)(_agree)
-
-
-def _recall(given: tuple[Any, ...], limits: dict[str, Any]) -> Terms | None:
-    """Return terms that were checked before, or now; None if they are not kept."""
-    uri, *_, proxy = given
-    if "@" in uri or isinstance(proxy, (str, Proxy)):
-        return None  # what may be secret is not kept
-    if tuple in map(type, limits.values()):
-        return None  # the memory looks at types, but not within pairs
-    try:
-        return _remembered(*given, **limits)
-    except TypeError:
-        return None  # it can't be kept, or it is wrong: say so
+@lru_cache(maxsize=64, typed=True)
+def _remembered(uri: str, names: tuple[str, ...], *values: Any) -> Terms:
+    return _agree(uri, **dict(zip(names, values, strict=True)))
 
 
 def check_tls(uri: WebSocketURI, kwds: dict[str, Any], context: type) -> None:

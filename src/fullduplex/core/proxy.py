@@ -21,6 +21,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from .dialing import amend
@@ -355,6 +356,7 @@ def literal(host: str) -> Address | None:
     return address
 
 
+@lru_cache(maxsize=64)
 def is_local(host: str) -> bool:
     """
     Tell whether a host means this machine, or one on the same link.

@@ -304,7 +304,8 @@ def is_only(headers: Headers, name: str, value: str) -> bool:
 
 def parse_all(parse: Callable[[str], list[T]], headers: Headers, name: str) -> list[T]:
     """Parse a list that may be spread over several headers (RFC 9110, 5.3)."""
-    return [item for value in headers.get_all(name) for item in parse(value)]
+    values = headers.get_all(name)
+    return [item for value in values for item in parse(value)] if values else []
 
 
 def shown(items: Sequence[Any]) -> str | None:
