@@ -43,9 +43,10 @@ def _is_tcp(sock: Socket) -> bool:
 
 def tune(sock: Socket, options: Options) -> None:
     """Let TCP watch the connection too, within what `options` say."""
-    if not _is_tcp(sock):
+    wanted = socket_options(options, socket)
+    if not wanted or not _is_tcp(sock):
         return
-    for arguments in socket_options(options, socket):
+    for arguments in wanted:
         with contextlib.suppress(OSError):
             sock.setsockopt(*arguments)
 

@@ -23,6 +23,9 @@ Loop = asyncio.AbstractEventLoop
 # What `connect_ex` returns while the peer has not answered.
 PENDING = frozenset({EALREADY, EINPROGRESS, EINTR, EWOULDBLOCK})
 
+# Addresses that mean another one, which is the peer's.
+UNSPECIFIED = ("0.0.0.0", "::")  # noqa: S104 (nothing is bound to these)
+
 # Sockets that don't wait, without a second call to say so.
 NONBLOCK = getattr(socket, "SOCK_NONBLOCK", 0)
 
@@ -54,7 +57,7 @@ async def dial(
     happy_eyeballs_delay: float | None = DELAY,
     interleave: int | None = None,
     all_errors: bool = False,
-) -> socket.socket:
+) -> tuple[socket.socket, Any]:
     """
     Connect to a host over TCP.
 
@@ -65,6 +68,10 @@ async def dial(
             others; None to try one after the other.
 
     All others are as for ``loop.create_connection``.
+
+    Returns:
+        A socket that does not wait, and the peer's address; None if only the system
+        knows that.
 
     Raises:
         OSError: the name is unknown, or no address answered; it names each.
@@ -112,7 +119,9 @@ async def dial(
     opening.mark("tcp", monotonic())
     if sock is None:
         raise race.all_errors() if all_errors else race.error()
-    return sock
+    assert race.winner is not None
+    peer = race.winner[4]
+    return sock, None if peer[0] in UNSPECIFIED else peer
 
 
 def literal(host: str, port: int, family: int) -> AddressInfo | None:

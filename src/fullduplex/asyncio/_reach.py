@@ -123,10 +123,11 @@ class Reach:
         Cut: nothing is left open.
         """
         proxy = self._route.proxy
+        peer = None
         if self._sock is not None:
             sock = self._sock
         elif proxy is None:
-            sock = await dial(
+            sock, peer = await dial(
                 self._loop,
                 self._host,
                 self._port,
@@ -141,7 +142,7 @@ class Reach:
             return
         else:
             sock = await self._through_http()
-        await self._finish(factory, sock, self._tls)
+        await self._finish(factory, sock, self._tls, peer)
 
     async def open_unix(self, factory: Factory, path: str | bytes) -> None:
         """Give the factory's protocol a transport to a Unix socket."""
@@ -153,13 +154,17 @@ class Reach:
         self._mark_tls()
 
     async def _finish(
-        self, factory: Factory, sock: socket.socket, tls: dict[str, Any]
+        self,
+        factory: Factory,
+        sock: socket.socket,
+        tls: dict[str, Any],
+        peer: Any = None,
     ) -> Any:
         """Make the transport of a connected socket; returns it."""
         try:
             with self._verifying(tls) if "ssl" in tls else UNVERIFIED:
                 transport, _ = await _transport.create_connection(
-                    self._loop, factory, sock=sock, **tls
+                    self._loop, factory, sock=sock, peer=peer, **tls
                 )
         except (TypeError, ValueError):
             # These are about the arguments; no transport has taken the socket over.
@@ -198,7 +203,7 @@ class Reach:
         proxy = self._route.proxy
         assert proxy is not None
         try:
-            sock = await dial(
+            sock, _ = await dial(
                 self._loop,
                 proxy.host,
                 proxy.port,

@@ -123,12 +123,22 @@ class _Loop:
 
 
 async def create_connection(
-    loop: asyncio.AbstractEventLoop, factory: Factory, *args: Any, **kwds: Any
+    loop: asyncio.AbstractEventLoop,
+    factory: Factory,
+    *args: Any,
+    peer: Any = None,
+    **kwds: Any,
 ) -> tuple[Any, Any]:
-    """Connect over TCP; arguments as for ``loop.create_connection``."""
+    """
+    Connect over TCP; arguments as for ``loop.create_connection``.
+
+    Args:
+        peer: address that ``sock``, which does not wait, was connected to; None if
+            that is not known.
+    """
     sock = kwds.get("sock")
     if sock is not None and _own(loop, kwds):
-        return _started(loop, factory, sock, _peer_of(sock))
+        return _started(loop, factory, sock, peer or _peer_of(sock))
     if _fast(loop):
         made: tuple[Any, Any] = await aiofastnet.create_connection(
             _Loop(loop) if kwds.get("ssl") else loop, factory, *args, **kwds
@@ -189,11 +199,10 @@ def _started(
     loop: asyncio.AbstractEventLoop, factory: Factory, sock: socket.socket, peer: Any
 ) -> tuple[Any, Any]:
     """Give a connected socket to a protocol."""
-    if sock.family != getattr(socket, "AF_UNIX", None):
-        try:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        except OSError:
-            pass  # a stream of another kind
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except OSError:
+        pass  # a stream of another kind
     protocol = factory()
     transport = TcpTransport(loop, sock, protocol, peer)
     transport.start()

@@ -101,6 +101,8 @@ class Race:
         #: when the next address may be tried, whatever the others do; None if it
         #: depends on them
         self.next_at: float | None = None
+        #: the address of the attempt that succeeded
+        self.winner: AddressInfo | None = None
         #: what failed, in the order of failures
         self.failures: list[tuple[AddressInfo, OSError]] = []
 
@@ -128,6 +130,7 @@ class Race:
 
     def won(self, address: AddressInfo) -> None:
         """Note that an attempt has succeeded."""
+        self.winner = address
         self._running.remove(address)
         if self._opening is not None:
             self._opening.tried(address[4])
