@@ -139,13 +139,21 @@ class Driver(Hot, asyncio.BufferedProtocol):
             if handle is not None:
                 handle.cancel()
         self._timer = self._burst = None
+        alone: Any = None
         if self.session is not None:
             try:
                 if isinstance(exc, OSError):
                     self._read_rest(self.session, exc)
             finally:
-                self._fire_soon(self.session.transport_lost(exc, monotonic()))
+                waiters = self.session.transport_lost(exc, monotonic())
+                if len(waiters) == 1 and getattr(self.transport, "closed", False):
+                    alone = waiters[0]
+                else:
+                    self._fire_soon(waiters)
         self._on_end(exc)
+        if alone is not None:
+            # Nothing is left to be done, so the one who waits may go on at once.
+            alone.fire()
 
     def _read_rest(self, session: Session, exc: BaseException) -> None:
         """Read what had arrived, which is lost with the transport otherwise."""

@@ -74,6 +74,12 @@ cdef class TcpTransport(Link):
     cdef int _fd
     cdef bint _closing
     cdef bint _lost
+    # Whether the loop is about to hear of the end of input, in which case the end of
+    # the transport needs no further turn of it; and why it was lost meanwhile.
+    cdef bint _at_end
+    # Whether the socket is closed already when `connection_lost` is called.
+    cdef readonly bint closed
+    cdef object _reason
     cdef bint _eof
     cdef bint _reading
     cdef bint _protocol_paused
@@ -236,15 +242,18 @@ cdef class TcpTransport(Link):
             self._force_close(os_error())
 
     cdef _ended(self):
+        self._at_end = True
         try:
-            keep = self._protocol.eof_received()
+            if self._protocol.eof_received():
+                self.pause_reading()
+            else:
+                self.close()
         except Exception as exc:
             self._failed(exc, "eof_received")
-            return
-        if keep:
-            self.pause_reading()
-        else:
-            self.close()
+        self._at_end = False
+        if self._lost:
+            reason, self._reason = self._reason, None
+            self._end(reason)
 
     # Writing
 
@@ -397,13 +406,20 @@ cdef class TcpTransport(Link):
 
     cdef _lose(self, exc):
         self._lost = True
-        self._loop.call_soon(self._end, exc)
+        if self._at_end:
+            self._reason = exc
+        else:
+            self._loop.call_soon(self._end, exc)
 
     def _end(self, exc):
         protocol = self._protocol
         if self._sockname is None:
             self._remember_name()
         try:
+            if exc is None:
+                # Whoever is told now may go on at once.
+                self.closed = True
+                self._sock.close()
             protocol.connection_lost(exc)
         finally:
             self._sock.close()
