@@ -120,8 +120,13 @@ class Answering(Judging):
             and settings.process_response is None
             and not self._own_request
         ):
+            assert self._parser is not None
+            raw = self._parser.raw
             answer = self._conclude(*self._judge(request, now), now)
-            self._compact(answer)
+            if answer.then == "open" and self._request is request:
+                # Nobody has looked; bytes take a tenth of the memory.
+                self._request = request.serialize() if raw is None else raw
+                self._response = answer.data
             return answer
         return None
 
@@ -237,12 +242,6 @@ class Answering(Judging):
             )
         else:
             self.logger.debug("! no request within %s s (open_timeout)", timeout)
-
-    def _compact(self, answer: Answer) -> None:
-        if answer.then == "open":
-            if isinstance(self._request, Request):
-                self._request = self._request.serialize()
-            self._response = answer.data
 
     def _known(self, part: Any, name: str) -> Any:
         # The request is known to hooks already.

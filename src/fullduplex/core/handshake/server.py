@@ -357,11 +357,12 @@ class ServerHandshake:
     def _acceptance(self, agreed: Agreement, now_date: str | None) -> Response:
         accept, chosen, subprotocol = agreed
         answer = Headers()
+        # These need no check.
         if now_date is not None:
-            answer["Date"] = now_date
-        answer["Upgrade"] = "websocket"
-        answer["Connection"] = "Upgrade"
-        answer["Sec-WebSocket-Accept"] = accept
+            answer._append("Date", now_date)
+        answer._append("Upgrade", "websocket")
+        answer._append("Connection", "Upgrade")
+        answer._append("Sec-WebSocket-Accept", accept)
         if chosen is not None:
             answer["Sec-WebSocket-Extensions"] = chosen
         if subprotocol is not None:
