@@ -32,3 +32,14 @@ def test_request_and_response_when_set_or_unknown_are_kept_as_objects() -> None:
     connection.request = request
 
     assert connection.request is request
+
+
+def test_request_when_larger_than_parsers_allow_is_what_it_was() -> None:
+    connection = Keeping()
+    headers = Headers([("Cookie", "c" * 20_000)])
+    headers.update((f"X-{number}", "") for number in range(200))
+    request = Request("/" + "p" * 20_000, headers)
+
+    connection._request = request.serialize()
+
+    assert connection.request == request

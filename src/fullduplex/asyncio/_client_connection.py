@@ -109,7 +109,7 @@ class ClientConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def _handshake_received(self, data: bytes) -> None:
         waiter = self._waiter
-        if waiter is None:
+        if waiter is None or waiter.done():
             return
         try:
             handshake = self._answered(data)
