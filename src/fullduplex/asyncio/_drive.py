@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 from .._sockets import tell_time, tune
 from ..core._select import body
 from ..core.session import Move, Operation, Session
-from ._transport import receive_rest
+from ._transport import read_buffer, receive_rest
 
 if TYPE_CHECKING:
     from ._hot import JOIN, Hot
@@ -31,6 +31,9 @@ __all__ = ["JOIN", "Driver", "eager"]
 T = TypeVar("T")
 Waiter = body("fullduplex.asyncio._waiter").Waiter
 
+
+# Bytes of a handshake that are read at once.
+SPARE = 16384
 
 _eager: WeakKeyDictionary[asyncio.AbstractEventLoop, bool] = WeakKeyDictionary()
 
@@ -83,7 +86,7 @@ class Driver(Hot, asyncio.BufferedProtocol):
         self._on_end = on_end
         #: makes what an operation of the session waits for
         self.new_waiter = functools.partial(Waiter, loop, at_once)
-        self._spare: bytearray | None = None
+        self._spare: memoryview | None = None
         self._paused = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
@@ -99,10 +102,11 @@ class Driver(Hot, asyncio.BufferedProtocol):
     def _handshake_buffer(self, sizehint: int) -> Any:
         """Give memory for the handshake."""
         if self._spare is None:
-            self._spare = bytearray(16384)
-        # asyncio's TLS reads record after record into slices of what it gets, and
-        # a slice of a bytearray would be a copy.
-        return memoryview(self._spare)
+            # A client that is slow to send its request takes no memory of its own.
+            buffer = read_buffer(self.loop)
+            view = memoryview(bytearray(SPARE)) if buffer is None else buffer.view
+            self._spare = view[:SPARE]
+        return self._spare
 
     def _handshake_read(self, nbytes: int) -> None:
         assert self._spare is not None
