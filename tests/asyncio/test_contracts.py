@@ -191,7 +191,7 @@ async def test_send_when_cancelled_sends_whole_frames_or_none(deflate: bool) -> 
         async def consume() -> None:
             while (received := await peer.read()).opcode != CLOSE:
                 payload = received.payload
-                if deflate:
+                if received.rsv1:
                     payload = inflate.decompress(payload + b"\0\0\xff\xff")
                 arrived.append((int(payload[:10]), payload[10:]))
                 await turns(rng.randrange(8))
