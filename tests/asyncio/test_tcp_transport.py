@@ -163,24 +163,6 @@ async def test_limits_are_checked_and_pause_writing_at_once() -> None:
     peer.close()
 
 
-async def test_flood_on_one_connection_leaves_others_their_turns() -> None:
-    protocol, _, peer = pair()
-    loop = asyncio.get_running_loop()
-    data = random.Random(1).randbytes(400_000)
-    sending = asyncio.ensure_future(loop.sock_sendall(peer, data))
-    most = 0
-    while len(protocol.received) < len(data):
-        before = len(protocol.received)
-        await asyncio.sleep(0)
-        most = max(most, len(protocol.received) - before)
-    await sending
-    assert bytes(protocol.received) == data
-    # It fills the memory of 1,000 bytes several times in a turn, but not for ever.
-    assert 1000 < most <= 10_000
-    peer.close()
-    assert await protocol.lost is None
-
-
 async def test_pausing_within_a_read_keeps_the_next_one_from_happening() -> None:
     protocol, transport, peer = pair()
     update = protocol.buffer_updated

@@ -241,9 +241,7 @@ class Driver(Hot, asyncio.BufferedProtocol):
         session = self.session
         assert session is not None
         session.sent_at = max(session.sent_at, self._wrote_at, session.now)
-        data = session.writer.take()
-        if not self.ended:
-            self.transport.write(data)
+        self.write_queued()
 
     def end_turn(self) -> None:
         """Send what was joined during this turn of the loop, if it still waits."""
@@ -254,12 +252,7 @@ class Driver(Hot, asyncio.BufferedProtocol):
         """Start to close the connection without waiting for its end."""
         session = self.session
         assert session is not None
-        operation = session.close(code, reason, monotonic())
-        try:
-            operation.send(None)  # type: ignore[arg-type]
-        except StopIteration:
-            pass  # it is closed already
-        operation.close()
+        session.begin_close(code, reason, monotonic())
         self.step()
 
     def step(self) -> None:

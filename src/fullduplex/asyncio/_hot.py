@@ -83,7 +83,7 @@ class Hot:
             self._corked = False
             if session.writer.pending:
                 session.sent_at = session.now
-                self.transport.write(session.writer.take())
+                self.write_queued()
             if session.attention:
                 self._sync()
 
@@ -139,7 +139,15 @@ class Hot:
             self._burst = self.loop.call_soon(self._end_burst)
             return
         self._wrote_at = session.sent_at = now
-        self.transport.write(session.writer.take())
+        self.write_queued()
+
+    def write_queued(self) -> None:
+        """Hand all that is queued to the transport, unless that is being lost."""
+        assert self.session is not None
+        data = self.session.writer.take()
+        # Transports warn of those who go on writing.
+        if not self.transport.is_closing():
+            self.transport.write(data)
 
     # What `Driver` does
 

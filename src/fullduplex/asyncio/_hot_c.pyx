@@ -127,6 +127,10 @@ cdef class Hot:
         cdef bytes data = self.session.writer.take()
         if self._link is not None:
             self._link.send(data)
-        else:
+        elif not self.transport.is_closing():
+            # Transports warn of those who go on writing.
             self.transport.write(data)
         return 0
+
+    def write_queued(self):
+        self._write()
