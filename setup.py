@@ -41,7 +41,6 @@ def extensions():
                     "src/fullduplex/asyncio/_hot_c.pxd",
                     "src/fullduplex/asyncio/_waiter_c.pxd",
                     "src/fullduplex/core/csrc/kernels.h",
-                    "src/fullduplex/core/csrc/memory.h",
                     "src/fullduplex/core/_exchange_c.pxd",
                     "src/fullduplex/core/_inbox_c.pxi",
                     "src/fullduplex/core/_wire_c.pxd",

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import random
-import sys
 from types import ModuleType
 from typing import Any
 
@@ -187,60 +184,6 @@ def test_payload_grows_with_what_arrives_and_not_with_what_is_announced(
     reading.write(frame(BINARY, b"", length=2**40))
 
     assert len(reading.reader.get_buffer(-1)) <= 2**22
-
-
-MIB = 1 << 20
-
-
-def resident() -> int:
-    """Return the bytes of memory that this process really has (Linux)."""
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_memory_grows_with_what_arrives_and_not_with_what_is_announced(
-    wire: ModuleType,
-) -> None:
-    reading = Reading(wire, masked=False)
-    reader = reading.reader
-    reading.write(frame(BINARY, b"", length=2**40))
-    before = resident()
-    arrived = 0
-    for step in [4 * MIB, 8 * MIB, 40 * MIB, 20 * MIB]:
-        left = step
-        while left:
-            room = reader.get_buffer(-1)[:left]
-            room[:] = bytes(len(room))
-            left -= len(room)
-            reader.received(len(room))
-        arrived += step
-        reader.get_buffer(-1)
-        assert resident() - before < 2 * arrived + 8 * MIB
-
-
-@pytest.mark.parametrize("cut", [MIB, 5 * MIB + 3])
-@pytest.mark.parametrize("size", [32 * MIB - 1, 32 * MIB, 34 * MIB - 4096, 37 * MIB])
-def test_payload_that_is_mapped_by_itself_is_whole(
-    wire: ModuleType, size: int, cut: int
-) -> None:
-    payload = random.Random(size).randbytes(size)
-    data = frame(BINARY, payload) + frame(TEXT, "next")
-    reading = Reading(wire, masked=False)
-    cuts = [data[i : i + cut] for i in range(0, len(data), cut)]
-
-    assert reading.run(cuts).events == [payload, "next"]
-
-
-def test_what_follows_large_messages_is_read_as_before(wire: ModuleType) -> None:
-    sizes = [200_000, 5, 70_000, 131_072, 131_071, 300_000, 300_001, 0, 16_380, 2, 3]
-    messages = [random.Random(size).randbytes(size) for size in sizes]
-    data = b"".join(frame(BINARY, message, mask=KEY) for message in messages)
-    for seed in range(5):
-        rng = random.Random(seed)
-        places = [rng.randrange(len(data)) for _ in range(seed * 6)]
-        reading = Reading(wire, masked=True)
-        assert reading.run(cut(data, places)).events == messages
 
 
 def test_payload_larger_than_the_first_step_is_whole(wire: ModuleType) -> None:

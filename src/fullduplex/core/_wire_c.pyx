@@ -26,10 +26,6 @@ cdef extern from "csrc/kernels.h":
     void fdx_mask(uint8_t *dst, const uint8_t *src, size_t n, const uint8_t *key, size_t phase) nogil
     int fdx_utf8(uint32_t *state, const uint8_t *p, size_t n) nogil
 
-cdef extern from "csrc/memory.h":
-    size_t fdx_room(size_t room, size_t size) nogil
-    void fdx_expect(void *start, size_t room) nogil
-
 cdef extern from "Python.h":
     Py_ssize_t PY_SSIZE_T_MAX
     int _PyBytes_Resize(PyObject **bytes, Py_ssize_t size) except -1
@@ -166,7 +162,7 @@ cdef class FrameReader(Source):
         if self._payload != NULL and self._direct_view and not self.stopped:
             return PyMemoryView_FromMemory(
                 PyBytes_AS_STRING_raw(self._payload) + self._payload_filled,
-                min(self._payload_room, self._payload_size) - self._payload_filled,
+                self._payload_room - self._payload_filled,
                 PyBUF_WRITE,
             )
         if self._tail_size:
@@ -179,7 +175,7 @@ cdef class FrameReader(Source):
         cdef ReadBuffer buffer = self._buffer
         if self._payload != NULL and self._direct_view and not self.stopped:
             start[0] = PyBytes_AS_STRING_raw(self._payload) + self._payload_filled
-            size[0] = min(self._payload_room, self._payload_size) - self._payload_filled
+            size[0] = self._payload_room - self._payload_filled
         else:
             start[0] = <char*>buffer.ptr + self._tail_size
             size[0] = buffer.size - self._tail_size
@@ -475,7 +471,7 @@ cdef class FrameReader(Source):
         """Copy bytes into the payload; return how many belonged to it."""
         cdef Py_ssize_t step, used = 0
         while used < have and self._payload != NULL:
-            step = min(have - used, min(self._payload_room, self._payload_size) - self._payload_filled)
+            step = min(have - used, self._payload_room - self._payload_filled)
             memcpy(PyBytes_AS_STRING_raw(self._payload) + self._payload_filled, p + used, step)
             used += step
             self._payload_grew(step)
@@ -491,15 +487,13 @@ cdef class FrameReader(Source):
         self._payload_filled += step
         if self._payload_is_text and fdx_utf8(&self._utf8, p, step):
             self._bad_text()
-        if self._payload_filled < self._payload_size:
-            if self._payload_filled == self._payload_room:
-                # Grow with what has arrived, never with what was announced.
-                self._payload_room = fdx_room(self._payload_room, self._payload_size)
-                _PyBytes_Resize(&self._payload, self._payload_room)
-                fdx_expect(self._payload, self._payload_room)
+        if self._payload_filled < self._payload_room:
             return 0
-        if self._payload_room != self._payload_size:
-            _PyBytes_Resize(&self._payload, self._payload_size)
+        if self._payload_filled < self._payload_size:
+            # Grow with what has arrived, never with what was announced.
+            self._payload_room = min(self._payload_size, self._payload_room * 2)
+            _PyBytes_Resize(&self._payload, self._payload_room)
+            return 0
         payload = self._payload
         self._payload = NULL
         self._payload_done(payload)
