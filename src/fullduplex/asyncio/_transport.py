@@ -43,13 +43,13 @@ if WANTED not in ("auto", "aiofastnet", "loop"):
         f"FULLDUPLEX_TRANSPORT is {WANTED!r}; it must be 'auto', 'aiofastnet' or 'loop'"
     )
 
-aiofastnet: Any = None
-if WANTED != "loop":
-    try:
-        import aiofastnet
-    except ImportError:
-        if WANTED == "aiofastnet":
-            raise
+# Importing it takes as long as importing ssl, so it waits for who needs it.
+UNTRIED = object()
+aiofastnet: Any = UNTRIED
+if WANTED == "aiofastnet":
+    import aiofastnet
+elif WANTED == "loop":
+    aiofastnet = None
 
 TcpTransport: Any = None
 if WANTED == "auto" and IMPLEMENTATION == "compiled":
@@ -75,6 +75,13 @@ def _own(loop: asyncio.AbstractEventLoop, kwds: dict[str, Any]) -> bool:
 
 
 def _fast(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether aiofastnet is there, and can work with `loop`."""
+    global aiofastnet
+    if aiofastnet is UNTRIED:
+        try:
+            aiofastnet = import_module("aiofastnet")
+        except ImportError:
+            aiofastnet = None
     return aiofastnet is not None and selects(loop)
 
 
