@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from typing import Any
 
 import pytest
 
@@ -237,3 +238,27 @@ async def replies_to_messages_before_a_fault_go_out_first(kit: Kit, side: str) -
         assert (await kit.do(peer.read)).code == 1002
         peer.close()
         await replying.result()
+
+
+@behaviour()
+async def replies_to_messages_in_fragments_go_out_before_a_fault(
+    kit: Kit, side: str
+) -> None:
+    for _ in range(8):  # who comes first may depend on luck
+        async with kit.ends(side) as (ws, peer):
+
+            async def reply(ws: Any = ws) -> None:
+                try:
+                    await ws.send(f"got {await ws.recv()}")
+                    await ws.recv()
+                except ConnectionClosed:
+                    pass
+
+            replying = kit.spawn(reply)
+            await kit.unmoved(replying)
+            first = peer.frame(TEXT, "in ", fin=False)
+            peer.send(first, peer.frame(CONT, "two"), peer.frame(3))
+            assert (await kit.do(peer.read)).text == "got in two"
+            assert (await kit.do(peer.read)).code == 1002
+            peer.close()
+            await replying.result()

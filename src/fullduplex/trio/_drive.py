@@ -296,10 +296,11 @@ class Driver:
         if waiter is not None:
             waiter.fire()
             if session.protocol.unsettled:
-                # The receiver has its turn, and what it replies goes out first.
-                # One turn is not enough: the order within a turn is random.
-                await cancel_shielded_checkpoint()
-                await cancel_shielded_checkpoint()
+                # The receiver has its turns, and what it replies goes out first: one
+                # for what it waits for, one more for a message in fragments, and
+                # another because the order within a turn is random.
+                for _ in range(3):
+                    await cancel_shielded_checkpoint()
             session.delivered()
         elif session.messages or session.attention:
             session.delivered()
