@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -167,3 +169,9 @@ def test_parse_uri_when_given_anything_raises_nothing_but_invalid_uri(
 def test_parse_uri_when_a_result_is_changed_then_the_next_is_not() -> None:
     parse_uri("ws://example.com/").host = "example.org"
     assert parse_uri("ws://example.com/").host == "example.com"
+
+
+@pytest.mark.parametrize("uri", [None, 5, b"ws://localhost/"])
+def test_uri_that_is_no_str_is_named(uri: Any) -> None:
+    with pytest.raises(TypeError, match="expected a str"):
+        parse_uri(uri)

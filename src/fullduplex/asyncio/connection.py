@@ -173,6 +173,7 @@ class Connection(Attributes):
         return self
 
     async def __anext__(self) -> Data:
+        # As `recv`, which would be another coroutine for each message.
         message = self._messages.take()
         if message is not None:
             return message  # type: ignore[no-any-return]

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from .protocol import Protocol
     from .wire import FrameReader, FrameWriter, Inbox
 
-__all__ = ["Exchange"]
+__all__ = ["PAUSED", "RECEIVING", "Exchange"]
 
-# As in `ending`, which stands on this.
+# Bits of `slow`: why `recv` may not simply take a message.
 RECEIVING, PAUSED = 1, 2
 
 

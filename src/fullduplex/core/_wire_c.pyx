@@ -22,17 +22,7 @@ from libc.string cimport memcpy
 from .errors import PayloadTooBig, ProtocolError
 
 
-cdef extern from "csrc/kernels.h":
-    void fdx_mask(uint8_t *dst, const uint8_t *src, size_t n, const uint8_t *key, size_t phase) nogil
-    int fdx_utf8(uint32_t *state, const uint8_t *p, size_t n) nogil
-
-cdef extern from "Python.h":
-    Py_ssize_t PY_SSIZE_T_MAX
-    int _PyBytes_Resize(PyObject **bytes, Py_ssize_t size) except -1
-    PyObject *PyBytes_FromStringAndSize_raw "PyBytes_FromStringAndSize"(char *v, Py_ssize_t size) except NULL
-    char *PyBytes_AS_STRING_raw "PyBytes_AS_STRING"(PyObject *o)
-    const char *PyUnicode_AsUTF8AndSize(object o, Py_ssize_t *size) except NULL
-
+include "_c_api.pxi"
 
 cdef enum:
     # An incomplete payload of at least this size, or any incomplete text, is
@@ -44,16 +34,7 @@ cdef enum:
 
 
 include "_inbox_c.pxi"
-
-
-cdef class Source:
-    """What drivers call of a `FrameReader`."""
-
-    cdef int room(self, char **start, Py_ssize_t *size) except -1:
-        raise NotImplementedError
-
-    cpdef received(self, Py_ssize_t size):
-        raise NotImplementedError
+include "_seams_c.pxi"
 
 
 cdef class FrameReader(Source):

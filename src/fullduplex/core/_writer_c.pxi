@@ -28,16 +28,6 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=forget_masks)
 
 
-cdef class Sink:
-    """What drivers call of a `FrameWriter`."""
-
-    cpdef bint add_message(self, message) except -1:
-        raise NotImplementedError
-
-    cpdef bytes take(self):
-        raise NotImplementedError
-
-
 cdef class FrameWriter(Sink):
     cdef bint _mask
     cdef PyObject *_out

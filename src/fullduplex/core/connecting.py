@@ -241,7 +241,7 @@ PLAIN = frozenset({bool, float, int, str, type(None)})
 def _recall(uri: str, keywords: dict[str, Any]) -> Terms | None:
     """Return terms that were checked before, or now; None if they are not kept."""
     values = tuple(keywords.values())
-    if not PLAIN.issuperset(map(type, values)):
+    if type(uri) is not str or not PLAIN.issuperset(map(type, values)):
         return None
     if "@" in uri or isinstance(keywords.get("proxy"), str):
         return None  # what may be secret is not kept

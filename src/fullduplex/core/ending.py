@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator
 from typing import Protocol as Interface
 from typing import TypeVar
 
+from ._exchange import PAUSED, RECEIVING
 from .closing import State
 from .exchange import Exchange
 from .frames import CloseCode
@@ -18,14 +19,14 @@ from .keepalive import Keepalive
 from .options import Options
 from .protocol import Protocol, Side
 
-__all__ = ["PAUSED", "Ending", "Operation", "Waiter"]
+__all__ = ["FRAGMENTS", "PAUSED", "RECEIVING", "Ending", "Operation", "Waiter"]
 
 T = TypeVar("T")
 # What a waiting operation is: yields waiters, takes the time, returns T.
 Operation = Generator["Waiter", float, T]
 
-# Bits of `slow`: why `recv` may not simply take a message.
-RECEIVING, PAUSED, FRAGMENTS = 1, 2, 4
+# The third bit of `slow`, beside those of `_exchange`.
+FRAGMENTS = 4
 
 
 class Waiter(Interface):
@@ -113,7 +114,7 @@ class Ending(Exchange):
             yield from self._wait(self._closed_waiters)
 
     def begin_close(self, code: int | None, reason: str, now: float) -> None:
-        """Do what `close` does, but for the waiting."""
+        """Do what `close` does, but for the waiting; raises as it does."""
         self.now = now
         protocol = self.protocol
         if protocol.unsettled:

@@ -87,7 +87,10 @@ def parse_uri(uri: str) -> WebSocketURI:
             user name has a colon, which Basic authentication cannot send
             (RFC 7617, 2); a control character, such as a tab or a line feed, is
             anywhere.  This is a :exc:`ValueError` too.
+        TypeError: it is no `str`.
     """
+    if not isinstance(uri, str):
+        raise TypeError(f"uri is {uri!r}, expected a str")
     # Programs connect to few addresses, often.  What may be secret is not kept.
     return WebSocketURI(*(_take_apart if "@" in uri else _remembered)(uri))
 

@@ -1,0 +1,21 @@
+# What compiled drivers call without a detour; see _wire_c.pxd.
+
+
+cdef class Source:
+    """What drivers call of a `FrameReader`."""
+
+    cdef int room(self, char **start, Py_ssize_t *size) except -1:
+        raise NotImplementedError
+
+    cpdef received(self, Py_ssize_t size):
+        raise NotImplementedError
+
+
+cdef class Sink:
+    """What drivers call of a `FrameWriter`."""
+
+    cpdef bint add_message(self, message) except -1:
+        raise NotImplementedError
+
+    cpdef bytes take(self):
+        raise NotImplementedError
