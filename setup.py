@@ -14,6 +14,7 @@ MODULES = [
     "core._kernels_c",
     "core._wire_c",
     "core._exchange_c",
+    "asyncio._calls_c",
     "asyncio._hot_c",
     "asyncio._waiter_c",
     "sync._hot_c",

@@ -8,11 +8,21 @@ below the water mark, return before an operation is made.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable
+import inspect
+import sys
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+)
 from time import monotonic
 from types import TracebackType
-from typing import Any, Literal, Self, overload
+from typing import Any, Literal, Self, TypeVar, overload
 
+from ..core._select import body
 from ..core.attributes import Attributes
 from ..core.errors import ConnectionClosedOK
 from ..core.extensions.base import Extension
@@ -22,15 +32,23 @@ from ..core.sending import Fragments, control_payload, single
 from ..core.session import Session
 from ..core.typing import BytesLike, Data, DataLike, LoggerLike
 from ..core.unopened import NOT_OPEN
-from ..core.wire import Inbox
 from ._drive import Driver
 from ._results import FragmentStream, Pong
 from ._transport import read_buffer
 
 __all__ = ["Connection"]
 
-# What a connection has received that is not open yet.
-NO_MESSAGES = Inbox()
+calls = body("fullduplex.asyncio._calls")
+
+T = TypeVar("T", bound=Callable[..., Any])
+
+
+def coroutine_function(function: T) -> T:
+    """Say that a function returns what coroutine functions return."""
+    if sys.version_info >= (3, 12):
+        return inspect.markcoroutinefunction(function)
+    function._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]
+    return function
 
 
 class Connection(Attributes):
@@ -47,7 +65,7 @@ class Connection(Attributes):
     """
 
     # What `recv` and `send` touch is found without a look into a dictionary.
-    __slots__ = ("__dict__", "__weakref__", "_driver", "_messages", "_session")
+    __slots__ = ("__dict__", "__weakref__", "_driver", "_session")
 
     def __init__(self, options: Options, logger: LoggerLike) -> None:
         self._options = options
@@ -60,7 +78,6 @@ class Connection(Attributes):
             on_end=self._ended,
         )
         self._session: Session = NOT_OPEN
-        self._messages = NO_MESSAGES
         #: the opening handshake; None before it was sent or received
         self.request: Request | None = None
         #: the answer; None before it was received or sent
@@ -90,7 +107,6 @@ class Connection(Attributes):
             buffer=buffer,
             direct_view=buffer is not None,
         )
-        self._messages = self._session.messages
         self._driver.open(self._session, leftover)
         self.connection_open()
 
@@ -170,36 +186,22 @@ class Connection(Attributes):
         await self.close(1000 if exc_type is None else 1011)
 
     def __aiter__(self) -> AsyncIterator[Data]:
-        return self
+        if type(self).recv is not Connection.recv:
+            return self  # whoever overrides `recv` sees all messages
+        return calls.Messages(self._driver, self)  # type: ignore[no-any-return]
 
-    async def __anext__(self) -> Data:
-        # As `recv`, which would be another coroutine for each message.
-        message = self._messages.take()
-        if message is not None:
-            return message  # type: ignore[no-any-return]
-        driver = self._driver
-        waiter = driver.expect()
-        if waiter is not None:
-            try:
-                await waiter
-            finally:
-                driver.awaited()
-            message = self._messages.take()
-            if message is not None:
-                return message  # type: ignore[no-any-return]
-        try:
-            return await self.recv()
-        except ConnectionClosedOK:
-            raise StopAsyncIteration from None
+    def __anext__(self) -> Coroutine[Any, Any, Data]:
+        return self._next()
 
     @overload
-    async def recv(self, decode: Literal[True]) -> str: ...
+    def recv(self, decode: Literal[True]) -> Coroutine[Any, Any, str]: ...
     @overload
-    async def recv(self, decode: Literal[False]) -> bytes: ...
+    def recv(self, decode: Literal[False]) -> Coroutine[Any, Any, bytes]: ...
     @overload
-    async def recv(self, decode: bool | None = None) -> Data: ...
+    def recv(self, decode: bool | None = None) -> Coroutine[Any, Any, Data]: ...
 
-    async def recv(self, decode: bool | None = None) -> Data:
+    @coroutine_function
+    def recv(self, decode: bool | None = None) -> Coroutine[Any, Any, Data]:
         """
         Wait for the next message.
 
@@ -217,21 +219,18 @@ class Connection(Attributes):
                 arrived before have been returned.
             ConcurrencyError: another call is waiting already.
         """
-        driver = self._driver
         if decode is None:
-            message = self._messages.take()
-            if message is not None:
-                return message  # type: ignore[no-any-return]
-            waiter = driver.expect()
-            if waiter is not None:
-                try:
-                    await waiter
-                finally:
-                    driver.awaited()
-                message = self._messages.take()
-                if message is not None:
-                    return message  # type: ignore[no-any-return]
-        return await driver.run(self._session.recv(decode))
+            return calls.receive(self._driver, self)  # type: ignore[no-any-return]
+        return self._receive(decode)
+
+    async def _receive(self, decode: bool | None) -> Data:
+        return await self._driver.run(self._session.recv(decode))
+
+    async def _next(self) -> Data:
+        try:
+            return await self.recv()
+        except ConnectionClosedOK:
+            raise StopAsyncIteration from None
 
     def recv_streaming(self, decode: bool | None = None) -> FragmentStream:
         """
@@ -251,13 +250,14 @@ class Connection(Attributes):
 
     # Sending
 
-    async def send(
+    @coroutine_function
+    def send(
         self,
         message: DataLike | Iterable[DataLike] | AsyncIterable[DataLike],
         text: bool | None = None,
         *,
         compress: bool | None = None,
-    ) -> None:
+    ) -> Coroutine[Any, Any, None]:
         """
         Send a message.
 
@@ -284,19 +284,21 @@ class Connection(Attributes):
                 after the first one, the connection fails with 1011.
             UnicodeEncodeError: a `str` has lone surrogates; nothing was sent.
         """
-        session = self._session
         if text is None and compress is None:
-            sent = self._driver.send_now(message)
-            if sent:
-                return
-            if sent is None:
-                await self._driver.run(session.drain())
-                return
+            return calls.send(self._driver, self, message)  # type: ignore[no-any-return]
+        return self._send(message, text, compress)
+
+    async def _send(
+        self, message: Any, text: bool | None, compress: bool | None
+    ) -> None:
         payload = single(message, text)
         if payload is None:
             await self._send_fragments(message, text, compress)
         else:
-            await self._driver.run_sending(session.send(*payload, compress))
+            await self._driver.run_sending(self._session.send(*payload, compress))
+
+    async def _drain(self) -> None:
+        await self._driver.run(self._session.drain())
 
     async def _send_fragments(
         self, message: Any, text: bool | None, compress: bool | None

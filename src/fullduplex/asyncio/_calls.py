@@ -1,0 +1,85 @@
+"""What a program awaits most, `recv` and `send`, in plain Python: the reference.
+
+The compiled body makes an object of a few words in place of a coroutine, which it
+needs only where a call does not take its usual course.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from ..core.typing import Data
+from ._hot import Hot
+
+__all__ = ["Messages", "receive", "send"]
+
+
+class Face(Protocol):
+    """What a connection does when a call does not take its usual course."""
+
+    async def _receive(self, decode: bool | None) -> Data:
+        """Receive by way of the session, which says what stands against it."""
+        ...
+
+    async def _next(self) -> Data:
+        """The same for an iterator, which ends with the connection."""
+        ...
+
+    async def _send(
+        self, message: Any, text: bool | None, compress: bool | None
+    ) -> None:
+        """Send by way of the session."""
+        ...
+
+    async def _drain(self) -> None:
+        """Wait while output is above its mark."""
+        ...
+
+
+async def take(driver: Hot) -> Any:
+    """Wait for a message; None where only the session knows what to do."""
+    session = driver.session
+    if session is None:
+        return None
+    message = session.messages.take()
+    if message is None:
+        waiter = driver.expect()
+        if waiter is not None:
+            try:
+                await waiter
+            finally:
+                driver.awaited()
+            message = session.messages.take()
+    return message
+
+
+async def receive(driver: Hot, face: Face) -> Data:
+    """Wait for the next message."""
+    message = await take(driver)
+    return await face._receive(None) if message is None else message
+
+
+async def send(driver: Hot, face: Face, message: Any) -> None:
+    """Send a message whose type says what it is."""
+    sent = driver.send_now(message)
+    if sent is None:
+        await face._drain()
+    elif not sent:
+        await face._send(message, None, None)
+
+
+class Messages:
+    """The messages of a connection, for `async for`."""
+
+    __slots__ = ("_driver", "_face")
+
+    def __init__(self, driver: Hot, face: Face) -> None:
+        self._driver = driver
+        self._face = face
+
+    def __aiter__(self) -> Messages:
+        return self
+
+    async def __anext__(self) -> Data:
+        message = await take(self._driver)
+        return await self._face._next() if message is None else message

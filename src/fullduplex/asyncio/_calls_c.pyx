@@ -1,0 +1,242 @@
+# cython: language_level=3, binding=False, always_allow_keywords=False
+"""What a program awaits most, compiled.  ``_calls.py`` is the reference.
+
+A call is what a coroutine would be, without a frame: the interpreter asks it through
+``am_send``, and it answers with the message or with the waiter.  Only where a call
+leaves its usual course is there a coroutine, and the call passes on what it is asked.
+"""
+
+cimport cython
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF, Py_INCREF
+
+from ..core._exchange_c cimport Exchange
+from ._hot_c cimport Hot
+from ._waiter_c cimport Waiter, new_waiter
+
+cdef extern from "Python.h":
+    ctypedef enum PySendResult:
+        PYGEN_RETURN
+        PYGEN_ERROR
+        PYGEN_NEXT
+    ctypedef PySendResult (*sendfunc)(object, object, PyObject **) except PYGEN_ERROR
+    ctypedef struct PyAsyncMethods:
+        sendfunc am_send
+    ctypedef struct PyTypeObject:
+        PyAsyncMethods *tp_as_async
+    PySendResult PyIter_Send(object, object, PyObject **) except PYGEN_ERROR
+    int PyErr_WarnFormat(object, Py_ssize_t, const char *, ...) except -1
+
+# Where a call is: not begun, at its waiter, passed on to a coroutine, over.
+cdef enum:
+    NEW
+    WAITING
+    PASSED_ON
+    OVER
+
+
+cdef PySendResult give(value, PyObject **result) except PYGEN_ERROR:
+    Py_INCREF(value)
+    result[0] = <PyObject*>value
+    return PYGEN_RETURN
+
+
+@cython.freelist(16)
+cdef class Call:
+    """An awaitable with the methods of a coroutine."""
+
+    # Subclasses add no fields: the list of free objects is for one size.
+    cdef Hot _driver
+    cdef object _face
+    cdef object _message
+    cdef object _coroutine
+    cdef Waiter _waiter
+    cdef bint _iterating
+    cdef int _stage
+
+    cdef PySendResult begin(self, PyObject **result) except PYGEN_ERROR:
+        raise NotImplementedError
+
+    cdef PySendResult resume(self, PyObject **result) except PYGEN_ERROR:
+        raise NotImplementedError
+
+    cdef int leave(self) except -1:
+        """End the waiting."""
+        return 0
+
+    cdef const char *name(self) noexcept:
+        return b"send"
+
+    cdef PySendResult step(self, value, PyObject **result) except PYGEN_ERROR:
+        cdef int stage = self._stage
+        cdef PySendResult status
+        self._stage = OVER  # unless it turns out to wait
+        if stage == NEW:
+            if value is not None:
+                self._stage = NEW
+                raise TypeError("can't send non-None value to a just-started coroutine")
+            return self.begin(result)
+        if stage == WAITING:
+            return self.resume(result)
+        if stage == OVER:
+            raise RuntimeError("cannot reuse already awaited coroutine")
+        status = PyIter_Send(self._coroutine, value, result)
+        if status == PYGEN_NEXT:
+            self._stage = PASSED_ON
+        return status
+
+    cdef PySendResult pass_on(self, coroutine, PyObject **result) except PYGEN_ERROR:
+        self._coroutine = coroutine
+        self._stage = PASSED_ON
+        return self.step(None, result)
+
+    def __await__(self):
+        return self
+
+    def __next__(self):
+        return self.send(None)
+
+    def send(self, value):
+        cdef PyObject *raw = NULL
+        cdef object result
+        cdef PySendResult status = self.step(value, &raw)
+        result = <object>raw
+        Py_DECREF(result)
+        if status == PYGEN_RETURN:
+            raise StopIteration(result)
+        return result
+
+    def throw(self, *exception):
+        cdef int stage = self._stage
+        cdef object result
+        self._stage = OVER
+        if stage == PASSED_ON:
+            result = self._coroutine.throw(*exception)
+            self._stage = PASSED_ON
+            return result
+        if stage == WAITING:
+            self.leave()
+        if stage == OVER:
+            raise RuntimeError("cannot reuse already awaited coroutine")
+        _throw(*exception)
+
+    def close(self):
+        cdef int stage = self._stage
+        self._stage = OVER
+        if stage == PASSED_ON:
+            self._coroutine.close()
+        elif stage == WAITING:
+            self.leave()
+
+    def __dealloc__(self):
+        if self._stage == NEW:
+            PyErr_WarnFormat(RuntimeWarning, 1, b"coroutine '%s' was never awaited", self.name())
+        elif self._stage == WAITING and self._driver is not None:
+            self.leave()
+
+
+def _throw(kind, value=None, traceback=None):
+    if isinstance(kind, BaseException):
+        value = kind
+    elif value is None:
+        value = kind()
+    elif not isinstance(value, BaseException):
+        value = kind(value)
+    raise value if traceback is None else value.with_traceback(traceback)
+
+
+cdef PySendResult step(self, value, PyObject **result) except PYGEN_ERROR:
+    return (<Call>self).step(value, result)
+
+
+@cython.final
+cdef class Receive(Call):
+    cdef const char *name(self) noexcept:
+        return b"recv"
+
+    cdef PySendResult begin(self, PyObject **result) except PYGEN_ERROR:
+        cdef Exchange session = self._driver.session
+        cdef Waiter waiter
+        if session is None:
+            return self.otherwise(result)
+        if session.messages._count > session.messages.floor:
+            return give(session.messages.first(), result)
+        waiter = new_waiter(self._driver.loop, self._driver._eager)
+        if not session.expecting(waiter):
+            return self.otherwise(result)
+        self._waiter = waiter
+        return self.wait(result)
+
+    cdef PySendResult wait(self, PyObject **result) except PYGEN_ERROR:
+        self._stage = WAITING
+        self._waiter._asyncio_future_blocking = True
+        give(self._waiter, result)
+        return PYGEN_NEXT
+
+    cdef PySendResult resume(self, PyObject **result) except PYGEN_ERROR:
+        cdef Exchange session = self._driver.session
+        if not self._waiter._fired:
+            return self.wait(result)
+        session.expected()
+        if self._waiter._cancelled:
+            self._waiter.result()
+        if session.messages._count > session.messages.floor:
+            return give(session.messages.first(), result)
+        return self.otherwise(result)
+
+    cdef PySendResult otherwise(self, PyObject **result) except PYGEN_ERROR:
+        return self.pass_on(self._face._next() if self._iterating else self._face._receive(None), result)
+
+    cdef int leave(self) except -1:
+        return self._driver.session.expected()
+
+
+@cython.final
+cdef class Send(Call):
+    cdef PySendResult begin(self, PyObject **result) except PYGEN_ERROR:
+        cdef object sent = self._driver.send_now(self._message)
+        if sent:
+            return give(None, result)
+        if sent is None:
+            return self.pass_on(self._face._drain(), result)
+        return self.pass_on(self._face._send(self._message, None, None), result)
+
+
+@cython.final
+cdef class Messages:
+    cdef Hot _driver
+    cdef object _face
+
+    def __init__(self, Hot driver not None, face):
+        self._driver = driver
+        self._face = face
+
+    def __aiter__(self):
+        return self
+
+    def __anext__(self):
+        return new_receive(self._driver, self._face, True)
+
+
+cdef Receive new_receive(Hot driver, face, bint iterating):
+    cdef Receive call = Receive.__new__(Receive)
+    call._driver = driver
+    call._face = face
+    call._iterating = iterating
+    return call
+
+
+def receive(Hot driver not None, face):
+    return new_receive(driver, face, False)
+
+
+def send(Hot driver not None, face, message):
+    cdef Send call = Send.__new__(Send)
+    call._driver = driver
+    call._face = face
+    call._message = message
+    return call
+
+
+(<PyTypeObject*>Receive).tp_as_async.am_send = step
+(<PyTypeObject*>Send).tp_as_async.am_send = step
