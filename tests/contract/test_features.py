@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import importlib
 import inspect
@@ -86,7 +87,7 @@ def shown(default: Any) -> str:
 def kind_of(value: Any) -> str:
     if inspect.isclass(value):
         return "class"
-    if inspect.iscoroutinefunction(value):
+    if asyncio.iscoroutinefunction(value):  # some are marked
         return "coroutine"
     return "function" if callable(value) else "attribute"
 

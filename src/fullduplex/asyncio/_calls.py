@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from ..core.typing import Data
 from ._hot import Hot
 
-__all__ = ["Messages", "receive", "send"]
+__all__ = ["Messages", "recv", "send"]
 
 
 class Face(Protocol):
@@ -53,7 +53,7 @@ async def take(driver: Hot) -> Any:
     return message
 
 
-async def receive(driver: Hot, face: Face) -> Data:
+async def recv(driver: Hot, face: Face) -> Data:
     """Wait for the next message."""
     message = await take(driver)
     return await face._receive(None) if message is None else message

@@ -226,7 +226,7 @@ cdef Receive new_receive(Hot driver, face, bint iterating):
     return call
 
 
-def receive(Hot driver not None, face):
+def recv(Hot driver not None, face):
     return new_receive(driver, face, False)
 
 

@@ -220,7 +220,7 @@ class Connection(Attributes):
             ConcurrencyError: another call is waiting already.
         """
         if decode is None:
-            return calls.receive(self._driver, self)  # type: ignore[no-any-return]
+            return calls.recv(self._driver, self)  # type: ignore[no-any-return]
         return self._receive(decode)
 
     async def _receive(self, decode: bool | None) -> Data:
