@@ -12,7 +12,8 @@ from pathlib import Path
 from . import markdown, native, plot, report
 from .clients import CLIENTS
 from .options import arguments, clients
-from .report import Result
+from .result import Result, as_json, conditions
+from .rounds import rounds
 from .run import Cores, Failure, certificates, measure
 
 RESULTS = Path(__file__).parent / "results"
@@ -27,28 +28,22 @@ def progress(text: str) -> None:
 def measure_row(
     result: Result, options: argparse.Namespace, cores: Cores, files: dict[str, str]
 ) -> None:
-    """All rounds of one row.  Clients take turns, and each round another begins."""
+    """All rounds of one row, and as many more as its targets need."""
     row = result.row
     names = clients(row, options.names)
     for name in names:
         if reason := options.missing.get(name) or CLIENTS[name].absent(row):
             result.skipped[name] = reason
-    for number in range(options.rounds):
-        shift = number % max(1, len(names))
-        for client in names[shift:] + names[:shift]:
-            if client in result.skipped:
-                continue
-            progress(f"{row.name}: round {number + 1} of {options.rounds}, {client}")
+    for number, order in rounds(result, names, options.rounds, options.most):
+        for client in order:
+            progress(f"{row.name}: round {number + 1}, {client}")
             try:
                 figures = measure(
                     row, client, loop=options.loop, cores=cores, files=files
                 )
             except Failure as exc:
                 figures = {"skip": f"FAILED: {exc}"}
-            if "skip" in figures:
-                result.skipped[client] = figures["skip"]
-            else:
-                result.rounds.setdefault(client, []).append(figures)
+            result.add(client, number, figures)
     progress("")
 
 
@@ -68,7 +63,7 @@ def main() -> int:
         progress("building native/beast.cpp")
         options.missing["beast"] = native.build()
     cores = Cores.choose()
-    given = report.conditions(options.loop, options.rounds, cores)
+    given = conditions(options.loop, options.rounds, options.most, cores)
     print(*(f"{name} {value}" for name, value in given.items()), sep=", ", end="\n\n")
     results: list[Result] = []
     interrupted = False
@@ -78,14 +73,16 @@ def main() -> int:
                 result = Result(row, {}, {})
                 results.append(result)
                 measure_row(result, options, cores, files)
-                print(*report.table(result), sep="\n", flush=True)
+                print(
+                    *report.table(result, verbose=options.verbose), sep="\n", flush=True
+                )
     except KeyboardInterrupt:
         interrupted = True
         progress("")
         print("interrupted; what there is:\n")
         print(*report.table(results[-1]) if results else [], sep="\n")
     verdicts = list(report.verdicts(results))
-    print(*(text for _, text in verdicts), sep="\n")
+    print(*(text for _, text in verdicts), *report.unsteady(results), sep="\n")
     save(results, given, draw=not options.no_plot)
     if interrupted:
         return 130
@@ -102,7 +99,7 @@ def save(results: list[Result], given: dict[str, object], *, draw: bool) -> None
     RESULTS.mkdir(exist_ok=True)
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     paths = [RESULTS / f"{stamp}.json"]
-    written = json.dumps(report.as_json(results, given), indent=1)
+    written = json.dumps(as_json(results, given), indent=1)
     paths[0].write_text(f"{written}\n")
     if draw:
         try:

@@ -10,7 +10,8 @@ from typing import Any
 from . import plot
 from .clients import CLIENTS
 from .growth import SERIES
-from .report import Result, flatness, from_json, number
+from .report import flatness, number, sure, unsteady
+from .result import Result, from_json
 from .rows import MEASURES
 
 
@@ -41,9 +42,13 @@ def verdict(result: Result) -> tuple[str, str]:
             unit = "threads"
         if target.client != "fullduplex":
             unit += f" ({target.client})"
-        mark = "" if value <= target.limit else "**missed** "
+        mark = "" if value.value <= target.limit else "**missed** "
         allowed.append(f"{target.limit:g} {unit}")
-        found.append(f"{mark}{value:.2f}")
+        chosen = value.rounds
+        counts = (
+            f"{chosen}" if chosen == value.measured else f"{chosen}/{value.measured}"
+        )
+        found.append(f"{mark}{sure(value, target)} ({counts})")
     return "<br>".join(allowed), "<br>".join(found)
 
 
@@ -54,7 +59,7 @@ def comparison(results: list[Result]) -> Iterator[str]:
         for client in CLIENTS
         if any(client in result.cells for result in results)
     ]
-    yield line(["row", "unit", *clients, "at most", "ours"])
+    yield line(["row", "unit", *clients, "at most", "ours (rounds)"])
     yield line(["---", "---", *["---:"] * len(clients), "---", "---"])
     for result in results:
         cells = result.cells
@@ -101,6 +106,13 @@ def skipped(results: list[Result]) -> Iterator[str]:
                 yield f"- `{client}` was skipped: {'; '.join(sorted(told))}"
 
 
+def rounds(results: list[Result]) -> str:
+    """How many rounds the medians are of: those with targets may have more."""
+    counts = [cell.rounds for result in results for cell in result.cells.values()]
+    least, most = min(counts, default=0), max(counts, default=0)
+    return f"median of {least}" + f" to {most}" * (most > least)
+
+
 def document(paths: list[Path], images: Path | None) -> Iterator[str]:
     """The tables of several runs; with ``images``, their plots are drawn there."""
     for path in paths:
@@ -111,7 +123,7 @@ def document(paths: list[Path], images: Path | None) -> Iterator[str]:
         given = written["conditions"]
         yield f"### {heading(written)}{'' if table else ': growth'}"
         yield ""
-        yield f"{given['system']}, median of {given['rounds']}. " + ", ".join(
+        yield f"{given['system']}, {rounds(results)}. " + ", ".join(
             f"{client} {version}" for client, version in written["versions"].items()
         )
         yield ""
@@ -122,6 +134,8 @@ def document(paths: list[Path], images: Path | None) -> Iterator[str]:
         yield from skipped(results)
         for kept, text in flatness(results):
             yield f"- {' '.join(text.split()[1:])}{'' if kept else ' (**missed**)'}"
+        for text in unsteady(results):
+            yield f"- {text}"
         if images is not None:
             for image in plot.draw(results, images, name(written)):
                 yield ""

@@ -1,4 +1,8 @@
-"""What is counted: CPU time, wall time, memory and threads of the measured process."""
+"""What is counted: CPU time, wall time, memory and threads of the measured process.
+
+Next to them stands what helps to judge a figure: page faults, context switches, and how
+fast the core was directly before and after.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 # Elsewhere there is no /proc: the CPU time of this process is still known.
 LINUX = sys.platform == "linux"
@@ -30,12 +35,46 @@ def threads(pid: int) -> int:
     return threading.active_count()
 
 
-def cpu_time(pid: int) -> float | None:
-    """Seconds, user and system, of another process; ``None`` where nobody can say."""
-    if not LINUX:
-        return None
+def cpu_time(pid: int) -> float:
+    """Seconds, user and system, of another process, on Linux."""
     # The CPU clock of another process, as clock_getcpuclockid(3) builds it.
     return time.clock_gettime((~pid << 3) | 2)
+
+
+def events(pid: int) -> dict[str, int]:
+    """Page faults (minor ones) and context switches of another process until now.
+
+    The switches are those of its first thread.
+    """
+    if not LINUX:
+        return {}
+    # The name in parentheses may contain blanks; the field is the eighth after it.
+    stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    status = Path(f"/proc/{pid}/status").read_text().split()
+    return {
+        "page_faults": int(stat[7]),
+        "waits": int(status[status.index("voluntary_ctxt_switches:") + 1]),
+        "preemptions": int(status[status.index("nonvoluntary_ctxt_switches:") + 1]),
+    }
+
+
+def usage() -> dict[str, float]:
+    """CPU time, page faults and context switches of this process until now."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return {
+        "cpu": used.ru_utime + used.ru_stime,
+        "page_faults": used.ru_minflt,
+        "waits": used.ru_nvcsw,
+        "preemptions": used.ru_nivcsw,
+    }
+
+
+def probe() -> float:
+    """Seconds of CPU time for work that is always the same: how fast the core is."""
+    begin, total = time.thread_time(), 0
+    for number in range(100_000):
+        total += number & 7
+    return time.thread_time() - begin
 
 
 class Meter:
@@ -50,34 +89,41 @@ class Meter:
         self.peer_pid = peer_pid
         self.pid = pid
 
-    def now(self) -> tuple[float, float, float | None]:
+    def now(self) -> dict[str, float]:
+        """What only grows; what nobody can say here is missing."""
         pid = self.pid()
-        cpu = None if pid == os.getpid() else cpu_time(pid)
-        if cpu is None:
-            usage = resource.getrusage(resource.RUSAGE_SELF)
-            cpu = usage.ru_utime + usage.ru_stime
-        return cpu, time.perf_counter(), cpu_time(self.peer_pid)
+        found: dict[str, float] = {}
+        if pid == os.getpid() or not LINUX:
+            found.update(usage())
+        else:
+            found.update(events(pid))
+            found["cpu"] = cpu_time(pid)
+        found["wall"] = time.perf_counter()
+        if LINUX:
+            found["peer_cpu"] = cpu_time(self.peer_pid)
+        return found
 
     def start(self) -> None:
         gc.collect()
+        self.before = probe()
         self.memory = resident_size(self.pid())
         self.threads = threads(self.pid())
         self.begin = self.now()
 
     def stop(self) -> None:
         self.end = self.now()
+        self.after = probe()
         gc.collect()
         self.memory = resident_size(self.pid()) - self.memory
         self.threads = threads(self.pid()) - self.threads
 
-    def figures(self) -> dict[str, float | None]:
-        (cpu, wall, peer), (cpu2, wall2, peer2) = self.begin, self.end
+    def figures(self) -> dict[str, Any]:
+        """What `rows.MEASURES` and the report name, between `start` and `stop`."""
         return {
-            "cpu": cpu2 - cpu,
-            "wall": wall2 - wall,
+            **{name: self.end[name] - begin for name, begin in self.begin.items()},
             "memory": self.memory,
             "threads": self.threads,
-            "peer_cpu": None if peer is None or peer2 is None else peer2 - peer,
+            "probe": [self.before, self.after],
         }
 
 

@@ -22,8 +22,15 @@ def arguments() -> argparse.Namespace:
     add("--clients", default="", metavar="NAMES", help="names, with commas")
     add("--loop", choices=["asyncio", "uvloop"], default="asyncio")
     add("--rounds", type=int, default=5, metavar="N")
+    add(
+        "--most",
+        type=int,
+        metavar="N",
+        help="rounds at most, where a target is not settled (default: 4 x --rounds)",
+    )
     add("--scale", type=float, default=1.0, metavar="X", help="times the operations")
     add("--quick", action="store_true", help="one round, a fifth of the operations")
+    add("--verbose", action="store_true", help="show page faults, context switches")
     add("--no-plot", action="store_true", help="draw no PNG")
     add("--check", action="store_true", help="exit with 1 if a target is missed")
     add("--list", action="store_true", help="name rows and clients")
@@ -38,6 +45,9 @@ def arguments() -> argparse.Namespace:
     options = parser.parse_args()
     if options.quick:
         options.rounds, options.scale = 1, options.scale / 5
+        options.most = options.most or 1
+    if options.most is None:
+        options.most = 4 * options.rounds
     if options.rounds < 1 or options.scale <= 0:
         parser.error("--rounds and --scale must be positive")
     options.rows = chosen_rows(options.only, options.loop, options.scale)

@@ -7,7 +7,8 @@ from typing import Any
 
 from .clients import CLIENTS
 from .growth import SERIES
-from .report import OURS, Result, number
+from .report import OURS, number
+from .result import Result
 from .rows import MEASURES
 
 COLOURS = {

@@ -1,134 +1,78 @@
-"""From figures to medians, ratios, tables of text and verdicts on the targets."""
+"""What a run prints: tables of text, and verdicts on the targets."""
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterator
-from dataclasses import dataclass
-from statistics import median
-from typing import Any
+from math import isfinite
 
-from .growth import SERIES, from_job, rise
-from .rows import MEASURES, Row, Target
+from .growth import SERIES, rise
+from .result import Result
+from .rows import MEASURES, Target
+from .settle import Estimate
 
 OURS = ("fullduplex", "fullduplex-pure")
 
-# A core that is busier than this share of wall time has no time to spare.
-BUSY = 0.9
+UNSTEADY = 1.2  # from the fastest to the slowest probe of a run
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One client on one row, over all rounds.
-
-    Args:
-        cost: median of what an operation takes, in the unit of the row's measure.
-        low: the lowest of all rounds.
-        high: the highest.
-        rate: median operations per second of wall time.
-        load: share of wall time the measured process was on its core.
-        peer_load: the same of the raw peer; ``None`` where there is none.
-        threads: how many the measured part started.
-    """
-
-    cost: float
-    low: float
-    high: float
-    rate: float
-    load: float
-    peer_load: float | None
-    threads: int
-
-    @classmethod
-    def of(cls, row: Row, rounds: list[dict[str, Any]]) -> Cell:
-        factor = MEASURES[row.measures][1] / row.operations
-        costs = [figures[row.measures] * factor for figures in rounds]
-        loads = [figures["cpu"] / figures["wall"] for figures in rounds]
-        peers = [
-            figures["peer_cpu"] / figures["wall"]
-            for figures in rounds
-            if figures.get("peer_cpu") is not None
-        ]
-        return cls(
-            cost=median(costs),
-            low=min(costs),
-            high=max(costs),
-            rate=median(row.operations / figures["wall"] for figures in rounds),
-            load=median(loads),
-            peer_load=median(peers) if peers else None,
-            threads=max(figures.get("threads", 0) for figures in rounds),
-        )
-
-    @property
-    def peer_bound(self) -> bool:
-        """The raw peer had no time to spare, and the measured process had some."""
-        return self.peer_load is not None and self.load < BUSY <= self.peer_load
-
-    @property
-    def note(self) -> str:
-        threads = f"{self.threads:+,} threads" if self.threads else ""
-        return " ".join(filter(None, ["peer-bound" * self.peer_bound, threads]))
-
-
-@dataclass
-class Result:
-    """All there is to say about one row."""
-
-    row: Row
-    rounds: dict[str, list[dict[str, Any]]]
-    skipped: dict[str, str]
-
-    @property
-    def cells(self) -> dict[str, Cell]:
-        return {
-            client: Cell.of(self.row, rounds)
-            for client, rounds in self.rounds.items()
-            if rounds
-        }
-
-    def ratio(self, client: str, peer: str) -> float | None:
-        cells = self.cells
-        if client not in cells or peer not in cells or not cells[peer].cost:
-            return None
-        return cells[client].cost / cells[peer].cost
-
-    def found(self, target: Target) -> float | None:
-        """What the target limits, or ``None`` if it was not measured."""
-        if target.peer:
-            return self.ratio(target.client, target.peer)
-        cell = self.cells.get(target.client)
-        return None if cell is None else float(getattr(cell, target.figure))
+def decimals(value: float) -> int:
+    """So many that three digits count."""
+    return 0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 3
 
 
 def number(value: float) -> str:
-    """Three digits that count."""
-    if value >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.{1 if value >= 10 else 2 if value >= 1 else 3}f}"
+    return f"{value:,.{decimals(value)}f}"
 
 
-def ratio(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
+def ratio(value: Estimate | None) -> str:
+    return "" if value is None else f"{value.value:.2f}"
 
 
-def table(result: Result) -> Iterator[str]:
+def sure(found: Estimate, target: Target) -> str:
+    """What was found, give or take its standard error."""
+    places = decimals(found.value)
+    if target.peer:
+        places = 3 if found.error < 0.005 else 2
+    error = f" ± {found.error:,.{places}f}" if isfinite(found.error) else ""
+    return f"{found.value:,.{places}f}{error}"
+
+
+def rounds(found: Estimate) -> str:
+    """How many there were, and how many of them count."""
+    left_out = found.rounds < found.measured
+    word = "round" if found.measured == 1 else "rounds"
+    return f"{found.rounds} of " * left_out + f"{found.measured} {word}"
+
+
+def table(result: Result, *, verbose: bool = False) -> Iterator[str]:
     """The lines of one row; clients from cheap to dear."""
     row = result.row
     yield f"{row.title}  [{row.name}, {row.operations:,} operations]"
     yield (
         f"  {'client':<18}{MEASURES[row.measures][0]:>10}{'lowest':>10}{'highest':>10}"
-        f"{'op/s':>12}{'load':>7}{'peer':>7}{'ours ÷':>9}{'pure ÷':>9}"
+        f"{'op/s':>12}{'load':>7}{'peer':>7}{'rounds':>8}{'ours ÷':>9}{'pure ÷':>9}"
     )
     cells = result.cells
-    for client in sorted(cells, key=lambda client: cells[client].cost):
+    ordered = sorted(cells, key=lambda client: cells[client].cost)
+    for client in ordered:
         cell = cells[client]
         peer_load = "" if cell.peer_load is None else f"{cell.peer_load:.0%}"
         compared = [ratio(result.ratio(name, client)) for name in OURS]
         yield (
             f"  {client:<18}{number(cell.cost):>10}{number(cell.low):>10}"
             f"{number(cell.high):>10}{number(cell.rate):>12}{cell.load:>7.0%}"
-            f"{peer_load:>7}{compared[0]:>9}{compared[1]:>9}  {cell.note}"
+            f"{peer_load:>7}{cell.rounds:>8}{compared[0]:>9}{compared[1]:>9}"
+            f"  {cell.note}"
         ).rstrip()
+    if verbose and any(cell.page_faults is not None for cell in cells.values()):
+        yield f"  {'':<18}{'faults/op':>12}{'waits/op':>12}{'preempted/op':>14}"
+        for client in ordered:
+            cell = cells[client]
+            counts = [
+                "" if count is None else f"{count:.3g}"
+                for count in (cell.page_faults, cell.waits, cell.preemptions)
+            ]
+            yield f"  {client:<18}{counts[0]:>12}{counts[1]:>12}{counts[2]:>14}"
     if result.skipped:
         yield f"  skipped: {'; '.join(reasons(result.skipped))}"
     yield ""
@@ -141,15 +85,17 @@ def reasons(skipped: dict[str, str]) -> Iterator[str]:
         yield f"{', '.join(clients)} ({reason})"
 
 
-def meaning(target: Target, found: float, unit: str) -> str:
+def meaning(target: Target, found: Estimate, unit: str) -> str:
     """What was found and what was allowed, in words."""
     if target.peer:
-        what = f"is {found:.2f} of {target.peer}"
+        what = f"{sure(found, target)} of {target.peer}"
+    elif target.figure == "cost":
+        what = f"{sure(found, target)} {unit}"
     else:
-        unit = target.figure if target.figure != "cost" else unit
-        what = f"is {number(found)} {unit}"
+        what = f"{number(found.value)} {target.figure}"
     limit = f"{target.limit:.2f}" if target.peer else f"{target.limit:g}"
-    return f"{target.client} {what}, at most {limit}"
+    close = ", too close to call" if found.close(target.limit) else ""
+    return f"{target.client} is {what}, at most {limit} ({rounds(found)}{close})"
 
 
 def verdicts(results: list[Result]) -> Iterator[tuple[bool, str]]:
@@ -159,7 +105,7 @@ def verdicts(results: list[Result]) -> Iterator[tuple[bool, str]]:
         for target in result.row.targets:
             found = result.found(target)
             if found is not None:
-                kept = found <= target.limit
+                kept = found.value <= target.limit
                 word = "kept  " if kept else "MISSED"
                 text = meaning(target, found, unit)
                 yield kept, f"{word} {result.row.name:<18} {text}"
@@ -187,61 +133,18 @@ def flatness(results: list[Result]) -> Iterator[tuple[bool, str]]:
             )
 
 
-def conditions(loop: str, rounds: int, cores: Any) -> dict[str, Any]:
-    return {
-        "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "loop": loop,
-        "rounds": rounds,
-        "cores": [cores.own, cores.peer],
-    }
-
-
-def as_json(results: list[Result], given: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "conditions": given,
-        "versions": {
-            client: figures["version"]
-            for result in results
-            for client, rounds in result.rounds.items()
-            for figures in rounds
-            if "version" in figures
-        },
-        "rows": [
-            {
-                "name": result.row.name,
-                "title": result.row.title,
-                "operations": result.row.operations,
-                "warmup": result.row.warmup,
-                "unit": MEASURES[result.row.measures][0],
-                "skipped": result.skipped,
-                "clients": {
-                    client: {
-                        "cost": cell.cost,
-                        "lowest": cell.low,
-                        "highest": cell.high,
-                        "operations_per_second": cell.rate,
-                        "load": cell.load,
-                        "peer_load": cell.peer_load,
-                        "note": cell.note,
-                        "rounds": result.rounds[client],
-                    }
-                    for client, cell in result.cells.items()
-                },
-            }
-            for result in results
-        ],
-    }
-
-
-def from_json(written: dict[str, Any]) -> list[Result]:
-    """What `as_json` has written, for rows that still exist."""
-    results = []
-    for row in written["rows"]:
-        try:
-            known = from_job({**row, "row": row["name"]})
-        except ValueError:  # renamed since
-            continue
-        rounds = {name: each["rounds"] for name, each in row["clients"].items()}
-        results.append(Result(known, rounds, row["skipped"]))
-    return results
+def unsteady(results: list[Result]) -> Iterator[str]:
+    """A warning where the machine has changed its speed meanwhile."""
+    seconds = [
+        each
+        for result in results
+        for client in result.rounds
+        for probes in result.probes(client).values()
+        for each in probes
+    ]
+    if seconds and max(seconds) > UNSTEADY * min(seconds):
+        yield (
+            "the machine was not steady: the same work took from "
+            f"{min(seconds) * 1e3:.1f} to {max(seconds) * 1e3:.1f} ms of CPU time; "
+            "believe ratios, and those with many rounds more"
+        )

@@ -22,13 +22,20 @@ PATIENCE = 90  # seconds for one measurement
 # Run on its own, so that nothing is imported yet but what the interpreter needs.
 IMPORT = """
 import resource, time
+def probe():
+    begin, total = time.thread_time(), 0
+    for number in range(100_000):
+        total += number & 7
+    return time.thread_time() - begin
 def now():
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime, time.perf_counter()
+before = probe()
 cpu, wall = now()
 {statement}
 cpu2, wall2 = now()
-print('{{"cpu": %r, "wall": %r}}' % (cpu2 - cpu, wall2 - wall))
+figures = cpu2 - cpu, wall2 - wall, before, probe()
+print('{{"cpu": %r, "wall": %r, "probe": [%r, %r]}}' % figures)
 """
 
 
