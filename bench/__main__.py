@@ -9,7 +9,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from . import markdown, native, plot, report
+from . import instructions, markdown, native, plot, report
 from .clients import CLIENTS
 from .options import arguments, clients
 from .result import Result, as_json, conditions
@@ -54,10 +54,14 @@ def main() -> int:
         print("clients:", *CLIENTS)
         return 0
     if options.markdown is not None:
-        paths = options.markdown or sorted(RESULTS.glob("*.json"))[-1:]
+        paths = options.markdown or sorted(RESULTS.glob("*Z.json"))[-1:]
         print(*markdown.document(paths, options.images), sep="\n")
         return 0
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if options.instructions:
+        return instructions.main(
+            options, RESULTS / f"{now()}-instructions.json", progress
+        )
     options.missing = {}
     if not options.names or "beast" in options.names:
         progress("building native/beast.cpp")
@@ -95,9 +99,13 @@ def main() -> int:
     return 1 if failed or missed else 0
 
 
+def now() -> str:
+    return datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
 def save(results: list[Result], given: dict[str, object], *, draw: bool) -> None:
     RESULTS.mkdir(exist_ok=True)
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    stamp = now()
     paths = [RESULTS / f"{stamp}.json"]
     written = json.dumps(as_json(results, given), indent=1)
     paths[0].write_text(f"{written}\n")

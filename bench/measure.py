@@ -20,7 +20,7 @@ from . import scenarios, serving
 from .clients import CLIENTS, Skip, Target
 from .growth import from_job
 from .meter import Meter
-from .peers import PATIENCE, allow_descriptors
+from .peers import allow_descriptors
 from .rows import Row
 
 SCENARIOS = scenarios.SCENARIOS | serving.SCENARIOS
@@ -100,7 +100,7 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     job = json.loads(sys.argv[1])
-    signal.alarm(PATIENCE)
+    signal.alarm(job["patience"])
     if job["own_cpu"] is not None:
         os.sched_setaffinity(0, {job["own_cpu"]})
     allow_descriptors()

@@ -130,6 +130,10 @@ class Flood:
         return len(self.block) * self.repeat + len(self.rest)
 
 
+def frames_in_block(row: Row) -> int:
+    return max(1, BLOCK_SIZE // row.size)
+
+
 def flood(row: Row) -> Flood:
     def frames(indexes: range) -> bytes:
         contents = [message(row, index) for index in indexes]
@@ -137,7 +141,7 @@ def flood(row: Row) -> Flood:
             return deflate(contents, opcode(row))
         return b"".join(server_frame(content, opcode(row)) for content in contents)
 
-    length = max(1, BLOCK_SIZE // row.size)
+    length = frames_in_block(row)
     repeat, rest = divmod(row.operations - 1, length)
     last = message(row, LAST)
     return Flood(

@@ -31,6 +31,18 @@ def arguments() -> argparse.Namespace:
     add("--scale", type=float, default=1.0, metavar="X", help="times the operations")
     add("--quick", action="store_true", help="one round, a fifth of the operations")
     add("--verbose", action="store_true", help="show page faults, context switches")
+    add(
+        "--instructions",
+        action="store_true",
+        help="count instructions with valgrind instead of time",
+    )
+    add(
+        "--functions",
+        type=int,
+        default=0,
+        metavar="N",
+        help="with --instructions, show the C functions that take most",
+    )
     add("--no-plot", action="store_true", help="draw no PNG")
     add("--check", action="store_true", help="exit with 1 if a target is missed")
     add("--list", action="store_true", help="name rows and clients")

@@ -26,7 +26,6 @@ from .messages import CLOSE, LAST, TEXT, apply_mask, message, server_frame
 from .rows import Row
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-PATIENCE = 120  # seconds a process lives at most, should the parent be killed
 
 
 class Mismatch(Exception):
@@ -205,7 +204,7 @@ def allow_descriptors() -> None:
 def main() -> None:
     job = json.loads(sys.argv[1])
     row = from_job(job)
-    signal.alarm(PATIENCE)
+    signal.alarm(job["patience"])
     if job["peer_cpu"] is not None:
         os.sched_setaffinity(0, {job["peer_cpu"]})
     allow_descriptors()

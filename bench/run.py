@@ -18,6 +18,7 @@ from .rows import Row
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 90  # seconds for one measurement
+GRACE = 30  # seconds longer that the processes live, should we be killed
 
 # Run on its own, so that nothing is imported yet but what the interpreter needs.
 IMPORT = """
@@ -37,6 +38,22 @@ cpu2, wall2 = now()
 figures = cpu2 - cpu, wall2 - wall, before, probe()
 print('{{"cpu": %r, "wall": %r, "probe": [%r, %r]}}' % figures)
 """
+
+
+@dataclass(frozen=True)
+class Under:
+    """A program that the measured process runs under, as a profiler.
+
+    Args:
+        command: what stands before the interpreter.
+        patience: seconds for one measurement.
+    """
+
+    command: tuple[str, ...] = ()
+    patience: int = PATIENCE
+
+
+DIRECTLY = Under()
 
 
 class Failure(Exception):
@@ -80,12 +97,12 @@ def certificates() -> Iterator[dict[str, str]]:
 
 @contextmanager
 def process(
-    arguments: list[str], environment: dict[str, str]
+    arguments: list[str], environment: dict[str, str], under: Under = DIRECTLY
 ) -> Iterator[subprocess.Popen[str]]:
     """A Python process that does not outlive the ``with`` block."""
     # A session of its own: Ctrl-C reaches us alone, and we end the others.
     child = subprocess.Popen(
-        [sys.executable, *arguments],
+        [*under.command, sys.executable, *arguments],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,
@@ -111,11 +128,11 @@ def environment(client: str) -> dict[str, str]:
     return {**kept, **CLIENTS[client].environment}
 
 
-def figures(child: subprocess.Popen[str]) -> dict[str, Any]:
+def figures(child: subprocess.Popen[str], patience: int = PATIENCE) -> dict[str, Any]:
     try:
-        output, errors = child.communicate(timeout=PATIENCE)
+        output, errors = child.communicate(timeout=patience)
     except subprocess.TimeoutExpired:
-        raise Failure(f"no figures within {PATIENCE} s") from None
+        raise Failure(f"no figures within {patience} s") from None
     if child.returncode:
         lines = errors.strip().splitlines() or [f"exit status {child.returncode}"]
         raise Failure(lines[-1])
@@ -139,7 +156,13 @@ def measure_import(row: Row, client: str, cores: Cores) -> dict[str, Any]:
 
 
 def measure(
-    row: Row, client: str, *, loop: str, cores: Cores, files: dict[str, str]
+    row: Row,
+    client: str,
+    *,
+    loop: str,
+    cores: Cores,
+    files: dict[str, str],
+    under: Under = DIRECTLY,
 ) -> dict[str, Any]:
     """Measure once.
 
@@ -162,6 +185,7 @@ def measure(
         "loop": loop,
         "own_cpu": cores.own,
         "peer_cpu": cores.peer,
+        "patience": under.patience + GRACE,
         **files,
     }
     with process(["-m", "bench.peers", json.dumps(job)], environment(client)) as peer:
@@ -170,9 +194,9 @@ def measure(
         job["port"] = int(peer.stdout.readline() or 0)
         job["peer_pid"] = peer.pid
         arguments = ["-m", "bench.measure", json.dumps(job)]
-        with process(arguments, environment(client)) as child:
+        with process(arguments, environment(client), under) as child:
             try:
-                return figures(child)
+                return figures(child, under.patience)
             except Failure as exc:
                 peer.kill()
                 reason = peer.stderr.read().strip().splitlines()

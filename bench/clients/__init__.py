@@ -60,12 +60,14 @@ class Entry:
         imports: statements whose import time is measured.
         environment: variables of the measured process.
         only_deflate: it differs from another entry in compression alone.
+        own_process: what is measured is another program, which its module starts.
     """
 
     modules: dict[str, str]
     imports: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     only_deflate: bool = False
+    own_process: bool = False
 
     def absent(self, row: Row) -> str:
         """Say why this row is not for it; nothing if it is."""
@@ -127,6 +129,6 @@ CLIENTS = {
         {"asyncio": "bare", "sync": "bare", "trio": "bare"},
         {"package": "import asyncio", "connect": "import asyncio, ssl"},
     ),
-    "socketify": Entry({"asyncio": "socketify"}),
-    "beast": Entry({"asyncio": "beast"}),
+    "socketify": Entry({"asyncio": "socketify"}, own_process=True),
+    "beast": Entry({"asyncio": "beast"}, own_process=True),
 }
