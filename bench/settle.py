@@ -93,5 +93,5 @@ class Estimate:
         return self.error <= PRECISION * self.value or distance > DOUBT * self.error
 
     def close(self, limit: float) -> bool:
-        """It is so near the limit that the verdict may be chance."""
-        return abs(self.value - limit) < CLOSE * self.error
+        """It is so near the limit that the verdict may be chance, as far as we know."""
+        return abs(self.value - limit) < CLOSE * self.error < inf

@@ -24,7 +24,7 @@ def test_estimate_when_there_are_no_numbers_then_there_is_none() -> None:
 def test_estimate_when_there_is_one_number_then_nothing_is_known_of_its_error() -> None:
     assert estimate(0.4) == Estimate(0.4, inf, 1, 1)
     assert not estimate(0.4).settled(limit=9.0)
-    assert estimate(0.4).close(limit=9.0)
+    assert not estimate(0.4).close(limit=0.4)
 
 
 def test_error_when_one_round_of_eight_was_disturbed_then_it_hardly_grows() -> None:
