@@ -43,11 +43,13 @@ def extensions():
                     "src/fullduplex/asyncio/_waiter_c.pxd",
                     "src/fullduplex/core/csrc/kernels.h",
                     "src/fullduplex/core/_c_api.pxi",
+                    "src/fullduplex/core/_clock_c.pxi",
                     "src/fullduplex/core/_exchange_c.pxd",
                     "src/fullduplex/core/_inbox_c.pxi",
                     "src/fullduplex/core/_seams_c.pxi",
                     "src/fullduplex/core/_wire_c.pxd",
                     "src/fullduplex/core/_writer_c.pxi",
+                    "src/fullduplex/sync/_lock_c.pxi",
                 ],
                 extra_compile_args=[] if os.name == "nt" else ["-O3"],
             )

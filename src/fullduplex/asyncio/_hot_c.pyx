@@ -1,39 +1,15 @@
 # cython: language_level=3, binding=False, always_allow_keywords=False
 """The way of a message through a driver, compiled.  ``_hot.py`` is the reference."""
 
-from time import monotonic
-
 from ..core._exchange_c cimport Exchange
 from ._waiter_c cimport Waiter, new_waiter
 
-cdef extern from *:
-    """
-    #ifdef __linux__
-    /* What time.monotonic() reads there, without a float object. */
-    #include <time.h>
-    #define FDX_CLOCK 1
-    static double fdx_now(void) {
-        struct timespec now;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return (double) now.tv_sec + 1e-9 * (double) now.tv_nsec;
-    }
-    #else
-    #define FDX_CLOCK 0
-    static double fdx_now(void) { return 0; }
-    #endif
-    """
-    const int FDX_CLOCK
-    double fdx_now() noexcept
+include "../core/_clock_c.pxi"
 
 JOIN = 65536
 cdef enum:
     JOINED = 65536
 cdef double BURST = 50e-6
-cdef object _monotonic = monotonic
-
-
-cdef inline double clock() except? -1:
-    return fdx_now() if FDX_CLOCK else _monotonic()
 
 
 cdef class Link:

@@ -3,11 +3,6 @@
 cdef class ReadBuffer:
     """Memory that a transport reads into; one serves all connections of a loop."""
 
-    cdef object _memory
-    cdef readonly object view
-    cdef uint8_t *ptr
-    cdef readonly Py_ssize_t size
-
     def __init__(self, Py_ssize_t size=262144):
         if size < 16384:
             raise ValueError(f"size is {size} bytes; a read buffer has at least 16384")

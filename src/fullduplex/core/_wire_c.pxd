@@ -1,9 +1,18 @@
 # What other compiled modules of ours call of the wire without a detour.
 
 from cpython.object cimport PyObject
+from libc.stdint cimport uint8_t
+
+
+cdef class ReadBuffer:
+    cdef object _memory
+    cdef readonly object view
+    cdef uint8_t *ptr
+    cdef readonly Py_ssize_t size
 
 
 cdef class Source:
+    cdef ReadBuffer _buffer
     cdef int room(self, char **start, Py_ssize_t *size) except -1
     cpdef received(self, Py_ssize_t size)
 

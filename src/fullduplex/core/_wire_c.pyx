@@ -39,7 +39,6 @@ include "_seams_c.pxi"
 
 cdef class FrameReader(Source):
     cdef Inbox _inbox
-    cdef ReadBuffer _buffer
     cdef object _append
     cdef object _handler
     cdef bint _masked

@@ -17,16 +17,18 @@ from typing import TYPE_CHECKING, Any
 from .._sockets import tell_time, tune
 from ..core._select import body
 from ..core.session import Move, Session
-from ..core.wire import ReadBuffer
 from ._channel import DONTWAIT, IN, OUT, Channel
 from ._housekeeping import adopt, call_at, forget, look_after
 
 if TYPE_CHECKING:
-    from ._hot import NOTHING, Hot
+    from ._hot import NOTHING, Hot, give_buffer, spare_buffer, take_buffer
 else:
     _body = body("fullduplex.sync._hot")
     Hot = _body.Hot
     NOTHING = _body.NOTHING
+    give_buffer = _body.give_buffer
+    spare_buffer = _body.spare_buffer
+    take_buffer = _body.take_buffer
 
 __all__ = ["NOTHING", "TICK", "Flow", "spare_buffer"]
 
@@ -34,17 +36,6 @@ __all__ = ["NOTHING", "TICK", "Flow", "spare_buffer"]
 # have changed.  Blocking for so long takes one system call, less takes two.
 TICK = 0.5
 FLAGS = (DONTWAIT,)
-
-# Memory to read into: one for each thread that reads, not for each connection.
-_buffers: list[ReadBuffer] = []
-SPARE = 16
-
-
-def spare_buffer() -> ReadBuffer:
-    """Return memory to read into; many readers may name it, one may use it."""
-    if not _buffers:
-        _buffers.append(ReadBuffer(65536))
-    return _buffers[-1]
 
 
 class Flow(Hot):
@@ -69,7 +60,7 @@ class Flow(Hot):
 
     def __init__(self, channel: Channel, session: Session, leftover: bytes) -> None:
         sock = channel.sock
-        super().__init__(sock, session, channel.tls, _buffers, TICK)
+        super().__init__(sock, session, channel.tls, TICK)
         #: whether a stream of fragments was dropped before its end
         self.abandoned = False
         #: when the housekeeper is going to look, for the housekeeper
@@ -99,18 +90,14 @@ class Flow(Hot):
     # Input
 
     def borrow(self) -> None:
-        try:
-            buffer = _buffers.pop()
-        except IndexError:
-            buffer = ReadBuffer(65536)
-        self.buffer = self.session.reader.buffer = buffer
+        self.buffer = self.session.reader.buffer = take_buffer()
         self._aim()
 
     def give_back(self) -> None:
         self.view = None
         buffer, self.buffer = self.buffer, None
-        if buffer is not None and len(_buffers) < SPARE:
-            _buffers.append(buffer)
+        if buffer is not None:
+            give_buffer(buffer)
 
     def _aim(self) -> None:
         """Choose where to read to; what is encrypted comes in behind plain text."""
@@ -337,7 +324,7 @@ class Flow(Hot):
             waiter.fire()
         for waiter in self.followers:
             waiter.nudge()
-        if self.blocked:
+        if self.blocked or self.leader is self:
             # They are woken by this, and the last of them closes the socket.
             self._shut_down(socket.SHUT_RDWR)
         else:
@@ -395,7 +382,7 @@ class Flow(Hot):
                     other.nudge()
                     break
         if self.ended:
-            if not self.blocked:
+            if not self.blocked and self.leader is not self:
                 self._dispose()
         elif self.backlog or self.session.must_abort:
             look_after(self)

@@ -14,11 +14,37 @@ from typing import Any
 
 from ..core.backlog import Backlog
 from ..core.session import PAUSED
+from ..core.wire import ReadBuffer
 
-__all__ = ["NOTHING", "Hot"]
+__all__ = ["NOTHING", "Hot", "give_buffer", "spare_buffer", "take_buffer"]
 
 NOTHING = object()
 """What `Hot.receive_now` returns where the general way must be taken."""
+
+# Memory to read into: one for each thread that reads, not for each connection.
+_spare: list[ReadBuffer] = []
+SPARE = 16
+
+
+def spare_buffer() -> ReadBuffer:
+    """Return memory to read into; many readers may name it, one may use it."""
+    if not _spare:
+        _spare.append(ReadBuffer(65536))
+    return _spare[-1]
+
+
+def take_buffer() -> ReadBuffer:
+    """Return memory that nobody else uses until it is given back."""
+    try:
+        return _spare.pop()
+    except IndexError:
+        return ReadBuffer(65536)
+
+
+def give_buffer(buffer: ReadBuffer) -> None:
+    """Let others use memory that one has taken."""
+    if len(_spare) < SPARE:
+        _spare.append(buffer)
 
 
 class Hot:
@@ -29,7 +55,6 @@ class Hot:
         sock: in blocking mode.
         session: what is driven.
         tls: what encrypts; None if nothing does.
-        spare: memory to read into that is in nobody's use.
         tick: seconds for which a blocking read waits.
     """
 
@@ -51,9 +76,7 @@ class Hot:
         "view",
     )
 
-    def __init__(
-        self, sock: Any, session: Any, tls: Any, spare: list[Any], tick: float
-    ) -> None:
+    def __init__(self, sock: Any, session: Any, tls: Any, tick: float) -> None:
         self.sock = sock
         self.session = session
         self.tls = tls
@@ -66,11 +89,12 @@ class Hot:
         self.eof = False
         #: when the session wants to be told the time
         self.due = math.inf
-        #: the waiter of the thread that reads
+        #: the waiter of the thread that reads; `self` where that one has none
         self.leader: Any = None
         #: waiters of threads that sleep
         self.followers: list[Any] = []
-        #: waiters of threads that are in a system call on the socket
+        #: waiters of threads that are in a system call on the socket; a leader
+        #: that has none is in one as well
         self.blocked: list[Any] = []
         #: what the system has not taken yet
         self.backlog = Backlog()

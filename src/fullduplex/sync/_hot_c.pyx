@@ -1,4 +1,4 @@
-# cython: language_level=3, binding=False
+# cython: language_level=3, binding=False, boundscheck=False, wraparound=False
 """The two calls that programs make most, compiled.  ``_hot.py`` is the reference.
 
 Between two Python calls nothing can interrupt this code, so Ctrl-C finds what was
@@ -7,20 +7,28 @@ read parsed, or nothing read.
 
 import math
 import os
-import threading
-from time import monotonic
+from ssl import SSLWantReadError, SSLZeroReturnError
 
-from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport PyBUF_READ, PyBUF_WRITE
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_CheckSignals
+from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.errno cimport EAGAIN, EINTR, errno
+
+from ..core._exchange_c cimport Exchange
+from ..core._wire_c cimport Inbox, ReadBuffer, Source
 
 from ..core.backlog import Backlog
 
+include "../core/_clock_c.pxi"
+include "_lock_c.pxi"
+
 NOTHING = object()
 
-DEF RECEIVING = 1
-DEF PAUSED = 2
+cdef enum:
+    RECEIVING = 1
+    PAUSED = 2
+    SPARE = 16
 
 cdef extern from *:
     """
@@ -54,12 +62,38 @@ cdef extern from *:
 
 
 cdef object _nothing = NOTHING
-cdef object _now = monotonic
+
+cdef list _spare = [None] * SPARE
+cdef Py_ssize_t _spares = 0
+
+
+def spare_buffer():
+    if not _spares:
+        give_buffer(ReadBuffer(65536))
+    return _spare[_spares - 1]
+
+
+cpdef ReadBuffer take_buffer():
+    global _spares
+    cdef ReadBuffer buffer
+    if not _spares:
+        return ReadBuffer(65536)
+    _spares -= 1
+    buffer = <ReadBuffer>_spare[_spares]
+    _spare[_spares] = None
+    return buffer
+
+
+cpdef give_buffer(ReadBuffer buffer):
+    global _spares
+    if _spares < SPARE:
+        _spare[_spares] = buffer
+        _spares += 1
 
 
 cdef class Hot:
     cdef public object backlog
-    cdef public object blocked
+    cdef public list blocked
     cdef public object buffer
     cdef public bint delicate
     cdef public double due
@@ -68,24 +102,24 @@ cdef class Hot:
     cdef public list followers
     cdef public list got
     cdef public object leader
-    cdef public object lock
-    cdef public object session
+    cdef readonly Lock lock
+    cdef public Exchange session
     cdef public object sock
     cdef public object tls
     cdef public object view
-    cdef object _acquire
-    cdef object _release
-    cdef object _locked
-    cdef Py_ssize_t _low
-    cdef int _fd
-    cdef object _messages
     cdef object _pieces
-    cdef object _reader
-    cdef object _writer
-    cdef list _spare
     cdef double _tick
+    cdef int _fd
+    # What TLS consists of, unless it is in other TLS.
+    cdef object _coder
+    cdef object _incoming
+    cdef object _outgoing
+    cdef object _take_in
+    cdef object _decode
+    cdef object _encode
+    cdef object _take_out
 
-    def __init__(self, sock, session, tls, spare, double tick):
+    def __init__(self, sock, session, tls, double tick):
         self.sock = sock
         self.session = session
         self.tls = tls
@@ -97,101 +131,54 @@ cdef class Hot:
         self._pieces = self.backlog.pieces
         self.got = []
         self._fd = sock.fileno()
-        self._messages = session.messages
-        self._reader = session.reader
-        self._writer = session.writer
-        self._spare = spare
         self._tick = tick
-        self._low = session.options.queue_low
+        if tls is not None and tls.single:
+            self._coder = tls.coder
+            self._incoming = tls.incoming
+            self._outgoing = tls.outgoing
+            self._take_in = tls.incoming.write
+            self._decode = tls.coder.read
+            self._encode = tls.coder.write
+            self._take_out = tls.outgoing.read
 
     def new_lock(self):
-        self.lock = threading.Lock()
-        self._acquire = self.lock.acquire
-        self._release = self.lock.release
-        self._locked = self.lock.locked
+        self.lock = Lock()
+
+    # Sending
 
     def send_now(self, message):
-        cdef object session = self.session
-        cdef object data
+        cdef Exchange session = self.session
+        cdef Lock lock = self.lock
+        cdef bytes data
         cdef Py_ssize_t size
-        if not session.clear_to_send or not self._acquire(False):
+        if not session.clear_to_send or not lock.attempt():
             return False
         try:
-            # The lock was free, so no other thread has run since the first look.
-            if self.delicate or self.ended or self._pieces:
+            if self.delicate or self.ended or self._pieces or not session.clear_to_send:
                 return False
-            if not self._writer.add_message(message):
+            if not session.writer.add_message(message):
                 return False
-            session.sent_at = _now()
-            data = self._writer.take()
+            session.sent_at = clock()
+            data = session.writer.take()
             if self.tls is not None:
                 self.delicate = True
-                data = self.tls.encrypt(data)
+                data = self._encrypt(data)
                 self.delicate = False
             size = self._send(data)
-            if size == len(data):
+            if size == PyBytes_GET_SIZE(data):
                 return True
             self.backlog.add(memoryview(data)[size:])
             return None
         finally:
-            self._release()
+            lock.drop()
 
-    def receive_now(self, double deadline):
-        cdef object session = self.session
-        cdef object message = _nothing
-        cdef object messages = self._messages
-        cdef double now
-        cdef long slow
-        cdef Py_ssize_t size
-        if messages and not self.delicate and not self._locked():
-            # Nobody else is at work, and nobody will be while we hold the GIL.
-            slow = session.slow
-            # Taking a message changes the marks only at the low one.
-            if not slow or (slow == PAUSED and len(messages) > self._low + 1):
-                return messages.popleft()
-        if not self._acquire(False):
-            self._acquire()
-        try:
-            if self.delicate:
-                return _nothing
-            slow = session.slow
-            if messages:
-                if not slow:
-                    return messages.popleft()
-                if slow != PAUSED:
-                    return _nothing
-                message = messages.popleft()
-                session.taken()
-                if session.attention:
-                    self.step()
-                return message
-            if (
-                slow
-                or self.leader is not None
-                or self._pieces
-                or self.eof
-                or self.ended
-                or self.got
-            ):
-                return _nothing
-            # A close frame that is put off is due within the tick.
-            now = _now()
-            if self.due - now <= self._tick or deadline - now <= self._tick:
-                return _nothing
-            self._borrow_now()
-            session.slow = slow | RECEIVING
-            self.leader = self
-            self.blocked.append(self)
-        finally:
-            self._release()
-        size = -1
-        try:
-            size = self._recv()
-        finally:
-            message = self._received(size)
-        return message
+    cdef bytes _encrypt(self, bytes data):
+        if self._coder is None:
+            return self.tls.encrypt(data)
+        self._encode(data)
+        return self._take_out()
 
-    cdef Py_ssize_t _send(self, bytes data):
+    cdef Py_ssize_t _send(self, bytes data) except -1:
         """Return how much the system has taken; why not, the general way finds out."""
         cdef const char *p = PyBytes_AS_STRING(data)
         cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
@@ -200,90 +187,165 @@ cdef class Hot:
             size = fdx_send(fd, p, size)
         return max(size, 0)
 
-    cdef Py_ssize_t _recv(self) except -2:
+    # Receiving
+
+    def receive_now(self, double deadline):
+        cdef Exchange session = self.session
+        cdef Inbox messages = session.messages
+        cdef Lock lock = self.lock
+        cdef ReadBuffer buffer
+        cdef object message
+        cdef char *start = NULL
+        cdef Py_ssize_t room = 0
+        cdef double now
+        if messages._count > messages.floor and not self.delicate and not lock.held:
+            # Nobody else is at work, and nobody will be while we hold the GIL.
+            return messages.first()
+        lock.take()
+        try:
+            if self.delicate:
+                return _nothing
+            if messages._count:
+                if messages._count > messages.floor:
+                    return messages.first()
+                if session._slow != PAUSED:
+                    return _nothing
+                message = messages.first()
+                session.taken()
+                if session.attention:
+                    self.step()
+                return message
+            if (
+                session._slow
+                or self.leader is not None
+                or self._pieces
+                or self.eof
+                or self.ended
+                or self.got
+                or (self.tls is not None and self._coder is None)
+            ):
+                return _nothing
+            # A close frame that is put off is due within the tick.
+            now = clock()
+            if self.due - now <= self._tick or deadline - now <= self._tick:
+                return _nothing
+            buffer = take_buffer()
+            session.reader._buffer = buffer
+            if self.tls is None:
+                session.reader.room(&start, &room)
+            else:
+                start = <char*>buffer.ptr
+                room = buffer.size
+            session.set_slow(RECEIVING)
+            self.leader = self
+        finally:
+            lock.drop()
+        try:
+            room = self._recv(start, room)
+        except BaseException:
+            self._received(buffer, -1)
+            raise
+        return self._received(buffer, room)
+
+    cdef Py_ssize_t _recv(self, char *start, Py_ssize_t room) except -2:
         """Wait for input; return its size, 0 at the end, -1 where there is none yet."""
-        cdef Py_buffer room
         cdef Py_ssize_t size
         cdef int fd = self._fd
         cdef int error = 0
-        PyObject_GetBuffer(self.view, &room, PyBUF_WRITABLE)
-        try:
-            while True:
-                with nogil:
-                    size = fdx_recv(fd, room.buf, room.len)
-                    if size < 0:
-                        error = errno
-                if size >= 0:
-                    return size
-                if error != EINTR:
-                    break
-                # Ctrl-C raises; nothing was read.
-                PyErr_CheckSignals()
-        finally:
-            PyBuffer_Release(&room)
+        while True:
+            with nogil:
+                size = fdx_recv(fd, start, room)
+                if size < 0:
+                    error = errno
+            if size >= 0:
+                return size
+            if error != EINTR:
+                break
+            # Ctrl-C raises; nothing was read.
+            PyErr_CheckSignals()
         if error == EAGAIN:
             return -1  # the tick
         self.failure = OSError(error, os.strerror(error))
         return 0
 
-    cdef int _borrow_now(self) except -1:
-        if self.buffer is None:
-            if self._spare:
-                self.buffer = self._spare.pop()
-                self._reader.buffer = self.buffer
-                self.view = self._reader.get_buffer(-1) if self.tls is None else self.buffer.view
-            else:
-                self.borrow()
-        return 0
-
-    cdef object _received(self, Py_ssize_t size):
-        """Parse what was read and stop leading."""
-        cdef object session = self.session
-        cdef object messages = self._messages
+    cdef object _received(self, ReadBuffer buffer, Py_ssize_t size):
+        """Stop leading, parse what was read, and take a message."""
+        cdef Exchange session = self.session
+        cdef Inbox messages = session.messages
+        cdef Lock lock = self.lock
         cdef object message = _nothing
         cdef object interrupt = None
-        cdef object now
+        cdef double now
         while True:
             try:
-                self._acquire()
+                lock.take()
                 break
             except BaseException as exc:  # Ctrl-C while another thread has the lock
                 interrupt = exc
         try:
-            session.slow = session.slow & ~RECEIVING
+            session.set_slow(session._slow & ~RECEIVING)
             self.leader = None
-            self.blocked.remove(self)
             if self.ended:
                 pass
             elif size == 0:
-                self.end_input(_now())
+                self.end_input(clock())
             elif size > 0:
                 self.delicate = True
-                now = _now()
+                now = clock()
                 if self.tls is None:
-                    session.data_received(size, now)
-                elif not self.decrypt(size, now):
+                    session.parse(size, now)
+                elif not self._decrypt(buffer, size, now):
                     self.end_input(now)
                 # The marks are looked at before anybody takes a message.
-                if session.attention or len(messages) > 1:
+                if session.attention or messages._count > 1:
                     session.delivered()
                 self.delicate = False
-            if interrupt is None and messages:
-                if not session.slow:
-                    message = messages.popleft()
-                elif session.slow == PAUSED:
-                    message = messages.popleft()
+            if size >= 0 and interrupt is None and messages._count:
+                if not session._slow:
+                    message = messages.first()
+                elif session._slow == PAUSED:
+                    message = messages.first()
                     session.taken()
-            self.view = None
-            if self.buffer is not None:
-                self._spare.append(self.buffer)
-                self.buffer = None
-            if session.attention or self._writer.pending:
+            give_buffer(buffer)
+            if session.attention or session.writer.pending:
                 self.step()
             if self.followers or self._pieces or self.ended:
                 self.leave(self)
         finally:
-            self._release()
+            lock.drop()
         if interrupt is not None:
             raise interrupt
         return message
+
+    cdef bint _decrypt(self, ReadBuffer buffer, Py_ssize_t size, double now) except -1:
+        """Parse what was read through TLS; false if the peer has ended it."""
+        cdef Exchange session = self.session
+        cdef Source reader = session.reader
+        cdef char *start = NULL
+        cdef Py_ssize_t room = 0
+        cdef object view
+        try:
+            self._take_in(PyMemoryView_FromMemory(<char*>buffer.ptr, size, PyBUF_READ))
+            # The ciphertext has been copied: its memory is free.
+            while True:
+                reader.room(&start, &room)
+                if start == <char*>buffer.ptr:
+                    view = buffer.view
+                else:
+                    view = PyMemoryView_FromMemory(start, room, PyBUF_WRITE)
+                size = self._decode(room, view)
+                if size == 0:
+                    return False
+                session.parse(size, now)
+                if not self._incoming.pending and (size < room or not self._coder.pending()):
+                    return True
+        except SSLWantReadError:
+            return True
+        except SSLZeroReturnError:
+            return False
+        except OSError as exc:
+            self.failure = exc
+            return False
+        finally:
+            if self._outgoing.pending:
+                self.backlog.add(self._take_out())

@@ -32,11 +32,11 @@ class TLS:
 
     __slots__ = (
         "_below",
-        "_incoming",
-        "_outgoing",
-        "_quick",
         "_server_side",
+        "coder",
+        "incoming",
         "object",
+        "outgoing",
         "over",
     )
 
@@ -52,19 +52,25 @@ class TLS:
         #: whether the peer has said that no more comes
         self.over = False
         self._server_side = server_side
-        self._incoming = ssl.MemoryBIO()
-        self._outgoing = ssl.MemoryBIO()
+        #: what was encrypted, from the peer and for it
+        self.incoming = ssl.MemoryBIO()
+        self.outgoing = ssl.MemoryBIO()
         #: what tells of certificates, ciphers and versions
         self.object = context.wrap_bio(
-            self._incoming,
-            self._outgoing,
+            self.incoming,
+            self.outgoing,
             server_side=server_side,
             server_hostname=server_hostname,
         )
         if not server_side:
             resume(self.object)
-        # The same without a call in between, where there is such a thing.
-        self._quick: Any = getattr(self.object, "_sslobj", self.object)
+        #: the same without a call in between, where there is such a thing
+        self.coder: Any = getattr(self.object, "_sslobj", self.object)
+
+    @property
+    def single(self) -> bool:
+        """Whether it is not carried by other TLS."""
+        return self._below is None
 
     def feed(self, data: BytesLike) -> None:
         """
@@ -74,12 +80,12 @@ class TLS:
             ssl.SSLError: the connection below is broken.
         """
         if not data:
-            self._incoming.write_eof()
+            self.incoming.write_eof()
         elif self._below is None:
-            self._incoming.write(data)
+            self.incoming.write(data)
         else:
             self._below.feed(data)
-            self._incoming.write(self._below.read())
+            self.incoming.write(self._below.read())
 
     def shake_hands(self) -> bool:
         """
@@ -107,7 +113,7 @@ class TLS:
         """
         pieces: list[bytes] = []
         try:
-            while self._incoming.pending or self.object.pending():
+            while self.incoming.pending or self.object.pending():
                 piece = self.object.read(PIECE)
                 if not piece:
                     self.over = True
@@ -121,7 +127,7 @@ class TLS:
 
     def pending(self) -> bool:
         """Whether there may be more to read, without anything being fed."""
-        return bool(self._incoming.pending or self._quick.pending())
+        return bool(self.incoming.pending or self.coder.pending())
 
     def read_into(self, view: memoryview) -> int:
         """
@@ -131,7 +137,7 @@ class TLS:
             ssl.SSLError: as `read`, also `ssl.SSLZeroReturnError`.
         """
         try:
-            size: int = self._quick.read(len(view), view)
+            size: int = self.coder.read(len(view), view)
         except ssl.SSLWantReadError:
             return 0
         if not size:
@@ -140,15 +146,15 @@ class TLS:
 
     def encrypt(self, data: BytesLike) -> bytes:
         """Return what to send for plain text."""
-        self._quick.write(data)
-        data = self._outgoing.read()
+        self.coder.write(data)
+        data = self.outgoing.read()
         return data if self._below is None else self._below.encrypt(data)
 
     def output(self) -> bytes:
         """Return what is to be sent."""
-        if not self._outgoing.pending:
+        if not self.outgoing.pending:
             return b""
-        data = self._outgoing.read()
+        data = self.outgoing.read()
         if data and self._below is not None:
             data = self._below.encrypt(data)
         return data
