@@ -217,14 +217,13 @@ class Connection(Attributes):
             ConnectionClosed: the connection is closed and no message is left.
             ConcurrencyError: another thread is in `recv` or `recv_streaming`.
         """
-        driver = self._driver
         deadline = None if timeout is None else monotonic() + timeout
         if decode is None:
-            message = driver.receive_now(inf if deadline is None else deadline)
+            message = self._driver.receive_now(inf if deadline is None else deadline)
             if message is not NOTHING:
                 return message  # type: ignore[no-any-return]
-            return driver.receive(deadline)  # type: ignore[no-any-return]
-        return driver.run(self._session.recv(decode), deadline)
+            return self._driver.receive(deadline)  # type: ignore[no-any-return]
+        return self._driver.run(self._session.recv(decode), deadline)
 
     def recv_streaming(
         self, decode: bool | None = None, *, timeout: float | None = None
@@ -284,11 +283,12 @@ class Connection(Attributes):
                 after the first one, the connection fails with 1011.
             UnicodeEncodeError: a `str` has lone surrogates; nothing was sent.
         """
+        taken: bool | None = False
+        if text is None and compress is None:
+            taken = self._driver.send_now(message)
+            if taken:
+                return
         driver = self._driver
-        simple = text is None and compress is None
-        taken = driver.send_now(message) if simple else False
-        if taken:
-            return
         deadline = None if timeout is None else monotonic() + timeout
         if taken is None:
             driver.run_sending(self._session.drain(), deadline)
