@@ -6,11 +6,13 @@ import os
 import signal
 import socket
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -27,15 +29,26 @@ class Stop(Exception):
 
 
 @contextmanager
-def alarms(handler: Callable[[], None], again: float = 0.01) -> Iterator[None]:
+def alarms(handler: Callable[[], None], again: bool = True) -> Iterator[None]:
     """Call a handler in the main thread soon, and again and again."""
-    before = signal.signal(signal.SIGALRM, lambda number, frame: handler())
-    signal.setitimer(signal.ITIMER_REAL, 0.02, again)
+    over = threading.Event()
+    thread = threading.main_thread().ident
+    assert thread is not None
+
+    def ring() -> None:
+        while not over.wait(0.02):
+            signal.pthread_kill(thread, signal.SIGUSR1)
+            if not again:
+                return
+
+    before = signal.signal(signal.SIGUSR1, lambda number, frame: handler())
+    ringing = job(ring)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        over.set()
+        ringing.result()
+        signal.signal(signal.SIGUSR1, before)
 
 
 # The lock
@@ -98,7 +111,7 @@ def test_lock_when_a_signal_handler_raises_is_not_taken(lock: Any) -> None:
     def stop() -> None:
         raise Stop
 
-    with pytest.raises(Stop), alarms(stop, again=0):
+    with pytest.raises(Stop), alarms(stop, again=False):
         lock.acquire()
     lock.release()
     assert lock.acquire(False)
@@ -152,7 +165,7 @@ def test_recv_when_a_signal_handler_raises_loses_nothing(
         options = {"context": server_tls, "ssl": client_tls}
     with opened(**options) as (ws, peer):
         for number in range(20):
-            with pytest.raises(Stop), alarms(stop, again=0):
+            with pytest.raises(Stop), alarms(stop, again=False):
                 ws.recv()
             peer.write(frame(TEXT, f"{number}"))
             assert ws.recv(timeout=PATIENCE) == f"{number}"
@@ -216,3 +229,58 @@ def test_recv_when_records_come_at_once_returns_all_messages_in_order(
             for start in range(0, len(data), 1500):
                 peer.write(data[start : start + 1500])
             assert [ws.recv() for _ in range(20)] == [f"{n}" * 1000 for n in range(20)]
+
+
+# The end
+
+
+class Interrupt(BaseException):
+    """What stands for Ctrl-C."""
+
+
+def interrupted_at(number: int, call: Callable[[], Any]) -> bool:
+    """Call, with Ctrl-C at one of the lines that end TCP; return whether it came."""
+    left = number
+
+    def lines(frame: FrameType, event: str, argument: Any) -> Any:
+        nonlocal left
+        if event == "line":
+            left -= 1
+            if left == 0:
+                raise Interrupt
+        return lines
+
+    def calls(frame: FrameType, event: str, argument: Any) -> Any:
+        name = frame.f_code.co_name
+        return lines if name in ("_depart", "_end", "_dispose", "_shut_down") else None
+
+    before = sys.gettrace()
+    sys.settrace(calls)
+    try:
+        call()
+    except Interrupt:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_ctrl_c_wherever_tcp_ends_leaves_nothing_to_wait_for(
+    tls: bool, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+) -> None:
+    options: dict[str, Any] = {}
+    if tls:
+        options = {"context": server_tls, "ssl": client_tls}
+    number = 1
+    cut = True
+    while cut:
+        with opened(**options) as (ws, peer):
+            answering = job(peer.answer_close)
+            cut = interrupted_at(number, ws.close)
+            assert ws.wait_closed(PATIENCE)
+            assert ws.closed
+            assert ws.socket.fileno() == -1
+            answering.result()
+        number += 1
+    assert number > 20

@@ -248,9 +248,10 @@ class Flow(Hot):
 
     def _sync(self) -> None:
         session = self.session
-        session.attention = False
         if session.departing:
             self._depart()
+        # At the end: where Ctrl-C cuts this, the next step does all of it again.
+        session.attention = False
         if self.ended:
             return
         deadline = session.deadline()
@@ -309,16 +310,16 @@ class Flow(Hot):
 
     def _end(self) -> None:
         """End TCP, and tell everybody."""
-        if self.ended:
+        if self.ended and not self.delicate:
             return
         session = self.session
-        self.ended = True
+        # Where Ctrl-C cuts what follows, who takes the lock next does all of it again.
+        self.delicate = self.ended = True
         self.due = math.inf
         if session.must_abort or self.backlog:
             session.said_farewell()  # it would not be understood
         self.backlog.clear()
         self._sent.clear()
-        self.delicate = False
         waiters: Any = session.transport_lost(None, monotonic())
         for waiter in waiters:
             waiter.fire()
@@ -329,6 +330,7 @@ class Flow(Hot):
             self._shut_down(socket.SHUT_RDWR)
         else:
             self._dispose()
+        self.delicate = False
 
     def _dispose(self) -> None:
         if self.tls is not None:
@@ -383,7 +385,9 @@ class Flow(Hot):
                     break
         if self.ended:
             if not self.blocked and self.leader is not self:
+                cut, self.delicate = self.delicate, True  # as in `_end`
                 self._dispose()
+                self.delicate = cut
         elif self.backlog or self.session.must_abort:
             look_after(self)
 
@@ -402,7 +406,7 @@ class Flow(Hot):
         if not self.lock.acquire(False):
             return True, 0
         try:
-            if self.ended:
+            if self.ended and not self.delicate:
                 return False, 0
             if self.leader is not None or self.blocked:
                 return True, 0
