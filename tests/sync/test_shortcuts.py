@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import socket
@@ -171,6 +172,41 @@ def test_recv_when_a_signal_handler_raises_loses_nothing(
             assert ws.recv(timeout=PATIENCE) == f"{number}"
             ws.send(f"{number}")
             assert peer.read().payload == b"%d" % number
+
+
+@needs_signals
+def test_recv_when_a_signal_comes_right_behind_a_message_keeps_it() -> None:
+    def handler(number: int, frame: FrameType | None) -> None:
+        raise Stop
+
+    # What holds the interpreter's lock all the time: the thread in `recv` has read,
+    # and cannot go on before the signal is there.
+    send = ctypes.PyDLL(None).send
+    main = threading.main_thread().ident
+    assert main is not None
+
+    def interrupt() -> None:
+        data = frame(TEXT, "x")
+        send(peer.sock.fileno(), data, len(data), 0)
+        sum(range(1_000_000))
+        signal.pthread_kill(main, signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(10)
+    try:
+        with opened() as (ws, peer):
+            for _ in range(5):
+                asleep = threading.Timer(0.05, interrupt)
+                asleep.start()
+                with pytest.raises(Stop):
+                    ws.recv()
+                asleep.join()
+
+                assert ws.recv(timeout=PATIENCE) == "x"
+    finally:
+        sys.setswitchinterval(interval)
+        signal.signal(signal.SIGUSR1, before)
 
 
 @contextmanager

@@ -278,9 +278,11 @@ cdef class Hot:
         cdef double now
         while True:
             try:
+                # Whoever is interrupted from here on has no message to lose.
+                PyErr_CheckSignals()
                 lock.take()
                 break
-            except BaseException as exc:  # Ctrl-C while another thread has the lock
+            except BaseException as exc:  # Ctrl-C, perhaps while another has the lock
                 interrupt = exc
         try:
             session.set_slow(session._slow & ~RECEIVING)
