@@ -12,35 +12,19 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.string cimport memset, strerror
 
+from ..core._wire_c cimport Source
 from ._hot_c cimport Hot, Link
 
-cdef extern from "sys/types.h":
-    ctypedef long ssize_t
+include "_tcp_api_c.pxi"
 
-cdef extern from "sys/socket.h":
-    ssize_t c_recv "recv"(int fd, void *data, size_t size, int flags) nogil
-    ssize_t c_send "send"(int fd, const void *data, size_t size, int flags) nogil
-    struct msghdr:
-        iovec *msg_iov
-        size_t msg_iovlen
-    ssize_t c_sendmsg "sendmsg"(int fd, msghdr *message, int flags) nogil
-
-cdef extern from "sys/uio.h":
-    struct iovec:
-        void *iov_base
-        size_t iov_len
-
-cdef extern from *:
-    """
-    #ifdef MSG_NOSIGNAL
-    #define FDX_SEND_FLAGS MSG_NOSIGNAL
-    #else
-    #define FDX_SEND_FLAGS 0
-    #endif
-    """
-    const int FDX_SEND_FLAGS
+# Seconds after which nothing is waited for that does not come.
+STALL = 0.1
 
 cdef enum:
+    # Who reads at least this many bytes may expect more at once.
+    FLOWING = 16384
+    # The most that is waited for: to be woken costs as much as to copy a part of it.
+    PORTION = 524288
     # Copies of at least this many bytes let other threads run.
     LONG = 32768
     # To let them run costs as much as a small read; what is read to the memory that
@@ -83,6 +67,11 @@ cdef class TcpTransport(Link):
     cdef bint _eof
     cdef bint _reading
     cdef bint _protocol_paused
+    # How many bytes make the socket ready, 0 for any; the timer that looks whether
+    # they come; and whether something has come since it looked.
+    cdef int _portion
+    cdef object _timer
+    cdef bint _moved
 
     def __init__(self, loop, sock, protocol, peername):
         self._loop = loop
@@ -126,6 +115,7 @@ cdef class TcpTransport(Link):
 
     def set_protocol(self, protocol):
         self._protocol = protocol
+        self._wait_for(0)
         self._hot = None
         if isinstance(protocol, Hot) and (<Hot>protocol).session is not None:
             self._hot = protocol
@@ -218,8 +208,9 @@ cdef class TcpTransport(Link):
         cdef char *start = NULL
         cdef Py_ssize_t room = 0
         cdef ssize_t count
+        cdef Source reader = hot.session.reader
         try:
-            hot.session.reader.room(&start, &room)
+            reader.room(&start, &room)
         except Exception as exc:
             self._failed(exc, "get_buffer")
             return
@@ -236,10 +227,35 @@ cdef class TcpTransport(Link):
                 hot.received(count)
             except Exception as exc:
                 self._failed(exc, "buffer_updated")
+            room = reader.missing() if count >= FLOWING else 0
+            if room or self._portion:
+                self._moved = True
+                self._wait_for(min(room, PORTION))
         elif count == 0:
             self._ended()
         elif errno != EAGAIN:
             self._force_close(os_error())
+
+    cdef _wait_for(self, int size):
+        """Be called for a good part of a large payload, not for each packet."""
+        if size == self._portion or self._closing or (size < FLOWING and not self._portion):
+            return
+        fdx_ready_at(self._fd, size or 1)
+        self._portion = size
+        if self._timer is None:
+            self._moved = True
+            self._timer = self._loop.call_later(STALL, self._check_flow)
+
+    def _check_flow(self):
+        self._timer = None
+        if self._portion == 0:
+            return
+        if not self._moved:
+            # What is there may be all for long.  It is a sign of life; read it.
+            self._wait_for(0)
+            return
+        self._moved = False
+        self._timer = self._loop.call_later(STALL, self._check_flow)
 
     cdef _ended(self):
         self._at_end = True
@@ -406,6 +422,9 @@ cdef class TcpTransport(Link):
 
     cdef _lose(self, exc):
         self._lost = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._at_end:
             self._reason = exc
         else:

@@ -4,6 +4,9 @@ cdef extern from "csrc/kernels.h":
     void fdx_mask(uint8_t *dst, const uint8_t *src, size_t n, const uint8_t *key, size_t phase) nogil
     int fdx_utf8(uint32_t *state, const uint8_t *p, size_t n) nogil
 
+cdef extern from "csrc/populate.h":
+    void fdx_populate(void *start, size_t n) nogil
+
 cdef extern from "Python.h":
     Py_ssize_t PY_SSIZE_T_MAX
     int _PyBytes_Resize(PyObject **bytes, Py_ssize_t size) except -1

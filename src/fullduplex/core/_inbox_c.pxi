@@ -1,20 +1,38 @@
 # Part of _wire_c.pyx: memory to read into, and the queue of what was read.
 
+cdef enum:
+    PAGE = 4096
+    # From this size on, allocators take memory from the system for each object, which
+    # comes page by page; so much of it is asked for at once, ahead of what arrives.
+    MAPPED = 33554432
+    AHEAD = 2097152
+
+
 cdef class ReadBuffer:
     """Memory that a transport reads into; one serves all connections of a loop."""
 
     def __init__(self, Py_ssize_t size=262144):
         if size < 16384:
             raise ValueError(f"size is {size} bytes; a read buffer has at least 16384")
-        self._memory = bytearray(size)
-        self.view = memoryview(self._memory)
-        self.ptr = <uint8_t*>PyByteArray_AS_STRING(self._memory)
+        # It begins with a page, as memory of the system does: some processors copy
+        # several times slower to a place that is a little further in its page.
+        self._memory = bytearray(size + PAGE)
+        cdef Py_ssize_t skipped = -<Py_ssize_t>PyByteArray_AS_STRING(self._memory) & (PAGE - 1)
+        self.view = memoryview(self._memory)[skipped : skipped + size]
+        self.ptr = <uint8_t*>PyByteArray_AS_STRING(self._memory) + skipped
         self.size = size
 
 
-cdef uint64_t _limit(object value) except? 0:
-    """No length on the wire is above 2**63 - 1."""
-    return 1 << 63 if value is None or value > 1 << 63 else value
+cdef Py_ssize_t _ahead(PyObject *payload, Py_ssize_t filled, Py_ssize_t ready, Py_ssize_t room) except -1:
+    """Have memory ready for what arrives next; return up to where."""
+    cdef Py_ssize_t start = max(filled, ready)
+    cdef Py_ssize_t end = min(filled + AHEAD, room)
+    cdef char *p = PyBytes_AS_STRING_raw(payload)
+    if room < MAPPED or end - start < min(AHEAD // 2, room - start):
+        return ready
+    with nogil:
+        fdx_populate(p + start, end - start)
+    return end
 
 
 cdef class Inbox:

@@ -7,6 +7,10 @@ cdef class Source:
     cdef int room(self, char **start, Py_ssize_t *size) except -1:
         raise NotImplementedError
 
+    cdef Py_ssize_t missing(self) noexcept:
+        """Return how many bytes the payload takes that is being read, 0 if none is."""
+        return 0
+
     cpdef received(self, Py_ssize_t size):
         raise NotImplementedError
 

@@ -35,9 +35,10 @@ cdef enum:
 
 include "_inbox_c.pxi"
 include "_seams_c.pxi"
+include "_limits_c.pxi"
 
 
-cdef class FrameReader(Source):
+cdef class FrameReader(Limits):
     cdef Inbox _inbox
     cdef object _append
     cdef object _handler
@@ -51,6 +52,7 @@ cdef class FrameReader(Source):
     cdef Py_ssize_t _payload_size
     cdef Py_ssize_t _payload_room
     cdef Py_ssize_t _payload_filled
+    cdef Py_ssize_t _payload_ready
     cdef int _payload_head
     cdef uint8_t _payload_key[4]
     cdef bint _payload_is_text
@@ -69,15 +71,6 @@ cdef class FrameReader(Source):
     cdef readonly uint64_t total
     cdef readonly uint64_t payload
     cdef readonly uint64_t count
-    cdef object _max_size
-    cdef object _max_fragment
-    cdef uint64_t _size_limit
-    cdef uint64_t _fragment_limit
-    # What any whole message may have: the smaller of both limits.
-    cdef uint64_t _whole_limit
-    # The same for `decompress`: one more tells "full" from "too big", 0 is no limit.
-    cdef Py_ssize_t _inflate_room
-    cdef object _inflate_limit
 
     def __cinit__(self):
         self._tail = NULL
@@ -99,33 +92,6 @@ cdef class FrameReader(Source):
         Py_XDECREF(self._payload)
 
     @property
-    def max_size(self):
-        return self._max_size
-
-    @max_size.setter
-    def max_size(self, value):
-        self._max_size = value
-        self._size_limit = _limit(value)
-        self._limits_changed()
-
-    cdef int _limits_changed(self) except -1:
-        cdef uint64_t limit = min(self._size_limit, self._fragment_limit)
-        self._whole_limit = limit
-        self._inflate_room = <Py_ssize_t>limit + 1 if limit < <uint64_t>PY_SSIZE_T_MAX else 0
-        self._inflate_limit = self._inflate_room
-        return 0
-
-    @property
-    def max_fragment(self):
-        return self._max_fragment
-
-    @max_fragment.setter
-    def max_fragment(self, value):
-        self._max_fragment = value
-        self._fragment_limit = _limit(value)
-        self._limits_changed()
-
-    @property
     def buffer(self):
         return self._buffer
 
@@ -139,12 +105,11 @@ cdef class FrameReader(Source):
 
     cpdef get_buffer(self, Py_ssize_t hint):
         cdef ReadBuffer buffer = self._buffer
-        if self._payload != NULL and self._direct_view and not self.stopped:
-            return PyMemoryView_FromMemory(
-                PyBytes_AS_STRING_raw(self._payload) + self._payload_filled,
-                self._payload_room - self._payload_filled,
-                PyBUF_WRITE,
-            )
+        cdef char *start = NULL
+        cdef Py_ssize_t size = 0
+        if self.missing():
+            self.room(&start, &size)
+            return PyMemoryView_FromMemory(start, size, PyBUF_WRITE)
         if self._tail_size:
             # A tail is shorter than DIRECT plus a header, so room is left.
             return buffer.view[self._tail_size :]
@@ -153,13 +118,19 @@ cdef class FrameReader(Source):
     cdef int room(self, char **start, Py_ssize_t *size) except -1:
         """Tell what `get_buffer` returns."""
         cdef ReadBuffer buffer = self._buffer
-        if self._payload != NULL and self._direct_view and not self.stopped:
+        if self.missing():
+            self._payload_ready = _ahead(self._payload, self._payload_filled, self._payload_ready, self._payload_room)
             start[0] = PyBytes_AS_STRING_raw(self._payload) + self._payload_filled
-            size[0] = self._payload_room - self._payload_filled
+            size[0] = self.missing()
         else:
             start[0] = <char*>buffer.ptr + self._tail_size
             size[0] = buffer.size - self._tail_size
         return 0
+
+    cdef Py_ssize_t missing(self) noexcept:
+        if self._payload == NULL or not self._direct_view or self.stopped:
+            return 0
+        return self._payload_room - self._payload_filled
 
     cpdef received(self, Py_ssize_t size):
         cdef Py_ssize_t used
@@ -438,7 +409,7 @@ cdef class FrameReader(Source):
         room = min(self._payload_size, FIRST_STEP)
         self._payload = PyBytes_FromStringAndSize_raw(NULL, room)
         self._payload_room = room
-        self._payload_filled = 0
+        self._payload_filled = self._payload_ready = 0
         self._payload_head = head
         self._payload_is_text = not head & 8 and self._is_text(head)
         if head & 0x0F:

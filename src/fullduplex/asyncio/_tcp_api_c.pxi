@@ -1,0 +1,41 @@
+# What _tcp_c.pyx calls of the system.
+
+cdef extern from "sys/types.h":
+    ctypedef long ssize_t
+
+cdef extern from "sys/socket.h":
+    ssize_t c_recv "recv"(int fd, void *data, size_t size, int flags) nogil
+    ssize_t c_send "send"(int fd, const void *data, size_t size, int flags) nogil
+    struct msghdr:
+        iovec *msg_iov
+        size_t msg_iovlen
+    ssize_t c_sendmsg "sendmsg"(int fd, msghdr *message, int flags) nogil
+
+cdef extern from "sys/uio.h":
+    struct iovec:
+        void *iov_base
+        size_t iov_len
+
+cdef extern from *:
+    """
+    #ifdef MSG_NOSIGNAL
+    #define FDX_SEND_FLAGS MSG_NOSIGNAL
+    #else
+    #define FDX_SEND_FLAGS 0
+    #endif
+    """
+    const int FDX_SEND_FLAGS
+
+cdef extern from *:
+    """
+    /* The socket is ready once so many bytes are there, or the end of input.  Other
+     * systems than Linux may wait for more than their memory for input can hold. */
+    #ifdef __linux__
+    static void fdx_ready_at(int fd, int size) {
+        setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &size, sizeof size);
+    }
+    #else
+    static void fdx_ready_at(int fd, int size) {}
+    #endif
+    """
+    void fdx_ready_at(int fd, int size)
