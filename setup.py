@@ -39,6 +39,7 @@ def extensions():
                 f"fullduplex.{name}",
                 [f"src/fullduplex/{name.replace('.', '/')}.pyx"],
                 depends=[
+                    "src/fullduplex/asyncio/_address.pxi",
                     "src/fullduplex/asyncio/_hot_c.pxd",
                     "src/fullduplex/asyncio/_tcp_api_c.pxi",
                     "src/fullduplex/asyncio/_waiter_c.pxd",

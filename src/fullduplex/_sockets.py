@@ -17,6 +17,7 @@ from .core.tcp import TCP_INFO_SIZE, Link, socket_options, tcp_info, user_timeou
 __all__ = [
     "established",
     "link",
+    "set_options",
     "set_user_timeout",
     "tell_time",
     "tune",
@@ -44,7 +45,13 @@ def _is_tcp(sock: Socket) -> bool:
 def tune(sock: Socket, options: Options) -> None:
     """Let TCP watch the connection too, within what `options` say."""
     wanted = socket_options(options, socket)
-    if not wanted or not _is_tcp(sock):
+    if wanted:
+        set_options(sock, wanted)
+
+
+def set_options(sock: Socket, wanted: list[tuple[int, int, int]]) -> None:
+    """Set what the system has of these on a socket of TCP."""
+    if not _is_tcp(sock):
         return
     for arguments in wanted:
         with contextlib.suppress(OSError):

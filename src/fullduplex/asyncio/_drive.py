@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Coroutine, Iterable
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from .._sockets import tell_time, tune
+from .._sockets import tell_time
 from ..core._select import body
 from ..core.session import Move, Operation, Session
-from ._transport import read_buffer, receive_rest
+from ._transport import read_buffer, receive_rest, tune
 
 if TYPE_CHECKING:
     from ._hot import JOIN, Hot
@@ -26,7 +27,7 @@ else:
     Hot = _hot.Hot
     JOIN = _hot.JOIN
 
-__all__ = ["JOIN", "Driver", "eager"]
+__all__ = ["JOIN", "Driver", "begin", "eager", "later"]
 
 T = TypeVar("T")
 Waiter = body("fullduplex.asyncio._waiter").Waiter
@@ -34,6 +35,8 @@ Waiter = body("fullduplex.asyncio._waiter").Waiter
 
 # Bytes of a handshake that are read at once.
 SPARE = 16384
+
+EAGER_TASKS = sys.version_info >= (3, 12)
 
 _eager: WeakKeyDictionary[asyncio.AbstractEventLoop, bool] = WeakKeyDictionary()
 
@@ -45,6 +48,22 @@ def eager(loop: asyncio.AbstractEventLoop) -> bool:
         answer = os.environ.get("FULLDUPLEX_EAGER") != "0" and not loop.get_debug()
         _eager[loop] = answer
     return answer
+
+
+def begin(
+    loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T]
+) -> asyncio.Task[T]:
+    """Make a task; its first step is taken at once where Python and `loop` can."""
+    if EAGER_TASKS and loop.get_task_factory() is None and eager(loop):
+        return asyncio.Task(coroutine, loop=loop, eager_start=True)  # type: ignore[call-arg]
+    return loop.create_task(coroutine)
+
+
+def later(
+    loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T]
+) -> asyncio.Task[T]:
+    """Make a task whose first step is taken in the next turn of `loop`."""
+    return loop.create_task(coroutine)
 
 
 class Driver(Hot, asyncio.BufferedProtocol):
@@ -193,7 +212,7 @@ class Driver(Hot, asyncio.BufferedProtocol):
         self.transport.set_write_buffer_limits(
             high=options.write_high, low=options.write_low
         )
-        tune(self.transport.get_extra_info("socket"), options)
+        tune(self.transport, options)
         # Some transports remember the methods of their protocol.
         self.transport.set_protocol(self)
         if leftover:

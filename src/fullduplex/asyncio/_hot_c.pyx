@@ -15,7 +15,7 @@ cdef double BURST = 50e-6
 cdef class Link:
     """What a transport of ours is to a driver."""
 
-    cdef int send(self, bytes data) except -1:
+    cdef int send(self, bytes data, bint last=False) except -1:
         raise NotImplementedError
 
 
@@ -100,9 +100,11 @@ cdef class Hot:
         return self._write()
 
     cdef int _write(self) except -1:
-        cdef bytes data = self.session.writer.take()
+        cdef Exchange session = self.session
+        cdef bytes data = session.writer.take()
         if self._link is not None:
-            self._link.send(data)
+            # With `attention`, `_sync` follows, which closes our direction.
+            self._link.send(data, session.attention and session.half_closing)
         elif not self.transport.is_closing():
             # Transports warn of those who go on writing.
             self.transport.write(data)

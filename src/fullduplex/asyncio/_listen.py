@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
+import functools
 import itertools
 import os
 import socket
@@ -11,11 +13,28 @@ import stat
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-__all__ = ["Listener", "bind", "bind_unix"]
+__all__ = ["Accepted", "Listener", "bind", "bind_unix"]
 
 # Seconds for which no connection is accepted when the system has no room for one.
 ACCEPT_PAUSE = 1.0
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+# What an accepted connection is: a socket or its descriptor, and its address.
+Accepted = tuple[socket.socket | int, Any]
+
+
+def accept(sock: socket.socket) -> Accepted | None:
+    """Accept a connection; None if there is none."""
+    try:
+        accepted, address = sock.accept()
+    except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+        return None
+    accepted.setblocking(False)
+    # It may be a stream of another kind.
+    with contextlib.suppress(OSError):
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return accepted, address
 
 
 class Listener:
@@ -25,21 +44,25 @@ class Listener:
     Args:
         loop: the running loop, which must have `add_reader`.
         sockets: bound sockets; they belong to the listener from here on.
-        make: called with each accepted socket and its address.
+        make: called with each accepted connection and its address.
         backlog: connections that the system keeps until they are accepted.
+        accept_ip: as `accept`, for descriptors of sockets of IP; what it accepts has
+            the options of the listening socket, as on Linux.
     """
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         sockets: Sequence[socket.socket],
-        make: Callable[[socket.socket, Any], object],
+        make: Callable[[socket.socket | int, Any], object],
         backlog: int,
+        accept_ip: Callable[[int], Accepted | None] | None = None,
     ) -> None:
         self._loop = loop
         self._sockets: Sequence[socket.socket] | None = sockets
         self._make = make
         self._backlog = backlog
+        self._accept_ip = accept_ip
         self._serving = False
         self._retries: dict[socket.socket, asyncio.TimerHandle] = {}
 
@@ -69,15 +92,20 @@ class Listener:
 
     def _watch(self, sock: socket.socket) -> None:
         self._retries.pop(sock, None)
-        self._loop.add_reader(sock.fileno(), self._accept, sock)
+        take = functools.partial(accept, sock)
+        if self._accept_ip is not None and sock.family in (
+            socket.AF_INET,
+            socket.AF_INET6,
+        ):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            take = functools.partial(self._accept_ip, sock.fileno())
+        self._loop.add_reader(sock.fileno(), self._accept, sock, take)
 
-    def _accept(self, sock: socket.socket) -> None:
+    def _accept(self, sock: socket.socket, take: Callable[[], Accepted | None]) -> None:
         # Not without end: what is connected wants to be served as well.
         for _ in range(self._backlog + 1):
             try:
-                accepted, address = sock.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
+                accepted = take()
             except OSError as exc:
                 if exc.errno not in EXHAUSTED:
                     raise
@@ -94,8 +122,9 @@ class Listener:
                     ACCEPT_PAUSE, self._watch, sock
                 )
                 return
-            accepted.setblocking(False)
-            self._make(accepted, address)
+            if accepted is None:
+                return
+            self._make(*accepted)
 
     def close(self) -> None:
         """Close the sockets; connections go on."""

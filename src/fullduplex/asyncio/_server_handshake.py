@@ -20,6 +20,7 @@ from ..core.http1 import Request, RequestParser, Response
 from ..core.serving import Settings
 from ..core.typing import StatusLike
 from ..core.unopened import NOT_OPEN
+from ._drive import begin
 from ._transport import unsent
 from .connection import Connection
 
@@ -45,6 +46,7 @@ class Opening(  # pyright: ignore[reportIncompatibleVariableOverride]
     _gone: asyncio.Event | None = None
     _response_timer: asyncio.TimerHandle | None = None
     _early_paused = False
+    _begin = staticmethod(begin)
 
     def __init__(
         self,
@@ -98,7 +100,7 @@ class Opening(  # pyright: ignore[reportIncompatibleVariableOverride]
             self._fail_handshake()
 
     def _start(self, life: Any) -> None:
-        task = self._loop.create_task(life)
+        task = self._begin(self._loop, life)
         self.handler_task = task
         task.add_done_callback(self._finished)
 

@@ -17,6 +17,7 @@ from typing import Any
 from ..core.exposed import shown
 from ..core.hooks import adapt_handler
 from ..core.serving import Settings
+from ._drive import later
 from ._server_handshake import Opening
 
 __all__ = ["Standalone"]
@@ -73,6 +74,8 @@ class Standalone(Opening):
         self._nobody = _Nobody(
             ws_server, Settings(kwds, logging.getLogger("fullduplex.server"))
         )
+        # Who gives us the request first gives us the transport.
+        self._begin = later
         super().__init__(adapt_handler(ws_handler), self._nobody, **kwds)  # type: ignore[arg-type]
         self.server = ws_server
 

@@ -10,11 +10,18 @@ cdef extern from "sys/socket.h":
         iovec *msg_iov
         size_t msg_iovlen
     ssize_t c_sendmsg "sendmsg"(int fd, msghdr *message, int flags) nogil
+    int c_setsockopt "setsockopt"(
+        int fd, int level, int name, const void *value, unsigned int size)
+    int c_shutdown "shutdown"(int fd, int how) nogil
+    const int SHUT_WR
 
 cdef extern from "sys/uio.h":
     struct iovec:
         void *iov_base
         size_t iov_len
+
+cdef extern from "unistd.h":
+    int c_close "close"(int fd) nogil
 
 cdef extern from *:
     """
@@ -23,8 +30,14 @@ cdef extern from *:
     #else
     #define FDX_SEND_FLAGS 0
     #endif
+    #ifdef MSG_MORE
+    #define FDX_MORE MSG_MORE
+    #else
+    #define FDX_MORE 0
+    #endif
     """
     const int FDX_SEND_FLAGS
+    const int FDX_MORE
 
 cdef extern from *:
     """

@@ -39,6 +39,9 @@ cdef object os_error():
     return OSError(code, strerror(code).decode())
 
 
+include "_address.pxi"
+
+
 cdef class TcpTransport(Link):
     cdef object __weakref__
     cdef object _loop
@@ -74,9 +77,17 @@ cdef class TcpTransport(Link):
     cdef bint _moved
 
     def __init__(self, loop, sock, protocol, peername):
+        """
+        Args:
+            sock: a socket, or the descriptor of one, which gets an object if asked for.
+            peername: its address; None to look it up.
+        """
         self._loop = loop
-        self._sock = sock
-        self._fd = sock.fileno()
+        if type(sock) is int:
+            self._fd = sock
+        else:
+            self._sock = sock
+            self._fd = sock.fileno()
         self._protocol = protocol
         self._peername = peername
         self._high = 65536
@@ -88,6 +99,11 @@ cdef class TcpTransport(Link):
         if not self._closing and not self._reading:
             self.resume_reading()
 
+    def read_now(self):
+        """Read what may have arrived with the connection, before the loop looks."""
+        if self._reading:
+            self._readable()
+
     def __repr__(self):
         return f"<TcpTransport fd={self._fd} closing={bool(self._closing)}>"
 
@@ -95,7 +111,7 @@ cdef class TcpTransport(Link):
 
     def get_extra_info(self, name, default=None):
         if name == "socket":
-            return self._sock
+            return self._object()
         if name == "peername":
             return self._peername
         if name == "sockname":
@@ -104,11 +120,44 @@ cdef class TcpTransport(Link):
             return self._sockname
         return default
 
+    cdef object _object(self):
+        """Return the socket; None if nobody wanted it until the end."""
+        if self._sock is None and self._fd >= 0:
+            self._sock = _socket.socket(fileno=self._fd)
+            self._sock.setblocking(False)
+        return self._sock
+
+    def set_options_of_ip(self, wanted):
+        """Set options of a socket that is known to be one of IP; returns whether."""
+        cdef int value
+        if self._sock is not None or self._fd < 0:
+            return False
+        for level, name, number in wanted:
+            value = number
+            # What this system does not know is left out.
+            c_setsockopt(self._fd, level, name, &value, sizeof(value))
+        return True
+
     cdef _remember_name(self):
-        try:
-            self._sockname = self._sock.getsockname()
-        except OSError:
-            pass
+        cdef fdx_name name
+        if self._fd < 0:
+            return
+        if fdx_getsockname(self._fd, &name) == 0:
+            self._sockname = address_in(&name)
+        if self._sockname is None:
+            try:
+                self._sockname = self._object().getsockname()
+            except OSError:
+                pass
+
+    cdef _close_socket(self):
+        cdef int fd = self._fd
+        self._fd = -1
+        if self._sock is not None:
+            self._sock.close()
+        elif fd >= 0:
+            with nogil:
+                c_close(fd)
 
     def get_protocol(self):
         return self._protocol
@@ -276,8 +325,10 @@ cdef class TcpTransport(Link):
     def write(self, data):
         self.send(data if type(data) is bytes else bytes(data))
 
-    cdef int send(self, bytes data) except -1:
+    cdef int send(self, bytes data, bint last=False) except -1:
         cdef ssize_t count = 0
+        # The end of our direction follows at once, and travels with it.
+        cdef int flags = FDX_SEND_FLAGS | FDX_MORE if last else FDX_SEND_FLAGS
         cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
         cdef const char *start
         if size == 0 or self._lost or self._eof:
@@ -287,9 +338,9 @@ cdef class TcpTransport(Link):
             while True:
                 if size > LONG:
                     with nogil:
-                        count = c_send(self._fd, start, size, FDX_SEND_FLAGS)
+                        count = c_send(self._fd, start, size, flags)
                 else:
-                    count = c_send(self._fd, start, size, FDX_SEND_FLAGS)
+                    count = c_send(self._fd, start, size, flags)
                 if count >= 0 or errno != EINTR:
                     break
             if count == size:
@@ -386,10 +437,9 @@ cdef class TcpTransport(Link):
             self._shut_down()
 
     cdef _shut_down(self):
-        try:
-            self._sock.shutdown(_socket.SHUT_WR)
-        except OSError:
-            pass  # the peer has gone; reading will tell
+        with nogil:
+            # If it fails, the peer has gone; reading will tell.
+            c_shutdown(self._fd, SHUT_WR)
 
     # Ending
 
@@ -438,10 +488,10 @@ cdef class TcpTransport(Link):
             if exc is None:
                 # Whoever is told now may go on at once.
                 self.closed = True
-                self._sock.close()
+                self._close_socket()
             protocol.connection_lost(exc)
         finally:
-            self._sock.close()
+            self._close_socket()
             self._protocol = self._hot = None
             self._loop = None
 
@@ -461,8 +511,8 @@ cdef class TcpTransport(Link):
         )
 
     def __del__(self):
-        if self._sock is not None and not self._lost and self._fd >= 0:
+        if not self._lost and self._fd >= 0:
             import warnings
 
             warnings.warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
-            self._sock.close()
+            self._close_socket()

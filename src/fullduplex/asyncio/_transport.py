@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import socket
 import weakref
@@ -19,11 +20,13 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from .._sockets import unacknowledged
+from .._sockets import set_options, unacknowledged
 from ..core._select import IMPLEMENTATION
+from ..core.options import Options
+from ..core.tcp import socket_options
 from ..core.wire import ReadBuffer
 from . import _listen
-from ._listen import Listener, bind, bind_unix
+from ._listen import Accepted, Listener, bind, bind_unix
 
 __all__ = [
     "create_connection",
@@ -34,6 +37,7 @@ __all__ = [
     "receive_rest",
     "selects",
     "start_tls",
+    "tune",
     "unsent",
 ]
 
@@ -52,12 +56,17 @@ elif WANTED == "loop":
     aiofastnet = None
 
 TcpTransport: Any = None
+accept_ip: Callable[[int], Accepted | None] | None = None
 if WANTED == "auto" and IMPLEMENTATION == "compiled":
     try:
-        TcpTransport = import_module("._tcp_c", __package__).TcpTransport
+        _tcp = import_module("._tcp_c", __package__)
     except ImportError:
         pass  # a system without POSIX sockets
+    else:
+        TcpTransport = _tcp.TcpTransport
+        accept_ip = _tcp.accept if _tcp.ACCEPTS else None
 
+OWN: Any = TcpTransport or ()
 Factory = Callable[[], asyncio.BaseProtocol]
 # Only Windows has these.
 PROACTOR: Any = getattr(asyncio, "ProactorEventLoop", ())
@@ -216,6 +225,23 @@ def _started(
     return transport, protocol
 
 
+def _welcome(
+    loop: asyncio.AbstractEventLoop,
+    factory: Factory,
+    sock: socket.socket | int,
+    peer: Any,
+) -> None:
+    """Give an accepted connection to a protocol."""
+    if isinstance(sock, int) and peer is None:
+        sock = socket.socket(fileno=sock)
+        peer = _peer_of(sock)
+    protocol = factory()
+    transport = TcpTransport(loop, sock, protocol, peer)
+    transport.start()
+    # A client that is not far away has sent its request by now.
+    transport.read_now()
+
+
 def _peer_of(sock: socket.socket) -> Any:
     sock.setblocking(False)
     try:
@@ -249,8 +275,9 @@ async def _listener(
     listener = Listener(
         loop,
         sockets,
-        lambda accepted, peer: _started(loop, factory, accepted, peer),
+        functools.partial(_welcome, loop, factory),
         backlog,
+        accept_ip,
     )
     if start_serving:
         try:
@@ -293,6 +320,16 @@ def receive_rest(transport: Any, memory: memoryview) -> int:
         return os.readv(sock.fileno(), [memory])
     except (OSError, ValueError):
         return 0
+
+
+def tune(transport: Any, options: Options) -> None:
+    """Let TCP watch the connection too, within what `options` say."""
+    wanted = socket_options(options, socket)
+    # Our own does without a socket object.
+    if wanted and not (
+        isinstance(transport, OWN) and transport.set_options_of_ip(wanted)
+    ):
+        set_options(transport.get_extra_info("socket"), wanted)
 
 
 def unsent(transport: Any) -> int:

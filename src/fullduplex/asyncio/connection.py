@@ -24,6 +24,7 @@ from typing import Any, Literal, Self, TypeVar, overload
 
 from ..core._select import body
 from ..core.attributes import Attributes
+from ..core.closing import State
 from ..core.errors import ConnectionClosedOK
 from ..core.extensions.base import Extension
 from ..core.http1 import Request, Response
@@ -227,6 +228,14 @@ class Connection(Attributes):
         return await self._driver.run(self._session.recv(decode))
 
     async def _next(self) -> Data:
+        session = self._session
+        if (
+            session is not NOT_OPEN
+            and session.exhausted
+            and session.protocol.ended_well
+            and type(self).recv is Connection.recv
+        ):
+            raise StopAsyncIteration
         try:
             return await self.recv()
         except ConnectionClosedOK:
@@ -382,7 +391,8 @@ class Connection(Attributes):
             if self._driver.transport is not None:
                 self._driver.transport.abort()
             return
-        await self._driver.run(self._session.close(code, reason, monotonic()))
+        if self._session.protocol.state is not State.CLOSED:
+            await self._driver.run(self._session.close(code, reason, monotonic()))
 
     async def wait_closed(self) -> None:
         """

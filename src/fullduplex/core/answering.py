@@ -122,7 +122,7 @@ class Answering(Judging):
         ):
             assert self._parser is not None
             raw = self._parser.raw
-            answer = self._conclude(*self._judge(request, now), now)
+            answer = self._conclude(*self._judge_unseen(request, now), now)
             if answer.then == "open" and self._request is request:
                 # Nobody has looked; bytes take a tenth of the memory.
                 self._request = request.serialize() if raw is None else raw
@@ -175,18 +175,23 @@ class Answering(Judging):
 
     # Output
 
-    def _conclude(self, response: Response, agreed: Agreement, now: float) -> Answer:
+    def _conclude(
+        self, response: Response | bytes, agreed: Agreement, now: float
+    ) -> Answer:
         if self._client_gone():
             return ABORT
-        closing = self._reception._closing_with
-        if response.status_code == 101 and closing is not None:
+        accepted = isinstance(response, bytes) or response.status_code == 101
+        if accepted and self._reception._closing_with is not None:
             response = self._unavailable("Server is shutting down.\n", now)
-        if response.status_code != 101:
+        if isinstance(response, bytes):
+            data = response
+        elif response.status_code == 101:
+            data = self._settings.judge.response_bytes(response)
+        else:
             self._log_refusal(response)
             return self._refuse(response, now)
         parser = self._parser
         assert parser is not None
-        data = self._settings.judge.response_bytes(response)
         self._parser = None
         self._response = response
         if self._debugging():

@@ -27,7 +27,7 @@ class State(enum.IntEnum):
     CONNECTING, OPEN, CLOSING, CLOSED = range(4)
 
 
-class Step(enum.Enum):
+class Step(enum.IntEnum):
     """What moves a connection from one state to another."""
 
     ACCEPTED = enum.auto()  # the opening handshake ended well

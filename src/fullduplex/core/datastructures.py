@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from typing import Protocol, TypeAlias, cast
 
 from .errors import InvalidHeaderFormat, InvalidHeaderValue
@@ -208,6 +208,10 @@ class Headers(MutableMapping[str, str]):
             key: the name, in any case.
         """
         return self._dict.get(key.lower(), []).copy()
+
+    def _all(self, key: str) -> Sequence[str]:
+        # As `get_all`, for those who only look.
+        return self._dict.get(key.lower(), ())
 
     def raw_items(self) -> Iterator[tuple[str, str]]:
         """Iterate over all names and values, as spelled and in order."""

@@ -117,6 +117,11 @@ class Departing(Outgoing):
             return Move.FAREWELL if self.farewell_due else Move.HALF_CLOSE
         return Move.WAIT
 
+    @property
+    def half_closing(self) -> bool:
+        """Whether our direction of TCP is closed right behind what is queued."""
+        return self.departing and self.next_move(False) is Move.HALF_CLOSE
+
     # What the driver tells
 
     def abort(self) -> None:

@@ -198,6 +198,10 @@ class Close:
             ProtocolError: the code must not be sent, or the reason is too long.
         """
         self.check()
+        return self._pack()
+
+    def _pack(self) -> bytes:
+        # For those who have checked it.
         return struct.pack("!H", self.code) + self.reason.encode()
 
     def check(self) -> None:

@@ -93,6 +93,26 @@ class Judging(Keeping):
             except Exception as error:
                 exc = error
                 response = self._server_error(now)
+        return self._refusal(exc, response)
+
+    def _judge_unseen(
+        self, request: Request, now: float
+    ) -> tuple[Response | bytes, Agreement]:
+        """Decide on a request where nobody looks at the response if it is accepted."""
+        if self._settings.extra_headers is not None:
+            return self._judge(request, now)
+        judge = self._make_judge()
+        response = judge.accept_bytes(request, now_date=http_date(now))
+        self.origin = judge.origin
+        if isinstance(response, bytes):
+            return response, (judge.extensions, judge.subprotocol)
+        assert judge.exception is not None
+        return self._refusal(judge.exception, response)
+
+    def _refusal(
+        self, exc: Exception, response: Response
+    ) -> tuple[Response, Agreement]:
+        """Log why a request is refused; returns the answer."""
         if isinstance(exc, AbortHandshake):
             answer = as_response("hook", (exc.status, exc.headers, exc.body))
             assert answer is not None
@@ -105,12 +125,14 @@ class Judging(Keeping):
 
     def _make_judge(self) -> ServerHandshake:
         settings = self._settings
+        if not (self._own_steps or self._own_select or settings.select_subprotocol):
+            return settings.judge
         steps: dict[str, Any] = {name: getattr(self, name) for name in self._own_steps}
         if settings.select_subprotocol is not None or self._own_select:
             steps["process_subprotocol"] = self.process_subprotocol
         for name, step in steps.items():
             steps[name] = functools.partial(call_hook, name, step)
-        return settings.make_judge(**steps) if steps else settings.judge
+        return settings.make_judge(**steps)
 
     def _unavailable(self, text: str, now: float, retry_after: int = 0) -> Response:
         response = self._respond(HTTPStatus.SERVICE_UNAVAILABLE, text, now)

@@ -435,7 +435,8 @@ class Protocol:
     def _send_close_frame(self, close: Close) -> None:
         self.state = after(self.state, Step.CLOSE_SENT)
         empty = close.code == CloseCode.NO_STATUS_RCVD
-        self._send(FIN | CLOSE, b"" if empty else close.serialize())
+        # Checked when it was received, or given; ours are right.
+        self._send(FIN | CLOSE, b"" if empty else close._pack())
         self.close_sent = close
         if self.close_rcvd is not None:
             self.close_rcvd_then_sent = True
@@ -467,16 +468,20 @@ class Protocol:
         return "" if self.close_rcvd is None else self.close_rcvd.reason
 
     @property
-    def close_exc(self) -> ConnectionClosed:
-        """Build the exception that says how the connection ended."""
-        good = (
+    def ended_well(self) -> bool:
+        """Whether the close frames say that nothing is wrong."""
+        return (
             self.close_rcvd is not None
             and self.close_sent is not None
             and self.close_rcvd.code in OK_CLOSE_CODES
             and self.close_sent.code in OK_CLOSE_CODES
             and not self._truncated
         )
-        kind = ConnectionClosedOK if good else ConnectionClosedError
+
+    @property
+    def close_exc(self) -> ConnectionClosed:
+        """Build the exception that says how the connection ended."""
+        kind = ConnectionClosedOK if self.ended_well else ConnectionClosedError
         exc = kind(self.close_rcvd, self.close_sent, self.close_rcvd_then_sent)
         exc._witness = self.witness
         if self.fault is not None:

@@ -227,6 +227,15 @@ class Receiving(Ending):
         self._recv_waiter = waiter = self._new_waiter()
         return waiter
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether TCP has ended, no message is left, and nobody is streaming one."""
+        return (
+            self.protocol.state is State.CLOSED
+            and not self.messages
+            and not self._streaming
+        )
+
     def _next_item(self) -> Operation[str | bytes | Fragment]:
         while not self.messages:
             if self.protocol.state is State.CLOSED:

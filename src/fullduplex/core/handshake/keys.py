@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import os
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable
 from typing import Final
 
@@ -22,7 +22,7 @@ def generate_key(random: Callable[[int], bytes] = os.urandom) -> str:
     Args:
         random: gives that many bytes which nobody can predict.
     """
-    return base64.b64encode(random(KEY_SIZE)).decode()
+    return encoded(random(KEY_SIZE))
 
 
 def accept_key(key: str) -> str:
@@ -34,7 +34,12 @@ def accept_key(key: str) -> str:
     """
     # The RFC chose SHA-1 to show that a server speaks WebSocket, not to protect.
     digest = hashlib.sha1(key.encode() + GUID, usedforsecurity=False).digest()
-    return base64.b64encode(digest).decode()
+    return encoded(digest)
+
+
+def encoded(data: bytes) -> str:
+    """Return base64 of some bytes."""
+    return b2a_base64(data, newline=False).decode()
 
 
 def check_key(key: str) -> None:
@@ -44,6 +49,6 @@ def check_key(key: str) -> None:
     Raises:
         ValueError: it is not base64, or not of 16 bytes.
     """
-    size = len(base64.b64decode(key, validate=True))
+    size = len(a2b_base64(key, strict_mode=True))
     if size != KEY_SIZE:
         raise ValueError(f"key has {size} bytes, expected {KEY_SIZE}")

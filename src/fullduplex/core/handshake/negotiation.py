@@ -65,7 +65,7 @@ def single(headers: Headers, name: str) -> str:
     Raises:
         InvalidHeader: it is missing or repeated.
     """
-    values = headers.get_all(name)
+    values = headers._all(name)
     if not values:
         raise InvalidHeader(name)
     if len(values) > 1:
@@ -298,13 +298,13 @@ def choose_subprotocol(
 
 def is_only(headers: Headers, name: str, value: str) -> bool:
     """Whether a header is there once and is just this, in any case."""
-    values = headers.get_all(name)
+    values = headers._all(name)
     return len(values) == 1 and values[0].lower() == value
 
 
 def parse_all(parse: Callable[[str], list[T]], headers: Headers, name: str) -> list[T]:
     """Parse a list that may be spread over several headers (RFC 9110, 5.3)."""
-    values = headers.get_all(name)
+    values = headers._all(name)
     return [item for value in values for item in parse(value)] if values else []
 
 

@@ -143,8 +143,11 @@ class ServerHandshake:
         check_extensions(extensions)
         if subprotocols is not None:
             validate_subprotocols(subprotocols)
+        server = Headers()
         if server_header:
-            Headers()["Server"] = server_header
+            server["Server"] = server_header
+        # The end of most responses.
+        self._server_line = str(server)
         self._origins = None if origins is None else list(origins)
         self._available_extensions = extensions
         self._available_subprotocols = subprotocols
@@ -235,6 +238,25 @@ class ServerHandshake:
         """
         return self.answer(lambda: self.agree(request), now_date=now_date)
 
+    def accept_bytes(
+        self, request: Request, *, now_date: str | None = None
+    ) -> bytes | Response:
+        """
+        Judge a request whose response nobody wants to see or change.
+
+        Args:
+            request: as for :meth:`accept`, as is ``now_date``.
+
+        Returns:
+            What :meth:`accept` and :meth:`response_bytes` make of a request that is
+            accepted; the response to others.
+        """
+        self._forget()
+        try:
+            return self._acceptance_bytes(self.agree(request), now_date)
+        except Exception as exc:
+            return self._refused(exc, now_date)
+
     def answer(
         self, agree: Callable[[], Agreement], *, now_date: str | None = None
     ) -> Response:
@@ -245,18 +267,24 @@ class ServerHandshake:
             agree: judges; what it raises decides on the status.
             now_date: value of the ``Date`` header.
         """
+        self._forget()
+        try:
+            return self._acceptance(agree(), now_date)
+        except Exception as exc:
+            return self._refused(exc, now_date)
+
+    def _forget(self) -> None:
         self.exception = None
         self.origin = None
         self.extensions = []
         self.subprotocol = None
-        try:
-            return self._acceptance(agree(), now_date)
-        except Exception as exc:
-            self.exception = exc
-            # What was agreed on so far is void.
-            self.extensions = []
-            self.subprotocol = None
-            return self.refusal(exc, now_date)
+
+    def _refused(self, exc: Exception, now_date: str | None) -> Response:
+        self.exception = exc
+        # What was agreed on so far is void.
+        self.extensions = []
+        self.subprotocol = None
+        return self.refusal(exc, now_date)
 
     def reject(
         self, status: int, text: str, *, now_date: str | None = None
@@ -370,6 +398,20 @@ class ServerHandshake:
         if self._server_header:
             answer["Server"] = self._server_header
         return Response(101, HTTPStatus.SWITCHING_PROTOCOLS.phrase, answer)
+
+    def _acceptance_bytes(self, agreed: Agreement, now_date: str | None) -> bytes:
+        accept, chosen, subprotocol = agreed
+        if now_date is None or chosen is not None or subprotocol is not None:
+            response = self._acceptance(agreed, now_date)
+            return self.response_bytes(response)
+        return (
+            "HTTP/1.1 101 Switching Protocols\r\n"
+            f"Date: {now_date}\r\n"
+            "Upgrade: websocket\r\n"
+            "Connection: Upgrade\r\n"
+            f"Sec-WebSocket-Accept: {accept}\r\n"
+            f"{self._server_line}"
+        ).encode("iso-8859-1")
 
     def refusal(self, exc: Exception, now_date: str | None) -> Response:
         """Make the response that tells a client why it was refused."""
