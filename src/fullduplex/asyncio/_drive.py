@@ -174,6 +174,9 @@ class Driver(Hot, asyncio.BufferedProtocol):
                 else:
                     self._fire_soon(waiters)
         self._on_end(exc)
+        # Nothing is left that leads to itself, so memory is free at once.
+        del self._on_connect, self._on_handshake, self._on_end
+        self.get_buffer = None
         if alone is not None:
             # Nothing is left to be done, so the one who waits may go on at once.
             alone.fire()

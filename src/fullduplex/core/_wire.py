@@ -199,6 +199,11 @@ class FrameReader:
             done += step
             self.received(step)
 
+    def end(self) -> None:
+        """Parse nothing more, and let go of the handler."""
+        self.stopped = True
+        del self._handler
+
     def _refuse(self, error: Exception) -> None:
         self.stopped = True
         raise error

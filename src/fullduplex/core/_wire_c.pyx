@@ -190,6 +190,10 @@ cdef class FrameReader(Limits):
         self._tail_size = 0
         return 0
 
+    def end(self):
+        self.stopped = True
+        self._handler = None
+
     cdef int _refuse(self, object error) except -1:
         self.stopped = True
         raise error

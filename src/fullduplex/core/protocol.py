@@ -42,6 +42,10 @@ FIN, RSV1 = 0x80, 0x40
 PONG_BACKLOG = 65536
 
 
+def unheard(payload: bytes) -> None:
+    """Take a pong that nobody waits for."""
+
+
 class Side(enum.IntEnum):
     """Which end of the connection this is."""
 
@@ -151,10 +155,11 @@ class Protocol:
         self._owed_pong: bytes | None = None
         #: whether pongs are put off because output does not move
         self.pongs_wait = False
-        #: the session, whom exceptions ask for their diagnosis
-        self.witness: Any = None
+        #: once it is closed, a reference to the session, whom exceptions ask for
+        #: their diagnosis
+        self.witness: Callable[[], Any] | None = None
         #: called with the payload of each pong
-        self.on_pong: Callable[[bytes], None] = lambda payload: None
+        self.on_pong: Callable[[bytes], None] = unheard
 
     @property
     def logger(self) -> LoggerLike:
@@ -348,8 +353,12 @@ class Protocol:
         if self.debug:
             self.logger.debug("= connection is CLOSED")
         self.unsettled = False
-        self.reader.stopped = True
         self.writer.take()
+        # What leads back to the connection would keep it until garbage is collected.
+        self.reader.end()
+        self.on_pong = unheard
+        if callable(self._logger):
+            self._logger = logging.getLogger("fullduplex")
 
     # Output
 
@@ -483,7 +492,7 @@ class Protocol:
         """Build the exception that says how the connection ended."""
         kind = ConnectionClosedOK if self.ended_well else ConnectionClosedError
         exc = kind(self.close_rcvd, self.close_sent, self.close_rcvd_then_sent)
-        exc._witness = self.witness
+        exc._witness = None if self.witness is None else self.witness()
         if self.fault is not None:
             exc.__cause__ = self.fault
         elif self._truncated:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import weakref
 from collections.abc import Callable
 
 from .closing import State
@@ -36,6 +37,10 @@ __all__ = ["PAUSED", "Move", "Operation", "PingSink", "Session", "Waiter"]
 FAREWELL = 1.0
 
 
+def unnoted(level: int, message: str, *arguments: object) -> None:
+    """Log nothing: the connection has ended."""
+
+
 class Session(Departing):
     """
     An open connection without I/O.
@@ -51,6 +56,7 @@ class Session(Departing):
     """
 
     __slots__ = (
+        "__weakref__",
         "note",
         "opened_at",
         "opening",
@@ -67,7 +73,6 @@ class Session(Departing):
         note: Callable[..., None] | None = None,
     ) -> None:
         super().__init__(protocol, options, new_waiter, now, random)
-        protocol.witness = self
         #: when messages could first be exchanged
         self.opened_at = now
         #: how the connection was opened, where that is known
@@ -101,6 +106,13 @@ class Session(Departing):
         if protocol.fragments:
             protocol.fragments = False
             self._take_fragments()
+
+    def transport_lost(self, exc: BaseException | None, now: float) -> list[Waiter]:
+        """Note that TCP has ended; see `Departing`."""
+        # With these two, nothing here leads to itself.
+        self.protocol.witness = weakref.ref(self)
+        self.note = unnoted
+        return super().transport_lost(exc, now)
 
     def output_left(self, size: int, now: float, link: Link | None = None) -> None:
         """
