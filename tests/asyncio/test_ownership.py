@@ -27,7 +27,9 @@ from .kit import (
     frame,
     opened,
     turns,
+    until,
 )
+from .server_kit import serving
 
 
 @pytest.mark.parametrize("kind", [bytearray, memoryview])
@@ -108,6 +110,30 @@ async def test_connection_is_freed_once_it_is_closed_and_forgotten() -> None:
     gc.collect()
 
     assert reference() is None
+
+
+@pytest.mark.variants("plain")
+@pytest.mark.parametrize("leaves", ["client", "handler"])
+async def test_connection_that_has_ended_leaves_nothing_to_collect(leaves: str) -> None:
+    references: list[weakref.ref[Any]] = []
+
+    async def handler(ws: ServerConnection) -> None:
+        references.extend([weakref.ref(ws), weakref.ref(ws._session)])
+        if leaves == "client":
+            await ws.wait_closed()
+
+    async with serving(handler) as place:
+        gc.disable()
+        try:
+            async with connect(place.uri) as ws:
+                references.extend([weakref.ref(ws), weakref.ref(ws._session)])
+                if leaves == "handler":
+                    await ws.wait_closed()
+            del ws
+            await until(lambda: not any(item() for item in references))
+        finally:
+            gc.enable()
+    assert len(references) == 4
 
 
 async def test_message_of_more_fragments_than_the_queue_holds_is_received() -> None:

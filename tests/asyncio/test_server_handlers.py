@@ -269,3 +269,40 @@ async def test_client_sees_1011_without_details() -> None:
             await ws.recv()
         assert raised.value.rcvd is not None
         assert (raised.value.rcvd.code, raised.value.rcvd.reason) == (1011, "")
+
+
+async def test_handler_task_is_made_by_the_task_factory_of_the_loop() -> None:
+    loop = asyncio.get_running_loop()
+    made: list[Any] = []
+
+    def factory(loop: Any, coroutine: Any, **kwds: Any) -> Any:
+        made.append(asyncio.Task(coroutine, loop=loop, **kwds))
+        return made[-1]
+
+    tasks: list[Any] = []
+
+    async def handler(ws: ServerConnection) -> None:
+        tasks.append(asyncio.current_task())
+
+    loop.set_task_factory(factory)
+    async with serving(handler) as place, connect(place.uri) as ws:
+        await ws.wait_closed()
+
+    assert len(tasks) == 1
+    assert tasks[0] in made
+
+
+async def test_handler_that_ends_without_waiting_is_one_like_any_other() -> None:
+    seen: list[Any] = []
+
+    async def handler(ws: ServerConnection) -> None:
+        seen.append(ws.open)
+        await ws.send("hello")
+
+    async with serving(handler) as place, connect(place.uri) as ws:
+        assert await ws.recv() == "hello"
+        await ws.wait_closed()
+        assert ws.close_code == 1000
+        await until(lambda: not place.server._connections)
+
+    assert seen == [True]

@@ -149,6 +149,64 @@ async def test_addresses_are_known_after_the_end() -> None:
     assert transport.get_extra_info("nothing", 7) == 7
 
 
+@pytest.mark.skipif(_transport.accept_ip is None, reason="not on this system")
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+async def test_accepted_connection_has_a_socket_if_asked_for(host: str) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, 0), family=family)
+    except OSError:
+        pytest.skip(f"no {host}")
+    protocols: list[Protocol] = []
+
+    def factory() -> Any:
+        protocols.append(Protocol())
+        return protocols[-1]
+
+    loop = asyncio.get_running_loop()
+    server = await _transport.create_server(loop, factory, sock=listener)
+    clients = [socket.create_connection(listener.getsockname()[:2]) for _ in range(2)]
+    clients[0].sendall(b"here already")
+    while len(protocols) < 2:
+        await asyncio.sleep(0)
+    asked, other = (item.transport for item in protocols)
+    sock = asked.get_extra_info("socket")
+
+    assert sock.gettimeout() == 0
+    assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+    assert sock.getsockname() == asked.get_extra_info("sockname")
+    for transport, client in zip((asked, other), clients, strict=True):
+        assert transport.get_extra_info("peername") == client.getsockname()
+    while not protocols[0].received:
+        await asyncio.sleep(0)
+    names = [client.getpeername() for client in clients]
+    for client, protocol in zip(clients, protocols, strict=True):
+        client.close()
+        assert await protocol.lost is None
+    assert protocols[0].received == b"here already"
+    assert [item.get_extra_info("sockname") for item in (asked, other)] == names
+    assert sock.fileno() == -1
+    assert other.get_extra_info("socket") is None
+    server.close()
+
+
+@pytest.mark.skipif(_transport.accept_ip is None, reason="not on this system")
+async def test_connection_whose_protocol_cannot_be_made_is_closed() -> None:
+    def factory() -> Any:
+        raise RuntimeError("no protocol")
+
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda loop, context: None)
+    server = await _transport.create_server(loop, factory, "127.0.0.1", 0)
+    client = socket.create_connection(server.sockets[0].getsockname())
+    client.setblocking(False)
+
+    async with asyncio.timeout(5):
+        assert await loop.sock_recv(client, 10) == b""
+    client.close()
+    server.close()
+
+
 async def test_limits_are_checked_and_pause_writing_at_once() -> None:
     protocol, transport, peer = pair()
     while transport.get_write_buffer_size() < 10_000:

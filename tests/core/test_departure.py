@@ -41,6 +41,7 @@ def closing_server(**limits: Any) -> Session:
 def test_open_connection_asks_for_no_move() -> None:
     session = make_session()
     assert not session.departing
+    assert not session.half_closing
     assert session.next_move(False) is Move.WAIT
     assert session.next_move(True) is Move.WAIT
 
@@ -53,9 +54,11 @@ def test_server_closes_its_direction_once_all_is_out() -> None:
 
     assert session.next_move(True) is Move.WAIT
     assert session.next_move(False) is Move.HALF_CLOSE
+    assert session.half_closing
     session.half_closed(True)
 
     assert session.next_move(False) is Move.WAIT
+    assert not session.half_closing
     assert not session.input_over
 
 

@@ -139,6 +139,45 @@ def test_sample_request_of_the_rfc_is_answered_to_the_byte() -> None:
     assert handshake.subprotocol == "chat"
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"server_header": None},
+        {"subprotocols": ["chat"], "server_header": "mine"},
+        {"extensions": enable_server_permessage_deflate(None)},
+    ],
+)
+@pytest.mark.parametrize("date", [DATE, None])
+@pytest.mark.parametrize(
+    "data",
+    [
+        request(),
+        request(more=[("Sec-WebSocket-Protocol", "chat")]),
+        request(more=[("Sec-WebSocket-Extensions", "permessage-deflate")]),
+    ],
+)
+def test_response_that_nobody_looks_at_has_the_same_bytes(
+    settings: dict[str, Any], date: str | None, data: bytes
+) -> None:
+    handshake, unseen = ServerHandshake(**settings), ServerHandshake(**settings)
+    asked = handshake.data_received(data)
+    assert asked is not None
+
+    response = handshake.accept(asked, now_date=date)
+    answer = unseen.accept_bytes(asked, now_date=date)
+
+    if response.status_code == 101:
+        assert answer == handshake.response_bytes(response)
+    else:
+        assert answer == response
+    assert repr(unseen.exception) == repr(handshake.exception)
+    assert unseen.subprotocol == handshake.subprotocol
+    assert [type(item) for item in unseen.extensions] == [
+        type(item) for item in handshake.extensions
+    ]
+
+
 @pytest.mark.parametrize("server_header", [None, ""])
 def test_server_header_can_be_left_out(server_header: str | None) -> None:
     _, response = answer(request(), server_header=server_header)

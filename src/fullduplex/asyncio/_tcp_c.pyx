@@ -152,10 +152,12 @@ cdef class TcpTransport(Link):
 
     cdef _close_socket(self):
         cdef int fd = self._fd
+        if fd < 0:
+            return
         self._fd = -1
         if self._sock is not None:
             self._sock.close()
-        elif fd >= 0:
+        else:
             with nogil:
                 c_close(fd)
 

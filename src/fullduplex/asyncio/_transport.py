@@ -235,7 +235,11 @@ def _welcome(
     if isinstance(sock, int) and peer is None:
         sock = socket.socket(fileno=sock)
         peer = _peer_of(sock)
-    protocol = factory()
+    try:
+        protocol = factory()
+    except BaseException:
+        (socket.socket(fileno=sock) if isinstance(sock, int) else sock).close()
+        raise
     transport = TcpTransport(loop, sock, protocol, peer)
     transport.start()
     # A client that is not far away has sent its request by now.

@@ -40,6 +40,7 @@ FIN, RSV1 = 0x80, 0x40
 # Above this many bytes waiting to be sent, only the latest ping is answered,
 # which RFC 6455, 5.5.3, allows: a flood of pings must not fill our memory.
 PONG_BACKLOG = 65536
+LOGGER = logging.getLogger("fullduplex")
 
 
 def unheard(payload: bytes) -> None:
@@ -115,7 +116,7 @@ class Protocol:
     ) -> None:
         self.side = side
         self.state = State.OPEN
-        self._logger = logging.getLogger("fullduplex") if logger is None else logger
+        self._logger = LOGGER if logger is None else logger
         #: whether frames are logged; sampled once
         self.debug = self.logger.isEnabledFor(logging.DEBUG) if debug is None else debug
         #: whole messages and `Fragment`s, in order of arrival
@@ -155,8 +156,7 @@ class Protocol:
         self._owed_pong: bytes | None = None
         #: whether pongs are put off because output does not move
         self.pongs_wait = False
-        #: once it is closed, a reference to the session, whom exceptions ask for
-        #: their diagnosis
+        #: once it is closed, refers to the session, whom exceptions ask for more
         self.witness: Callable[[], Any] | None = None
         #: called with the payload of each pong
         self.on_pong: Callable[[bytes], None] = unheard
@@ -358,7 +358,7 @@ class Protocol:
         self.reader.end()
         self.on_pong = unheard
         if callable(self._logger):
-            self._logger = logging.getLogger("fullduplex")
+            self._logger = LOGGER
 
     # Output
 
