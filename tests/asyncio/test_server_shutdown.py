@@ -377,3 +377,24 @@ async def test_closing_over_tls_ends(server_tls: Any, client_tls: Any) -> None:
         await place.server.wait_closed()
         assert watch.elapsed < 4
         assert await silent.ended() == b""
+
+
+async def test_close_by_the_first_of_several_handlers_spares_nobody() -> None:
+    began = []
+
+    async def handler(ws: ServerConnection) -> None:
+        began.append(ws)
+        ws.server.close()
+        await ws.wait_closed()
+
+    async with serving(handler) as place:
+        # All requests are there before the server looks.
+        clients = [await place.connect() for _ in range(5)]
+        for client in clients:
+            client.write(request())
+        async with asyncio.timeout(PATIENCE):
+            await place.server.wait_closed()
+
+        assert began
+        assert not place.server.is_serving()
+        assert not place.server._connections

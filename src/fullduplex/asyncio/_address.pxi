@@ -19,7 +19,7 @@ cdef extern from *:
         } address;
         /* What it says, once it was read. */
         char host[INET6_ADDRSTRLEN];
-        int port, flow, scope;
+        unsigned port, flow, scope;
     } fdx_name;
 
     /* Returns the family if it is known here, else 0. */
@@ -36,9 +36,8 @@ cdef extern from *:
             name->port = ntohs(name->address.six.sin6_port);
             name->flow = ntohl(name->address.six.sin6_flowinfo);
             name->scope = name->address.six.sin6_scope_id;
-            /* Python writes the interface behind such an address. */
-            if (name->scope || !inet_ntop(family, &name->address.six.sin6_addr,
-                                          name->host, sizeof(name->host)))
+            if (!inet_ntop(family, &name->address.six.sin6_addr, name->host,
+                           sizeof(name->host)))
                 return 0;
             return 6;
         }
@@ -65,9 +64,9 @@ cdef extern from *:
     """
     ctypedef struct fdx_name:
         char *host
-        int port
-        int flow
-        int scope
+        unsigned int port
+        unsigned int flow
+        unsigned int scope
     const bint FDX_ACCEPTS
     int fdx_read_name(fdx_name *name)
     int fdx_getsockname(int fd, fdx_name *name)

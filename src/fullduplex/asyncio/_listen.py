@@ -125,6 +125,8 @@ class Listener:
             if accepted is None:
                 return
             self._make(*accepted)
+            if not self._serving:
+                return  # a handler may have closed us, and the descriptor with us
 
     def close(self) -> None:
         """Close the sockets; connections go on."""
