@@ -200,8 +200,7 @@ class Close:
         self.check()
         return self._pack()
 
-    def _pack(self) -> bytes:
-        # For those who have checked it.
+    def _pack(self) -> bytes:  # for those who have checked it
         return struct.pack("!H", self.code) + self.reason.encode()
 
     def check(self) -> None:
