@@ -214,7 +214,8 @@ def main() -> None:
         peer(port, count, bool(extended))
     elif words[:1] == ["serve"]:
         _, deflated, kept = SETTINGS[words[1]]
-        print(json.dumps(asyncio.run(serving(deflated, kept, CONNECTIONS))))
+        connections = int(words[2]) if words[2:] else CONNECTIONS
+        print(json.dumps(asyncio.run(serving(deflated, kept, connections))))
     else:
         # Before ours is imported: compiled, and with the zlib of Python.
         os.environ.update(CLIENTS["fullduplex"].environment)
