@@ -126,6 +126,27 @@ class Hot:
         self.wrote()
         return None if session.writing_paused else True
 
+    def broadcast_now(self, frame: bytes, now: float, fresh: bool) -> bool | None:
+        """
+        Send a frame that servers' connections share, if nothing stands against it.
+
+        Args:
+            fresh: whether it is written at once; if not, the caller queues it.
+
+        Returns:
+            True if it is on its way, None if the caller has to queue it, False if this
+            connection does not take it, or not as it is.
+        """
+        session = self.session
+        if session is None or not session.clear_to_send or session.writer.masked:
+            return False
+        session.sent_at = now
+        if not fresh or session.writer.pending:
+            return None
+        session.writer.passed(len(frame))
+        self.transport.write(frame)
+        return True
+
     def wrote(self) -> None:
         """Send what was queued: now, or joined with what follows in a burst."""
         session = self.session

@@ -1,6 +1,8 @@
 # cython: language_level=3, binding=False, always_allow_keywords=False
 """The way of a message through a driver, compiled.  ``_hot.py`` is the reference."""
 
+from cpython.bytes cimport PyBytes_GET_SIZE
+
 from ..core._exchange_c cimport Exchange
 from ._waiter_c cimport Waiter, new_waiter
 
@@ -81,6 +83,20 @@ cdef class Hot:
             return False
         self._wrote()
         return None if session.writing_paused else True
+
+    def broadcast_now(self, bytes frame, double now, bint fresh):
+        cdef Exchange session = self.session
+        if session is None or not session.clear_to_send or session.writer.masked:
+            return False
+        session.sent_at = now
+        if not fresh or session.writer.pending:
+            return None
+        session.writer.passed(PyBytes_GET_SIZE(frame))
+        if self._link is not None:
+            self._link.send(frame)
+        else:
+            self.transport.write(frame)
+        return True
 
     def wrote(self):
         self._wrote()

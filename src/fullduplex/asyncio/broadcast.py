@@ -16,8 +16,6 @@ from ..core.broadcast import (
     offer,
 )
 from ..core.frames import CloseCode
-from ..core.protocol import Side
-from ..core.session import Session
 from ..core.typing import DataLike
 from ._drive import JOIN, Driver
 from .connection import Connection
@@ -25,8 +23,6 @@ from .connection import Connection
 __all__ = ["BroadcastResult", "broadcast"]
 
 C = TypeVar("C", bound=Connection)
-
-CLIENT = Side.CLIENT
 
 
 def broadcast(
@@ -86,7 +82,6 @@ def broadcast(
     check_policy(on_slow, max_buffer)
     shared = SharedMessage(message, text, compress)
     frame = shared.plain
-    size = len(frame)
     members = list(connections)
     result: BroadcastResult[C] = BroadcastResult()
     if not members:
@@ -101,20 +96,11 @@ def broadcast(
         rest = []
         for connection in members:
             driver = connection._driver
-            session = driver.session
-            if (
-                session is None
-                or not session.clear_to_send
-                or connection.side is CLIENT
-            ):
+            sent = driver.broadcast_now(frame, now, fresh)
+            if sent is None:
+                turn.join(driver, frame)
+            elif not sent:
                 rest.append(connection)
-                continue
-            session.sent_at = now
-            if fresh and not session.writer.pending:
-                session.writer.passed(size)
-                driver.transport.write(frame)
-            else:
-                turn.join(driver, session, frame)
         result.sent = len(members) - len(rest)
     else:
         rest = members
@@ -174,7 +160,7 @@ def _send_one(
             session.writer.passed(len(fate))
             driver.transport.write(fate)
         else:
-            turn.join(driver, session, fate)
+            turn.join(driver, fate)
 
 
 class _Turn:
@@ -198,9 +184,10 @@ class _Turn:
             self.fresh = False
             loop.call_soon(self._end)
 
-    def join(self, driver: Driver, session: Session, frame: bytes) -> None:
+    def join(self, driver: Driver, frame: bytes) -> None:
         """Queue behind what waits; one system call will take it all."""
-        writer = session.writer
+        assert driver.session is not None
+        writer = driver.session.writer
         if not writer.pending:
             self._joined.append(driver)
         writer.add_raw(frame)

@@ -21,5 +21,8 @@ cdef class Sink:
     cpdef bint add_message(self, message) except -1:
         raise NotImplementedError
 
+    cpdef int passed(self, Py_ssize_t size) except -1:
+        raise NotImplementedError
+
     cpdef bytes take(self):
         raise NotImplementedError

@@ -19,8 +19,10 @@ cdef class Source:
 
 
 cdef class Sink:
+    cdef readonly bint masked
     cdef readonly Py_ssize_t pending
     cpdef bint add_message(self, message) except -1
+    cpdef int passed(self, Py_ssize_t size) except -1
     cpdef bytes take(self)
 
 

@@ -17,10 +17,11 @@ class FrameWriter:
         mask: whether frames are masked (5.1: a client must, a server must not).
     """
 
-    __slots__ = ("_mask", "_out", "count", "payload", "pending", "total")
+    __slots__ = ("_out", "count", "masked", "payload", "pending", "total")
 
     def __init__(self, *, mask: bool) -> None:
-        self._mask = mask
+        #: whether it is a client's
+        self.masked = mask
         self._out: list[bytes] = []
         #: bytes built and not taken yet
         self.pending = 0
@@ -67,14 +68,14 @@ class FrameWriter:
         else:
             data = memoryview(payload).tobytes()
         size = len(data)
-        bit = 0x80 if self._mask else 0
+        bit = 0x80 if self.masked else 0
         if size < 126:
             start = bytes((head, bit | size))
         elif size < 65536:
             start = bytes((head, bit | 126, size >> 8, size & 0xFF))
         else:
             start = bytes((head, bit | 127)) + size.to_bytes(8, "big")
-        if self._mask:
+        if self.masked:
             key = new_mask()
             frame = start + key + apply_mask(data, key)
         else:

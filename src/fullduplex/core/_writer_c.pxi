@@ -29,7 +29,6 @@ if hasattr(os, "register_at_fork"):
 
 
 cdef class FrameWriter(Sink):
-    cdef bint _mask
     cdef PyObject *_out
     cdef Py_ssize_t _room
     cdef readonly uint64_t total
@@ -40,7 +39,7 @@ cdef class FrameWriter(Sink):
         self._out = NULL
 
     def __init__(self, *, bint mask):
-        self._mask = mask
+        self.masked = mask
 
     def __dealloc__(self):
         Py_XDECREF(self._out)
@@ -77,12 +76,12 @@ cdef class FrameWriter(Sink):
     cdef int _add(self, int head, const uint8_t *p, Py_ssize_t size) except -1:
         cdef Py_ssize_t start, whole
         cdef uint8_t *out
-        cdef int bit = 0x80 if self._mask else 0
+        cdef int bit = 0x80 if self.masked else 0
         cdef uint8_t key[4]
-        if self._mask:
+        if self.masked:
             _new_mask(key)
         start = 2 if size < 126 else 4 if size < 65536 else 10
-        whole = start + size + (4 if self._mask else 0)
+        whole = start + size + (4 if self.masked else 0)
         self._reserve(whole)
         out = <uint8_t*>PyBytes_AS_STRING_raw(self._out) + self.pending
         out[0] = head
@@ -102,7 +101,7 @@ cdef class FrameWriter(Sink):
             out[7] = (<uint64_t>size >> 16) & 0xFF
             out[8] = (<uint64_t>size >> 8) & 0xFF
             out[9] = <uint64_t>size & 0xFF
-        if self._mask:
+        if self.masked:
             memcpy(out + start, key, 4)
             fdx_mask(out + start + 4, p, size, key, 0)
         else:
