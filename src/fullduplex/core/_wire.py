@@ -34,6 +34,11 @@ DIRECT = 4096
 FIRST_STEP = 4194304
 
 
+def unheard(head: int, payload: bytes) -> bool:
+    """Take a frame after the end."""
+    return False
+
+
 class ReadBuffer:
     """
     Memory that a transport reads into; one serves all connections of a loop.
@@ -202,7 +207,7 @@ class FrameReader:
     def end(self) -> None:
         """Parse nothing more, and let go of the handler."""
         self.stopped = True
-        del self._handler
+        self._handler = unheard
 
     def _refuse(self, error: Exception) -> None:
         self.stopped = True

@@ -38,6 +38,10 @@ include "_seams_c.pxi"
 include "_limits_c.pxi"
 
 
+def unheard(head, payload):
+    return False
+
+
 cdef class FrameReader(Limits):
     cdef Inbox _inbox
     cdef object _append
@@ -192,7 +196,7 @@ cdef class FrameReader(Limits):
 
     def end(self):
         self.stopped = True
-        self._handler = None
+        self._handler = unheard
 
     cdef int _refuse(self, object error) except -1:
         self.stopped = True
