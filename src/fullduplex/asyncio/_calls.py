@@ -1,7 +1,9 @@
 """What a program awaits most, `recv` and `send`, in plain Python: the reference.
 
 The compiled body makes an object of a few words in place of a coroutine, which it
-needs only where a call does not take its usual course.
+needs only where a call does not take its usual course.  It is for CPython 3.11:
+from 3.12 on the interpreter asks all but its own coroutines for an exception with
+the result, and runs its own in place.
 """
 
 from __future__ import annotations
@@ -36,13 +38,13 @@ class Face(Protocol):
         ...
 
 
-async def take(driver: Hot) -> Any:
-    """Wait for a message; None where only the session knows what to do."""
+async def recv(driver: Hot, face: Face) -> Data:
+    """Wait for the next message."""
     session = driver.session
-    if session is None:
-        return None
-    message = session.messages.take()
-    if message is None:
+    if session is not None:
+        message = session.messages.take()
+        if message is not None:
+            return message  # type: ignore[no-any-return]
         waiter = driver.expect()
         if waiter is not None:
             try:
@@ -50,13 +52,9 @@ async def take(driver: Hot) -> Any:
             finally:
                 driver.awaited()
             message = session.messages.take()
-    return message
-
-
-async def recv(driver: Hot, face: Face) -> Data:
-    """Wait for the next message."""
-    message = await take(driver)
-    return await face._receive(None) if message is None else message
+            if message is not None:
+                return message  # type: ignore[no-any-return]
+    return await face._receive(None)
 
 
 async def send(driver: Hot, face: Face, message: Any) -> None:
@@ -81,5 +79,20 @@ class Messages:
         return self
 
     async def __anext__(self) -> Data:
-        message = await take(self._driver)
-        return await self._face._next() if message is None else message
+        # As `recv`, which would be another coroutine for each message.
+        driver = self._driver
+        session = driver.session
+        if session is not None:
+            message = session.messages.take()
+            if message is not None:
+                return message  # type: ignore[no-any-return]
+            waiter = driver.expect()
+            if waiter is not None:
+                try:
+                    await waiter
+                finally:
+                    driver.awaited()
+                message = session.messages.take()
+                if message is not None:
+                    return message  # type: ignore[no-any-return]
+        return await self._face._next()

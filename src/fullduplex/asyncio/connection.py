@@ -33,13 +33,15 @@ from ..core.sending import Fragments, control_payload, single
 from ..core.session import Session
 from ..core.typing import BytesLike, Data, DataLike, LoggerLike
 from ..core.unopened import NOT_OPEN
+from . import _calls
 from ._drive import Driver
 from ._results import FragmentStream, Pong
 from ._transport import read_buffer
 
 __all__ = ["Connection"]
 
-calls = body("fullduplex.asyncio._calls")
+# Later interpreters run coroutines in place, and ask others for a StopIteration.
+calls = body("fullduplex.asyncio._calls") if sys.version_info < (3, 12) else _calls
 
 T = TypeVar("T", bound=Callable[..., Any])
 
