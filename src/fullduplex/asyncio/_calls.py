@@ -8,6 +8,7 @@ the result, and runs its own in place.
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from typing import Any, Protocol
 
 from ..core.typing import Data
@@ -38,8 +39,8 @@ class Face(Protocol):
         ...
 
 
-async def recv(driver: Hot, face: Face) -> Data:
-    """Wait for the next message."""
+async def recv(driver: Hot, face: Face, iterating: bool = False) -> Data:
+    """Wait for the next message; for an iterator, the end is one of another kind."""
     session = driver.session
     if session is not None:
         message = session.messages.take()
@@ -54,7 +55,7 @@ async def recv(driver: Hot, face: Face) -> Data:
             message = session.messages.take()
             if message is not None:
                 return message  # type: ignore[no-any-return]
-    return await face._receive(None)
+    return await (face._next() if iterating else face._receive(None))
 
 
 async def send(driver: Hot, face: Face, message: Any) -> None:
@@ -78,21 +79,5 @@ class Messages:
     def __aiter__(self) -> Messages:
         return self
 
-    async def __anext__(self) -> Data:
-        # As `recv`, which would be another coroutine for each message.
-        driver = self._driver
-        session = driver.session
-        if session is not None:
-            message = session.messages.take()
-            if message is not None:
-                return message  # type: ignore[no-any-return]
-            waiter = driver.expect()
-            if waiter is not None:
-                try:
-                    await waiter
-                finally:
-                    driver.awaited()
-                message = session.messages.take()
-                if message is not None:
-                    return message  # type: ignore[no-any-return]
-        return await self._face._next()
+    def __anext__(self) -> Coroutine[Any, Any, Data]:
+        return recv(self._driver, self._face, True)

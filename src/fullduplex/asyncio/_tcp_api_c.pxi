@@ -1,4 +1,4 @@
-# What _tcp_c.pyx calls of the system.
+# What _tcp_c.pyx calls of the system, and for how much at once.
 
 cdef extern from "sys/types.h":
     ctypedef long ssize_t
@@ -52,3 +52,24 @@ cdef extern from *:
     #endif
     """
     void fdx_ready_at(int fd, int size)
+
+# Seconds after which nothing is waited for that does not come.
+STALL = 0.1
+
+cdef enum:
+    # Who reads at least this many bytes may expect more at once.
+    FLOWING = 16384
+    # The most that is waited for: to be woken costs as much as to copy a part of it.
+    PORTION = 524288
+    # Copies of at least this many bytes let other threads run.
+    LONG = 32768
+    # To let them run costs as much as a small read; what is read to the memory that
+    # connections share is read sooner than they would notice.
+    LONG_READ = 262144
+    # Pieces that go out with one call.
+    PIECES = 16
+
+
+cdef object os_error():
+    cdef int code = errno
+    return OSError(code, strerror(code).decode())

@@ -16,29 +16,6 @@ from ..core._wire_c cimport Source
 from ._hot_c cimport Hot, Link
 
 include "_tcp_api_c.pxi"
-
-# Seconds after which nothing is waited for that does not come.
-STALL = 0.1
-
-cdef enum:
-    # Who reads at least this many bytes may expect more at once.
-    FLOWING = 16384
-    # The most that is waited for: to be woken costs as much as to copy a part of it.
-    PORTION = 524288
-    # Copies of at least this many bytes let other threads run.
-    LONG = 32768
-    # To let them run costs as much as a small read; what is read to the memory that
-    # connections share is read sooner than they would notice.
-    LONG_READ = 262144
-    # Pieces that go out with one call.
-    PIECES = 16
-
-
-cdef object os_error():
-    cdef int code = errno
-    return OSError(code, strerror(code).decode())
-
-
 include "_address.pxi"
 
 
