@@ -6,6 +6,7 @@ import asyncio
 import gc
 import inspect
 import sys
+from types import FrameType
 from typing import Any
 from unittest.mock import AsyncMock, MagicMock
 
@@ -14,7 +15,7 @@ import pytest
 from fullduplex import ClientConnection
 from fullduplex.typing import Data
 
-from .kit import BINARY, TEXT, frame, opened
+from .kit import BINARY, CLOSE, TEXT, frame, opened
 
 pytestmark = pytest.mark.variants("two")
 
@@ -103,6 +104,54 @@ async def test_throw_into_a_call_that_has_not_begun_raises_that() -> None:
                 call.throw(error)
 
             assert caught.value is error
+
+
+async def test_call_asked_by_hand_ends_with_its_result() -> None:
+    async with opened() as (ws, peer):
+        peer.write(frame(TEXT, "x"), frame(TEXT, "y"))
+        assert await ws.recv() == "x"
+
+        with pytest.raises(StopIteration) as received:
+            next(ws.recv().__await__())
+        with pytest.raises(StopIteration) as sent:
+            next(ws.send("a").__await__())
+
+        assert received.value.value == "y"
+        assert sent.value.value is None
+
+
+async def test_message_that_was_received_is_held_by_nobody_else() -> None:
+    async with opened() as (ws, peer):
+        peer.write(frame(BINARY, b"first"), frame(BINARY, b"second"))
+        messages = [await ws.recv(), await ws.recv()]
+
+        references = [sys.getrefcount(messages[i]) for i in range(2)]
+
+        assert references == [sys.getrefcount(object()) + 1] * 2
+
+
+async def test_calls_have_their_results_while_the_program_is_traced() -> None:
+    seen: set[str] = set()
+
+    def trace(frame: FrameType, event: str, argument: object) -> Any:
+        seen.add(event)
+        return trace
+
+    async def converse() -> list[Data]:
+        await ws.send("a")
+        return [await ws.recv(), *[message async for message in ws]]
+
+    async with opened() as (ws, peer):
+        peer.write(frame(TEXT, "x"), frame(TEXT, "y"), frame(CLOSE, b"\x03\xe8"))
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            received = await converse()
+        finally:
+            sys.settrace(before)
+
+        assert received == ["x", "y"]
+        assert "line" in seen
 
 
 class Shouting(ClientConnection):

@@ -1,9 +1,7 @@
 """What a program awaits most, `recv` and `send`, in plain Python: the reference.
 
 The compiled body makes an object of a few words in place of a coroutine, which it
-needs only where a call does not take its usual course.  It is for CPython 3.11:
-from 3.12 on the interpreter asks all but its own coroutines for an exception with
-the result, and runs its own in place.
+needs only where a call does not take its usual course.
 """
 
 from __future__ import annotations

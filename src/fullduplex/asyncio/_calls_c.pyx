@@ -22,8 +22,15 @@ cdef extern from "Python.h":
     ctypedef PySendResult (*sendfunc)(object, object, PyObject **) except PYGEN_ERROR
     ctypedef struct PyAsyncMethods:
         sendfunc am_send
+    ctypedef PyObject *(*iternextfunc)(object) except? NULL
+    ctypedef object (*newfunc)(PyTypeObject *, tuple, PyObject *)
     ctypedef struct PyTypeObject:
         PyAsyncMethods *tp_as_async
+        iternextfunc tp_iternext
+        newfunc tp_new
+    ctypedef struct PyStopIterationObject:
+        PyObject *value
+    void PyErr_Restore(PyObject *, PyObject *, PyObject *)
     PySendResult PyIter_Send(object, object, PyObject **) except PYGEN_ERROR
     int PyErr_WarnFormat(object, Py_ssize_t, const char *, ...) except -1
 
@@ -149,6 +156,27 @@ cdef PySendResult step(self, value, PyObject **result) except PYGEN_ERROR:
     return (<Call>self).step(value, result)
 
 
+cdef PyObject *step_as_iterator(self) except? NULL:
+    """From Python 3.12 on, how the interpreter asks all but its own coroutines.
+
+    ``None`` is returned by no more than the end, and for anything else there is an
+    exception, made here without the traceback that ``raise`` would give it.
+    """
+    cdef PyObject *result = NULL
+    cdef object stop
+    if (<Call>self).step(None, &result) == PYGEN_NEXT:
+        return result
+    if result == <PyObject*>None:
+        Py_DECREF(None)
+        return NULL
+    stop = (<PyTypeObject*>StopIteration).tp_new(<PyTypeObject*>StopIteration, (), NULL)
+    (<PyStopIterationObject*>stop).value = result
+    Py_INCREF(StopIteration)
+    Py_INCREF(stop)
+    PyErr_Restore(<PyObject*>StopIteration, <PyObject*>stop, NULL)
+    return NULL
+
+
 @cython.final
 cdef class Receive(Call):
     cdef const char *name(self) noexcept:
@@ -240,3 +268,5 @@ def send(Hot driver not None, face, message):
 
 (<PyTypeObject*>Receive).tp_as_async.am_send = step
 (<PyTypeObject*>Send).tp_as_async.am_send = step
+(<PyTypeObject*>Receive).tp_iternext = step_as_iterator
+(<PyTypeObject*>Send).tp_iternext = step_as_iterator

@@ -36,8 +36,6 @@ Waiter = body("fullduplex.asyncio._waiter").Waiter
 # Bytes of a handshake that are read at once.
 SPARE = 16384
 
-EAGER_TASKS = sys.version_info >= (3, 12)
-
 _eager: WeakKeyDictionary[asyncio.AbstractEventLoop, bool] = WeakKeyDictionary()
 
 
@@ -54,8 +52,8 @@ def begin(
     loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T]
 ) -> asyncio.Task[T]:
     """Make a task; its first step is taken at once where Python and `loop` can."""
-    if EAGER_TASKS and loop.get_task_factory() is None and eager(loop):
-        return asyncio.Task(coroutine, loop=loop, eager_start=True)  # type: ignore[call-arg]
+    if sys.version_info >= (3, 12) and loop.get_task_factory() is None and eager(loop):
+        return asyncio.Task(coroutine, loop=loop, eager_start=True)
     return loop.create_task(coroutine)
 
 

@@ -33,15 +33,13 @@ from ..core.sending import Fragments, control_payload, single
 from ..core.session import Session
 from ..core.typing import BytesLike, Data, DataLike, LoggerLike
 from ..core.unopened import NOT_OPEN
-from . import _calls
 from ._drive import Driver
 from ._results import FragmentStream, Pong
 from ._transport import read_buffer
 
 __all__ = ["Connection"]
 
-# Later interpreters run coroutines in place, and ask others for a StopIteration.
-calls = body("fullduplex.asyncio._calls") if sys.version_info < (3, 12) else _calls
+calls = body("fullduplex.asyncio._calls")
 
 T = TypeVar("T", bound=Callable[..., Any])
 
@@ -50,7 +48,9 @@ def coroutine_function(function: T) -> T:
     """Say that a function returns what coroutine functions return."""
     if sys.version_info >= (3, 12):
         return inspect.markcoroutinefunction(function)
-    function._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]
+    before: Any = asyncio.coroutines
+    marked: Any = function
+    marked._is_coroutine = before._is_coroutine
     return function
 
 
