@@ -12,6 +12,7 @@ from setuptools.command.build_ext import build_ext
 
 MODULES = [
     "core._kernels_c",
+    "core._zlib_c",
     "core._wire_c",
     "core._exchange_c",
     "asyncio._calls_c",
@@ -45,6 +46,8 @@ def extensions():
                     "src/fullduplex/asyncio/_waiter_c.pxd",
                     "src/fullduplex/core/csrc/kernels.h",
                     "src/fullduplex/core/csrc/populate.h",
+                    "src/fullduplex/core/csrc/streams.h",
+                    "src/fullduplex/core/csrc/text.h",
                     "src/fullduplex/core/_c_api.pxi",
                     "src/fullduplex/core/_clock_c.pxi",
                     "src/fullduplex/core/_exchange_c.pxd",
@@ -53,6 +56,7 @@ def extensions():
                     "src/fullduplex/core/_seams_c.pxi",
                     "src/fullduplex/core/_wire_c.pxd",
                     "src/fullduplex/core/_writer_c.pxi",
+                    "src/fullduplex/core/_zlib_c.pxd",
                     "src/fullduplex/sync/_lock_c.pxi",
                 ],
                 extra_compile_args=[] if os.name == "nt" else ["-O3"],

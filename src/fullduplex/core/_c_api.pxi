@@ -7,6 +7,9 @@ cdef extern from "csrc/kernels.h":
 cdef extern from "csrc/populate.h":
     void fdx_populate(void *start, size_t n) nogil
 
+cdef extern from "csrc/text.h":
+    object fdx_text(const char *p, Py_ssize_t n)
+
 cdef extern from "Python.h":
     Py_ssize_t PY_SSIZE_T_MAX
     int _PyBytes_Resize(PyObject **bytes, Py_ssize_t size) except -1

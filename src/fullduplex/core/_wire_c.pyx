@@ -15,7 +15,6 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
-from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
@@ -24,6 +23,8 @@ from .errors import PayloadTooBig, ProtocolError
 
 include "_c_api.pxi"
 
+from ._zlib_c cimport Inflater
+
 cdef enum:
     # An incomplete payload of at least this size, or any incomplete text, is
     # received into its own object; a smaller one waits as a tail.
@@ -31,6 +32,8 @@ cdef enum:
     # The first allocation for a payload whose announced size is larger.
     FIRST_STEP = 4194304
     MASK_BLOCK = 4096
+    # A compressed message up to this size is joined with its end on the stack.
+    SMALL = 4096
 
 
 include "_inbox_c.pxi"
@@ -327,34 +330,49 @@ cdef class FrameReader(Limits):
 
     cdef int _inflate(self, int head, uint8_t *p, Py_ssize_t size) except -1:
         """Decompress a whole message whose payload is in the buffer (RFC 7692, 6.2)."""
-        cdef bytes data = PyBytes_FromStringAndSize(NULL, size + 4)
-        cdef bytes output
-        cdef object deflate = self.deflate, stream, limit
-        cdef Py_ssize_t room = self._inflate_room
-        memcpy(PyBytes_AS_STRING(data), p, size)
-        memcpy(PyBytes_AS_STRING(data) + size, b"\x00\x00\xff\xff", 4)
+        cdef uint8_t joined[SMALL + 4]
+        cdef uint8_t *start = joined
+        cdef object deflate = self.deflate, stream, output
+        cdef Inflater inflater = None
+        cdef bytes data = None
+        cdef Py_ssize_t made = 0, room = self._inflate_room
+        cdef bint ended = False
         self.payload += size
         self.count += 1
-        limit = room - 1 if room else None
         try:
             stream = deflate.decompressor
+            if type(stream) is Inflater:
+                inflater = <Inflater>stream
+            if inflater is None or size > SMALL:
+                data = PyBytes_FromStringAndSize(NULL, size + 4)
+                start = <uint8_t*>PyBytes_AS_STRING(data)
+            memcpy(start, p, size)
+            memcpy(start + size, b"\x00\x00\xff\xff", 4)
             if stream is None:
-                output = deflate.inflate_whole(data, limit)
+                output = deflate.inflate_whole(data, room - 1 if room else None)
+                made = PyBytes_GET_SIZE(output)
             else:
                 try:
-                    output = stream.decompress(data, self._inflate_limit)
+                    if inflater is not None:
+                        output = inflater.read(start, size + 4, room, head & 1)
+                        made = inflater.made
+                        ended = inflater.eof
+                    else:
+                        output = stream.decompress(data, self._inflate_limit)
+                        made = PyBytes_GET_SIZE(output)
+                        ended = stream.eof
                 except Exception as exc:
                     deflate.refuse(exc)
-                if (room and PyBytes_GET_SIZE(output) == room) or stream.eof:
-                    output = deflate.inflated(stream, output, True, limit)
-            if head & 1:
-                self._put(PyUnicode_DecodeUTF8(PyBytes_AS_STRING(output), PyBytes_GET_SIZE(output), NULL))
-            else:
-                self._put(output)
+                if ended or (room and made == room):
+                    output = deflate.inflated(stream, output, True, room - 1 if room else None)
+                    made = PyBytes_GET_SIZE(output)
+            if head & 1 and type(output) is bytes:
+                output = fdx_text(PyBytes_AS_STRING(output), made)
+            self._put(output)
         except Exception:
             self.stopped = True
             raise
-        self.tally += PyBytes_GET_SIZE(output)
+        self.tally += made
         return 0
 
     cdef bint _is_text(self, int head) noexcept:
@@ -373,7 +391,7 @@ cdef class FrameReader(Limits):
 
     cdef object _text(self, char *p, Py_ssize_t size):
         try:
-            return PyUnicode_DecodeUTF8(p, size, NULL)
+            return fdx_text(p, size)
         except UnicodeDecodeError:
             self.stopped = True
             raise

@@ -15,7 +15,6 @@ from ..frames import BINARY, CONT, TEXT, Frame
 from ..typing import BytesLike, ExtensionName
 from ._policy import SMALLEST_ALONE, Policy, check_policy
 from ._zlib import (
-    Z_SYNC_FLUSH,
     Compressor,
     Decompressor,
     compressobj,
@@ -232,15 +231,12 @@ class PerMessageDeflate(Extension):
                 wbits=-self.local_max_window_bits, **self.compress_settings
             )
             self._compressor = compressor
-        try:
-            output = compressor.compress(data)
-        except BufferError:  # a view whose bytes don't lie side by side
-            output = compressor.compress(bytes(data))
-        if not fin:
-            return output + compressor.flush(Z_SYNC_FLUSH)
-        if self.local_no_context_takeover:
+        if fin and self.local_no_context_takeover:
             self._compressor = None
-        return output + compressor.flush(Z_SYNC_FLUSH)[:-4]
+        try:
+            return compressor.deflate(data, fin)
+        except BufferError:  # a view whose bytes don't lie side by side
+            return compressor.deflate(bytes(data), fin)
 
     def outgoing(
         self, data: BytesLike, first: bool, fin: bool, compress: bool | None

@@ -10,6 +10,9 @@ than was asked for.
 
 With ``isal``, messages are still compressed by ``zlib``: ``isal`` knows only levels
 0 to 3, so the same ``compress_settings`` would be refused or mean something else.
+
+The compiled streams of ``_zlib_c.pyx`` call ``zlib`` and ``zlib-ng`` themselves, where
+their functions can be found; else the modules of the libraries serve.
 """
 
 from __future__ import annotations
@@ -17,8 +20,10 @@ from __future__ import annotations
 import importlib
 import os
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, Protocol
+
+from .._select import IMPLEMENTATION
 
 __all__ = [
     "LIBRARY",
@@ -27,18 +32,13 @@ __all__ = [
     "compressobj",
     "decompressobj",
     "error",
-    "Z_SYNC_FLUSH",
 ]
-
-Z_SYNC_FLUSH: Final = zlib.Z_SYNC_FLUSH
 
 
 class Compressor(Protocol):
     """What we use of a compressing stream."""
 
-    def compress(self, data: Any, /) -> bytes: ...
-
-    def flush(self, mode: int, /) -> bytes: ...
+    def deflate(self, data: Any, fin: bool, /) -> bytes: ...
 
 
 class Decompressor(Protocol):
@@ -90,10 +90,89 @@ def choose(wanted: str) -> tuple[str, Any]:
 
 LIBRARY, _module = choose(os.environ.get("FULLDUPLEX_ZLIB") or "auto")
 
-decompressobj: Final[Callable[[int], Decompressor]] = _module.decompressobj
-compressobj: Final[Callable[..., Compressor]] = (
-    zlib.compressobj if LIBRARY == "isal" else _module.compressobj
-)
-
 # Each library has an exception of its own, none derived from another's.
 error: Final[type[Exception]] = _module.error
+
+
+class Deflater:
+    """
+    A compressing stream of a library's module.
+
+    Args:
+        module: the library.
+        settings: arguments of its `compressobj`.
+    """
+
+    __slots__ = ("_stream",)
+
+    def __init__(self, module: Any, **settings: Any) -> None:
+        self._stream = module.compressobj(**settings)
+
+    def deflate(self, data: Any, fin: bool) -> bytes:
+        """
+        Compress and flush.
+
+        Args:
+            data: any object with bytes that lie side by side, at least one.
+            fin: whether to leave out the four bytes that each flush ends with.
+        """
+        output: bytes = self._stream.compress(data)
+        flushed: bytes = self._stream.flush(zlib.Z_SYNC_FLUSH)
+        return output + (flushed[:-4] if fin else flushed)
+
+
+def functions(name: str, module: Any) -> Any:
+    """
+    Look for the functions in C that a library's module calls.
+
+    Returns:
+        What compiled streams need; None where the module is part of the interpreter,
+        hides what it is linked with, or is none that we know.
+    """
+    path = getattr(module, "__file__", None)
+    if _streams is not None and name in ("zlib", "zlib-ng") and path:
+        try:
+            return _streams.Library(path, name == "zlib-ng", module.error)
+        except LookupError:
+            pass
+    return None
+
+
+_streams: Final[Any] = (
+    importlib.import_module("fullduplex.core._zlib_c")
+    if IMPLEMENTATION == "compiled"
+    else None
+)
+_reading: Final = functions(LIBRARY, _module)
+_writing: Final = functions("zlib", zlib) if LIBRARY == "isal" else _reading
+
+
+def decompressobj(wbits: int) -> Decompressor:
+    """Begin a stream that is read; `zlib.decompressobj` says what its window is."""
+    stream: Decompressor
+    if _reading is not None:
+        stream = _streams.Inflater(_reading, wbits)
+    else:
+        stream = _module.decompressobj(wbits)
+    return stream
+
+
+def compressobj(**settings: Any) -> Compressor:
+    """
+    Begin a stream that is written.
+
+    Args:
+        settings: keyword arguments of `zlib.compressobj`.
+
+    Raises:
+        TypeError, ValueError, OverflowError, error: what is wrong with them.
+    """
+    if _writing is not None and settings.keys() <= {
+        "level",
+        "wbits",
+        "memLevel",
+        "strategy",
+    }:
+        stream: Compressor = _streams.Deflater(_writing, **settings)
+        return stream
+    return Deflater(zlib if LIBRARY == "isal" else _module, **settings)
