@@ -6,6 +6,7 @@ makes a failed build an error, ``FULLDUPLEX_CYTHON_FORCE=1`` regenerates all C
 """
 
 import os
+import sys
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -22,6 +23,8 @@ MODULES = [
 ]
 if os.name == "posix":
     MODULES.append("asyncio._tcp_c")
+if sys.platform == "linux":
+    MODULES.append("asyncio._poller_c")
 BUILD = os.environ.get("FULLDUPLEX_BUILD", "auto")
 
 

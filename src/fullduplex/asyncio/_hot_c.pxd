@@ -3,6 +3,7 @@ from ..core._exchange_c cimport Exchange
 
 cdef class Link:
     cdef int send(self, bytes data, bint last=*) except -1
+    cdef int readable(self) except -1
 
 
 cdef class Hot:

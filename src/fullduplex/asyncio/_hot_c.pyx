@@ -20,6 +20,9 @@ cdef class Link:
     cdef int send(self, bytes data, bint last=False) except -1:
         raise NotImplementedError
 
+    cdef int readable(self) except -1:
+        raise NotImplementedError
+
 
 cdef class Hot:
     def __init__(self, loop, bint eager):

@@ -48,6 +48,7 @@ class Listener:
         backlog: connections that the system keeps until they are accepted.
         accept_ip: as `accept`, for descriptors of sockets of IP; what it accepts has
             the options of the listening socket, as on Linux.
+        poller: what watches the connections, to be closed with the listener.
     """
 
     def __init__(
@@ -57,12 +58,14 @@ class Listener:
         make: Callable[[socket.socket | int, Any], object],
         backlog: int,
         accept_ip: Callable[[int], Accepted | None] | None = None,
+        poller: Any = None,
     ) -> None:
         self._loop = loop
         self._sockets: Sequence[socket.socket] | None = sockets
         self._make = make
         self._backlog = backlog
         self._accept_ip = accept_ip
+        self._poller = poller
         self._serving = False
         self._retries: dict[socket.socket, asyncio.TimerHandle] = {}
 
@@ -138,6 +141,8 @@ class Listener:
         for sock in sockets or ():
             self._loop.remove_reader(sock.fileno())
             sock.close()
+        if self._poller is not None:
+            self._poller.close()
 
     async def wait_closed(self) -> None:
         """Return at once: nothing goes on when it is closed."""

@@ -73,3 +73,16 @@ cdef enum:
 cdef object os_error():
     cdef int code = errno
     return OSError(code, strerror(code).decode())
+
+
+cdef ssize_t receive(int fd, char *start, Py_ssize_t room, Py_ssize_t alone) noexcept:
+    """Read what is there; other threads run meanwhile if it may be more than `alone`."""
+    cdef ssize_t count
+    while True:
+        if room > alone:
+            with nogil:
+                count = c_recv(fd, start, room, 0)
+        else:
+            count = c_recv(fd, start, room, 0)
+        if count >= 0 or errno != EINTR:
+            return count

@@ -22,6 +22,8 @@ include "_address.pxi"
 cdef class TcpTransport(Link):
     cdef object __weakref__
     cdef object _loop
+    # Who watches the socket for input instead of the loop; None for the loop.
+    cdef object _poller
     cdef object _protocol
     # The protocol again, once it is a driver that carries messages.
     cdef Hot _hot
@@ -53,13 +55,15 @@ cdef class TcpTransport(Link):
     cdef object _timer
     cdef bint _moved
 
-    def __init__(self, loop, sock, protocol, peername):
+    def __init__(self, loop, sock, protocol, peername, poller=None):
         """
         Args:
             sock: a socket, or the descriptor of one, which gets an object if asked for.
             peername: its address; None to look it up.
+            poller: the `Poller` to watch it; None for the loop.
         """
         self._loop = loop
+        self._poller = poller
         if type(sock) is int:
             self._fd = sock
         else:
@@ -79,7 +83,7 @@ cdef class TcpTransport(Link):
     def read_now(self):
         """Read what may have arrived with the connection, before the loop looks."""
         if self._reading:
-            self._readable()
+            self.readable()
 
     def __repr__(self):
         return f"<TcpTransport fd={self._fd} closing={bool(self._closing)}>"
@@ -177,59 +181,57 @@ cdef class TcpTransport(Link):
     # Reading
 
     def pause_reading(self):
-        if self._closing or not self._reading:
-            return
-        self._reading = False
-        self._loop.remove_reader(self._fd)
+        if not self._closing:
+            self._stop_reading()
 
     def resume_reading(self):
         if self._closing or self._reading:
             return
         self._reading = True
-        self._loop.add_reader(self._fd, self._readable)
+        if self._poller is None:
+            self._loop.add_reader(self._fd, self._readable)
+        else:
+            self._poller.add_reader(self._fd, self)
 
     def _readable(self):
+        self.readable()
+
+    cdef int readable(self) except -1:
         cdef Py_buffer view
         cdef ssize_t count
         if self._closing:
-            return
+            return 0
         if self._hot is not None:
             self._read_message(self._hot)
-            return
+            return 0
         protocol = self._protocol
         try:
             memory = protocol.get_buffer(-1)
             PyObject_GetBuffer(memory, &view, PyBUF_WRITABLE)
         except Exception as exc:
             self._failed(exc, "get_buffer")
-            return
+            return 0
         if view.len == 0:
             PyBuffer_Release(&view)
             self._failed(RuntimeError("get_buffer() returned no memory"), "get_buffer")
-            return
-        while True:
-            if view.len > LONG:
-                with nogil:
-                    count = c_recv(self._fd, view.buf, view.len, 0)
-            else:
-                count = c_recv(self._fd, view.buf, view.len, 0)
-            if count >= 0 or errno != EINTR:
-                break
+            return 0
+        count = receive(self._fd, <char *>view.buf, view.len, LONG)
         if count < 0:
             exc = None if errno == EAGAIN else os_error()
             PyBuffer_Release(&view)
             if exc is not None:
                 self._force_close(exc)
-            return
+            return 0
         PyBuffer_Release(&view)
         memory = None
         if count == 0:
             self._ended()
-            return
+            return 0
         try:
             protocol.buffer_updated(count)
         except Exception as exc:
             self._failed(exc, "buffer_updated")
+        return 0
 
     cdef _read_message(self, Hot hot):
         """Read to where the driver's reader wants it, without a view of it."""
@@ -242,14 +244,7 @@ cdef class TcpTransport(Link):
         except Exception as exc:
             self._failed(exc, "get_buffer")
             return
-        while True:
-            if room > LONG_READ:
-                with nogil:
-                    count = c_recv(self._fd, start, room, 0)
-            else:
-                count = c_recv(self._fd, start, room, 0)
-            if count >= 0 or errno != EINTR:
-                break
+        count = receive(self._fd, start, room, LONG_READ)
         if count > 0:
             try:
                 hot.received(count)
@@ -436,7 +431,7 @@ cdef class TcpTransport(Link):
     cdef _stop_reading(self):
         if self._reading:
             self._reading = False
-            self._loop.remove_reader(self._fd)
+            (self._loop if self._poller is None else self._poller).remove_reader(self._fd)
 
     cdef _force_close(self, exc):
         if self._lost:
@@ -472,7 +467,7 @@ cdef class TcpTransport(Link):
         finally:
             self._close_socket()
             self._protocol = self._hot = None
-            self._loop = None
+            self._loop = self._poller = None
 
     cdef _failed(self, exc, where):
         # A fault of the protocol, which its owner should hear of.

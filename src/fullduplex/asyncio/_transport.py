@@ -2,7 +2,8 @@
 
     plain TCP and Unix sockets    `TcpTransport`, where it is compiled and the loop
                                   has `add_reader`: an idle one takes 0.2 KiB, where
-                                  one of aiofastnet takes 5.6
+                                  one of aiofastnet takes 5.6; those of a listener
+                                  have one `Poller` where there is epoll
     TLS                           aiofastnet, where it is installed
     otherwise                     the loop's own
 
@@ -56,6 +57,7 @@ elif WANTED == "loop":
     aiofastnet = None
 
 TcpTransport: Any = None
+Poller: Any = None
 accept_ip: Callable[[int], Accepted | None] | None = None
 if WANTED == "auto" and IMPLEMENTATION == "compiled":
     try:
@@ -65,6 +67,10 @@ if WANTED == "auto" and IMPLEMENTATION == "compiled":
     else:
         TcpTransport = _tcp.TcpTransport
         accept_ip = _tcp.accept if _tcp.ACCEPTS else None
+    try:
+        Poller = import_module("._poller_c", __package__).Poller
+    except ImportError:
+        pass  # a system without epoll
 
 OWN: Any = TcpTransport or ()
 Factory = Callable[[], asyncio.BaseProtocol]
@@ -228,6 +234,7 @@ def _started(
 def _welcome(
     loop: asyncio.AbstractEventLoop,
     factory: Factory,
+    poller: Any,
     sock: socket.socket | int,
     peer: Any,
 ) -> None:
@@ -240,7 +247,7 @@ def _welcome(
     except BaseException:
         (socket.socket(fileno=sock) if isinstance(sock, int) else sock).close()
         raise
-    transport = TcpTransport(loop, sock, protocol, peer)
+    transport = TcpTransport(loop, sock, protocol, peer, poller)
     transport.start()
     # A client that is not far away has sent its request by now.
     transport.read_now()
@@ -276,12 +283,19 @@ async def _listener(
         sockets = [bind_unix(path)]
     else:
         sockets = await bind(loop, host, port, **kwds)
+    try:
+        poller = None if Poller is None else Poller(loop)
+    except BaseException:
+        for each in sockets:
+            each.close()
+        raise
     listener = Listener(
         loop,
         sockets,
-        functools.partial(_welcome, loop, factory),
+        functools.partial(_welcome, loop, factory, poller),
         backlog,
         accept_ip,
+        poller,
     )
     if start_serving:
         try:
