@@ -23,6 +23,7 @@ from fullduplex import (
 )
 from fullduplex.http import USER_AGENT
 
+from ..names import label
 from .kit import (
     Stopwatch,
     listening,
@@ -171,9 +172,7 @@ BAD_ARGUMENTS: list[tuple[dict[str, Any], type[Exception]]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "error"), BAD_ARGUMENTS, ids=[repr(a) for a, _ in BAD_ARGUMENTS]
-)
+@pytest.mark.parametrize(("arguments", "error"), BAD_ARGUMENTS, ids=label)
 def test_connect_refuses_a_bad_argument_in_the_call_and_names_it(
     arguments: dict[str, Any], error: type[Exception]
 ) -> None:

@@ -13,6 +13,7 @@ from fullduplex import (
     ConnectionClosedOK,
 )
 
+from ..names import label
 from .kit import (
     BINARY,
     CLOSE,
@@ -117,7 +118,7 @@ async def test_send_of_an_iterable_sends_a_fragment_for_each_item(
 @pytest.mark.parametrize(
     "message",
     [{"a": 1}, {}, 3, None, 1.5, object(), [3], [None], [["nested"]], [{}]],
-    ids=repr,
+    ids=label,
 )
 @pytest.mark.variants("plain")
 async def test_send_of_another_type_is_a_type_error_and_sends_nothing(

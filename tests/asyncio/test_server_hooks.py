@@ -25,6 +25,7 @@ from fullduplex import (
 from fullduplex.asyncio.server import BasicAuthWebSocketServerProtocol
 from fullduplex.core.errors import AbortHandshake
 
+from ..names import label
 from .kit import TEXT, until
 from .server_kit import basic, echo, records, request, serving
 
@@ -232,7 +233,7 @@ async def test_process_request_that_raises_is_500_and_an_error_that_names_it(
 
 
 @pytest.mark.variants("plain")
-@pytest.mark.parametrize("garbage", GARBAGE, ids=lambda value: repr(value)[:40])
+@pytest.mark.parametrize("garbage", GARBAGE, ids=label)
 @pytest.mark.parametrize("name", ["process_request", "process_response"])
 async def test_hook_that_returns_garbage_is_500_and_an_error_that_names_it(
     name: str, garbage: Any, caplog: pytest.LogCaptureFixture

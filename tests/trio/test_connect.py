@@ -25,6 +25,7 @@ from fullduplex import (
 from fullduplex.trio import ClientConnection, connect, unix_connect
 from fullduplex.trio._reach import encrypt
 
+from ..names import label
 from .kit import PATIENCE, TEXT, Listener, Peer, frame, listening, opened, redirect
 
 Step = Callable[[Peer], Awaitable[Any]]
@@ -360,7 +361,7 @@ async def test_opening_when_cancelled_closes_tcp() -> None:
         ({"extra_headers": {}, "additional_headers": {}}, TypeError, "headers"),
         ({"stream": object(), "port": 1}, ValueError, "stream"),
     ],
-    ids=repr,
+    ids=label,
 )
 def test_argument_that_cannot_be_is_refused_in_the_call(
     options: dict[str, Any], error: type[Exception], words: str
