@@ -185,8 +185,7 @@ def test_second_recv_is_refused_and_the_first_goes_on() -> None:
 
     with pytest.raises(ConcurrencyError, match="already waiting"):
         step(session.recv())
-    with pytest.raises(RuntimeError):
-        session.await_message()
+    assert not session.expect(Waiter())
 
     deliver(session, frame(TEXT, "a"))
     assert finish(first) == "a"
@@ -298,45 +297,43 @@ def test_message_that_never_ended_is_lost_with_the_connection() -> None:
 # Waiting without an operation
 
 
-def test_await_message_is_fired_like_recv() -> None:
+def test_expected_message_fires_the_waiter_as_that_of_recv() -> None:
     session = make_session()
-    waiter = session.await_message()
-    assert isinstance(waiter, Waiter)
+    waiter = Waiter()
+    assert session.expect(waiter)
     assert session.slow == RECEIVING
 
     assert deliver(session, frame(TEXT, "a")) is waiter
     session.awaited()
 
     assert session.slow == 0
-    assert session.messages.popleft() == "a"
+    assert session.messages.take() == "a"
 
 
-def test_await_message_after_the_end_raises_and_leaves_no_mark() -> None:
+def test_expected_message_that_cannot_come_any_more_leaves_no_mark() -> None:
     session = make_session()
     lose(session)
-    for _ in range(2):
-        with pytest.raises(ConnectionClosedError):
-            session.await_message()
+
+    assert not session.expect(Waiter())
+    assert session.slow == 0
 
 
-def test_await_message_after_the_end_raises_though_half_a_message_is_left() -> None:
+def test_expected_message_of_which_half_was_taken_is_left_to_recv() -> None:
     session = make_session()
     receiving = session.recv()
     start(receiving)
     deliver(session, frame(TEXT, "half", fin=False))
     start(receiving)
     receiving.close()
-    lose(session)
+
+    assert not session.expect(Waiter())
     assert session.slow == FRAGMENTS
 
-    with pytest.raises(ConnectionClosedError):
-        session.await_message()
 
-
-def test_await_message_is_fired_by_the_end() -> None:
+def test_end_fires_the_waiter_of_an_expected_message() -> None:
     session = make_session()
-    waiter = session.await_message()
-    assert isinstance(waiter, Waiter)
+    waiter = Waiter()
+    assert session.expect(waiter)
     lose(session)
     assert waiter.fired
 
@@ -393,8 +390,7 @@ def test_while_a_message_is_streamed_no_other_receiver_is_let_in() -> None:
     for operation in (session.recv(), session.recv_fragment(first=True)):
         with pytest.raises(ConcurrencyError):
             step(operation)
-    with pytest.raises(ConcurrencyError):
-        session.await_message()
+    assert not session.expect(Waiter())
 
     deliver(session, frame(CONT, b"b") + frame(TEXT, "c"))
     assert finish(session.recv_fragment(first=False)) == Fragment(b"b", True)
@@ -605,18 +601,14 @@ def test_close_frame_waits_for_the_reader_when_the_process_stood_still() -> None
 
 
 def test_close_frame_goes_out_as_soon_as_the_reader_asks_for_more() -> None:
-    for ask in ("recv", "await_message"):
-        session = make_session()
-        deliver(session, frame(TEXT, "a") + frame(3))
-        assert finish(session.recv()) == "a"
-        assert sent(session) == []
+    session = make_session()
+    deliver(session, frame(TEXT, "a") + frame(3))
+    assert finish(session.recv()) == "a"
+    assert sent(session) == []
 
-        if ask == "recv":
-            start(session.recv())
-        else:
-            session.await_message()
+    start(session.recv())
 
-        assert [seen.opcode for seen in sent(session)] == [CLOSE]
+    assert [seen.opcode for seen in sent(session)] == [CLOSE]
 
 
 @pytest.mark.parametrize("side", [CLIENT, SERVER])

@@ -206,27 +206,6 @@ class Receiving(Ending):
             )
         self.slow |= RECEIVING
 
-    def await_message(self) -> Waiter:
-        """
-        Return the waiter that is fired when there is something to receive.
-
-        For drivers that wait without making an operation.  They check `messages`
-        again afterwards, and call `awaited` in any case.
-
-        Raises:
-            ConcurrencyError: another receiver is waiting or streaming.
-            ConnectionClosed: TCP has ended.
-        """
-        protocol = self.protocol
-        self._begin_receiving()
-        if protocol.state is State.CLOSED:
-            self.slow &= ~RECEIVING
-            raise protocol.close_exc
-        if protocol.unsettled:
-            self.settle(self.now)
-        self._recv_waiter = waiter = self._new_waiter()
-        return waiter
-
     @property
     def exhausted(self) -> bool:
         """Whether TCP has ended, no message is left, and nobody is streaming one."""

@@ -7,14 +7,12 @@ connection; instead of `recv` and `send` it has the two calls of ASGI.
 
 from __future__ import annotations
 
-from typing import Any
-
 from uvicorn.protocols.utils import ClientDisconnected
 
 from ..core.closing import State
 from ..core.errors import ConnectionClosed
 from ..core.sending import single
-from ..core.session import PAUSED, Operation, Session
+from ..core.session import Operation, Session
 from ._asgi import (
     CLOSE,
     CONNECT,
@@ -127,21 +125,18 @@ class WebSocketProtocol(Opening):
         if session is None or not self._connect_told:
             return await self._receive_unopened()
         messages = session.messages
-        # What follows waits without a second coroutine, for it is most of the cost.
-        while not messages or session.slow:
-            if session.slow or self.stage is Stage.DONE:
+        data = messages.take()
+        if data is None:
+            # This waits without a second coroutine, for it is most of the cost.
+            waiter = None if self.stage is Stage.DONE else self.expect()
+            if waiter is not None:
+                try:
+                    await waiter
+                finally:
+                    self.awaited()
+                data = messages.take()
+            if data is None:
                 return await self._receive_slowly(session)
-            try:
-                waiter: Any = session.await_message()
-            except ConnectionClosed:
-                return disconnect_event(session.protocol)
-            if session.attention:
-                self.step()
-            try:
-                await waiter
-            finally:
-                session.awaited()
-        data = messages.popleft()
         if type(data) is str:
             return {"type": "websocket.receive", "text": data}
         return {"type": "websocket.receive", "bytes": data}
@@ -158,14 +153,7 @@ class WebSocketProtocol(Opening):
 
     async def _receive_slowly(self, session: Session) -> Event:
         """Receive where reading is paused, fragments are queued, or all is over."""
-        messages = session.messages
-        if messages and session.slow == PAUSED:
-            data = messages.popleft()
-            session.taken()
-            if session.attention:
-                self.step()
-            return _receive_event(data)
-        if not messages and self.stage is Stage.DONE:
+        if not session.messages and self.stage is Stage.DONE:
             return disconnect_event(session.protocol)
         try:
             return _receive_event(await self.run(session.recv()))

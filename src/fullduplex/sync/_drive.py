@@ -163,16 +163,12 @@ class Driver(Flow):
                         break
                     if messages:
                         return messages.popleft()
+                    waiter = Waiter()
                     self.delicate = True
-                    try:
-                        waiter: Any = session.await_message()
-                    except Exception:
-                        self.delicate = False
-                        raise
+                    waiting = session.expect(waiter)
                     self.delicate = False
-                    waiting = True
-                    if session.attention:
-                        self.step()
+                    if not waiting:
+                        break
                 self.wait(waiter, deadline)
         finally:
             if waiting:

@@ -24,7 +24,7 @@ from ..core.extensions.base import Extension
 from ..core.http1 import Request, Response
 from ..core.options import Options
 from ..core.sending import Fragments, control_payload, single
-from ..core.session import PAUSED, Session
+from ..core.session import Session
 from ..core.typing import BytesLike, Data, DataLike, LoggerLike
 from ..core.unopened import NOT_OPEN
 from ..core.wire import Inbox
@@ -171,23 +171,18 @@ class Connection(Attributes):
         session = self._session
         if messages:
             await checkpoint()
-        if decode is None and not session.slow:
-            while not messages:
-                waiter: Any = session.await_message()
-                if session.attention:
-                    self._driver.step()
-                try:
-                    await waiter.wait()
-                finally:
-                    session.awaited()
-            if not session.slow:
-                return messages.popleft()  # type: ignore[no-any-return]
-        elif messages and decode is None and session.slow == PAUSED:
-            message = messages.popleft()
-            session.taken()
-            if session.attention:
-                self._driver.step()
-            return message  # type: ignore[no-any-return]
+        if decode is None:
+            message = messages.take()
+            if message is None:
+                waiter = Waiter()
+                if session.expect(waiter):
+                    try:
+                        await waiter.wait()
+                    finally:
+                        session.awaited()
+                    message = messages.take()
+            if message is not None:
+                return message  # type: ignore[no-any-return]
         await checkpoint_if_cancelled()
         return await self._driver.run(session.recv(decode))
 
