@@ -66,7 +66,6 @@ __all__ = [
     "response",
     "served",
     "turns",
-    "unmoved",
     "until",
     "xor",
 ]
@@ -394,12 +393,6 @@ async def heard(peer: Peer) -> None:
     peer.write(frame(PING, b"heard"))
     while (await peer.read_until(PONG)).payload != b"heard":
         pass
-
-
-async def unmoved(task: asyncio.Future[Any]) -> None:
-    """Let the peer's bytes arrive; the task must still wait."""
-    await asyncio.sleep(0.02)
-    assert not task.done()
 
 
 @asynccontextmanager

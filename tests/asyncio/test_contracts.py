@@ -29,7 +29,7 @@ from .kit import (
     heard,
     opened,
     turns,
-    unmoved,
+    until,
 )
 
 pytestmark = pytest.mark.variants("all")
@@ -388,7 +388,8 @@ async def test_send_of_any_kind_waits_when_the_peer_does_not_read(send: str) -> 
 
         task = asyncio.ensure_future(ws.send(message, text))
 
-        await unmoved(task)
+        await until(lambda: ws._session.writing_paused)
+        assert not task.done()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -105,7 +105,7 @@ async def test_keepalive_when_the_application_does_not_read_never_closes() -> No
         echo = asyncio.ensure_future(peer.echo())
         peer.write(*[frame(TEXT, f"{number}") for number in range(100)])
         # Several times as long as a dead peer would live.
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.3)
 
         assert ws.open
         for number in range(100):

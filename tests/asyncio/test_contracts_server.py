@@ -190,7 +190,8 @@ async def test_keepalive_when_the_handler_does_not_read_never_closes() -> None:
                 peer.write(masked(PONG, received.payload))
 
         answering = asyncio.ensure_future(answer())
-        await asyncio.sleep(0.4)
+        # Several times as long as a dead peer would live.
+        await asyncio.sleep(0.3)
         assert ws.open
         assert [await ws.recv() for _ in range(100)] == [f"{n}" for n in range(100)]
         answering.cancel()

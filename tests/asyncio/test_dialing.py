@@ -11,7 +11,8 @@ import pytest
 
 from fullduplex import connect
 
-from .kit import Listener, Stopwatch, finish, listening
+from .conftest import sockets
+from .kit import Listener, Stopwatch, finish, listening, until
 from .proxy_kit import deaf, free_port
 
 pytestmark = pytest.mark.usefixtures("no_proxies")
@@ -148,10 +149,11 @@ async def test_cancelled_race_leaves_nothing_open() -> None:
     port = free_port()
     with deaf(port, "127.0.0.5"), deaf(port, "127.0.0.6"):
         resolving("127.0.0.5", "127.0.0.6")
+        before = sockets()
         task = asyncio.ensure_future(
             connect(f"ws://example.com:{port}/", happy_eyeballs_delay=0).connect()
         )
-        await asyncio.sleep(0.05)
+        await until(lambda: len(sockets() - before) == 2)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -265,7 +267,7 @@ async def test_timeout_tells_that_the_name_was_being_resolved() -> None:
     loop = asyncio.get_running_loop()
 
     async def getaddrinfo(*args: Any, **kwds: Any) -> list[Any]:
-        await asyncio.sleep(60)
+        await asyncio.Event().wait()
         raise AssertionError
 
     loop.getaddrinfo = getaddrinfo  # type: ignore[method-assign]

@@ -6,7 +6,6 @@ good part of one.  What comes before, between and behind must not suffer.
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +14,18 @@ import pytest
 
 from fullduplex import ConnectionClosedError, ConnectionClosedOK, PayloadTooBig
 
-from .kit import BINARY, CONT, PING, PONG, TEXT, close_frame, frame, opened, turns
+from .kit import (
+    BINARY,
+    CONT,
+    PING,
+    PONG,
+    TEXT,
+    close_frame,
+    frame,
+    opened,
+    turns,
+    until,
+)
 from .server_kit import Client, serving
 
 pytestmark = pytest.mark.variants("plain")
@@ -183,9 +193,7 @@ async def test_a_large_message_when_it_stalls_counts_what_has_come() -> None:
         for part in (600_000, 100_000, 10, 300_000, 20_000):
             peer.write(data[come : come + part])
             come += part
-            async with asyncio.timeout(5):
-                while ws._session.reader.total < come:
-                    await asyncio.sleep(0.01)
+            await until(lambda: ws._session.reader.total >= come)  # noqa: B023
         peer.write(data[come:])
         assert await ws.recv() == content(size)
 

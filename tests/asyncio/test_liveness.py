@@ -153,7 +153,7 @@ async def test_peer_that_reads_slowly_is_never_closed() -> None:
         sender = asyncio.ensure_future(ws.send(bytes(size)))
         watch = Stopwatch()
         left = size
-        while watch.elapsed < 3 and left > 0:
+        while watch.elapsed < 1.5 and left > 0:
             left -= len(await peer.reader.read(4096))
             await asyncio.sleep(0.02)
         assert ws.open
@@ -168,7 +168,7 @@ async def test_peer_that_sends_but_does_not_read_is_alive() -> None:
     async with opened(small=True, **FAST) as (ws, peer):
         sender = asyncio.ensure_future(ws.send(bytes(2**24)))
         watch = Stopwatch()
-        while watch.elapsed < 1.5:
+        while watch.elapsed < 1.2:
             peer.write(frame(TEXT, "tick"))
             assert await ws.recv() == "tick"
             await asyncio.sleep(0.05)
@@ -207,9 +207,10 @@ async def test_application_that_does_not_read_stays_open_and_is_warned_once(
             flood = asyncio.ensure_future(pour(peer))
             await until(lambda: ws._session.reading_paused)
             tracemalloc.start()
-            await asyncio.sleep(0.3)
+            await until(lambda: ws.stats.stalls == 1)
             before, _ = tracemalloc.get_traced_memory()
-            await asyncio.sleep(1.2)
+            # Long enough for another warning.
+            await asyncio.sleep(2.5 * FAST["ping_timeout"])
             after, _ = tracemalloc.get_traced_memory()
             tracemalloc.stop()
 
@@ -276,7 +277,8 @@ async def test_program_that_was_busy_reads_before_it_judges() -> None:
             await done
         echo = asyncio.ensure_future(peer.echo())
 
-        await asyncio.sleep(0.1)
+        # Timers have had their turn.
+        await (await ws.ping())
         assert ws.open
         assert ws.stats.verdict is Verdict.ALIVE
         await ws.close()

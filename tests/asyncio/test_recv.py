@@ -24,7 +24,7 @@ from .kit import (
     frame,
     opened,
     turns,
-    unmoved,
+    until,
 )
 
 # recv
@@ -164,7 +164,9 @@ async def test_recv_when_our_own_close_is_under_way_raises_once_it_is_done() -> 
         received = await peer.read()
         assert not pending.done()
         peer.write(frame(CLOSE, received.payload))
-        await unmoved(pending)
+        await until(lambda: ws._session.protocol.close_rcvd is not None)
+        await turns(2)
+        assert not pending.done()
         peer.close()
         await closing
 

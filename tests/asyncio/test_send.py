@@ -24,9 +24,9 @@ from .kit import (
     Received,
     close_frame,
     frame,
+    heard,
     opened,
     turns,
-    unmoved,
 )
 
 Data = tuple[int, bool, bytes]
@@ -250,7 +250,9 @@ async def test_send_above_write_limit_waits_until_the_peer_reads() -> None:
             if not filler.done():
                 break
         last = asyncio.ensure_future(ws.send("last"))
-        await asyncio.sleep(0.05)
+        # The loop and the transport have had their turn.
+        peer.write(frame(TEXT, "meanwhile"))
+        assert await ws.recv() == "meanwhile"
         assert not last.done()
         # write_limit, and what one message adds.
         assert ws.transport.get_write_buffer_size() < 2**16 + 60_000
@@ -283,7 +285,8 @@ async def test_send_while_closing_raises_once_the_connection_is_closed() -> None
         sending = asyncio.ensure_future(ws.send("late"))
         fragments = asyncio.ensure_future(ws.send(["late"]))
         pinging = asyncio.ensure_future(ws.ping())
-        await unmoved(sending)
+        await heard(peer)
+        assert not sending.done()
         peer.write(close_frame())
         peer.close()
         await closing

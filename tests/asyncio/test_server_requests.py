@@ -12,7 +12,7 @@ import pytest
 from fullduplex import ServerConnection, connect, serve
 from fullduplex.core.http1 import MAX_LINE_LENGTH, MAX_NUM_HEADERS
 
-from .kit import CLOSE, TEXT, frame
+from .kit import CLOSE, TEXT, frame, turns, until
 from .server_kit import ACCEPT, MASK, records, request, serving
 
 TLS_HELLO = bytes.fromhex("1603010200010001fc0303") + bytes(40)
@@ -138,19 +138,23 @@ async def test_frames_glued_to_the_request_are_kept() -> None:
 
 @pytest.mark.variants("all")
 async def test_frames_sent_while_a_hook_waits_are_kept() -> None:
-    go_on = asyncio.Event()
+    entered, go_on = asyncio.Event(), asyncio.Event()
 
     async def process_request(connection: object, request: object) -> None:
+        entered.set()
         await go_on.wait()
 
     async with serving(process_request=process_request) as place:
         client = await place.connect()
         client.write(request() + frame(TEXT, "1", mask=MASK))
-        for text in ("2", "3", "4"):
-            await asyncio.sleep(0.01)
+        await entered.wait()
+        client.send(TEXT, "2")
+        (connection,) = place.server._connections
+        await until(lambda: connection._early_paused)
+        for text in ("3", "4"):
             client.send(TEXT, text)
             await client.drain()
-        await asyncio.sleep(0.01)
+        await turns(3)
         go_on.set()
 
         assert (await client.answer()).status == 101

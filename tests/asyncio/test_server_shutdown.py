@@ -139,7 +139,7 @@ async def test_hook_that_is_running_at_shutdown_may_answer_a_health_check() -> N
         await until(lambda: len(place.server._connections) == 2)
         await entered.wait()
         place.server.close()
-        await asyncio.sleep(0.02)
+        await turns(3)
         go_on.set()
 
         assert (await probe.answer()).status == 200

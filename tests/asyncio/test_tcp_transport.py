@@ -12,6 +12,8 @@ import pytest
 
 from fullduplex.asyncio import _transport
 
+from .kit import turns
+
 pytestmark = [
     pytest.mark.variants("plain"),
     pytest.mark.skipif(_transport.TcpTransport is None, reason="not compiled"),
@@ -107,7 +109,7 @@ async def test_everything_read_arrives_in_order_and_pausing_stops_it() -> None:
         await asyncio.sleep(0)
     transport.pause_reading()
     count = len(protocol.received)
-    await asyncio.sleep(0.01)
+    await turns(5)
     assert len(protocol.received) == count
     transport.resume_reading()
     await sending
@@ -234,7 +236,7 @@ async def test_pausing_within_a_read_keeps_the_next_one_from_happening() -> None
     peer.sendall(bytes(5000))
     while not protocol.received:
         await asyncio.sleep(0)
-    await asyncio.sleep(0.01)
+    await turns(5)
     assert len(protocol.received) == 1000
     transport.abort()
     await protocol.lost

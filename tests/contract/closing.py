@@ -10,7 +10,7 @@ import pytest
 
 from fullduplex import ConnectionClosedError, ConnectionClosedOK, ProtocolError, State
 
-from ..asyncio.raw import CLOSE, CONT, TEXT
+from ..asyncio.raw import CLOSE, CONT, PING, PONG, TEXT
 from .faces import Kit
 from .peer import Peer
 from .registry import SLACK, Clock, behaviour
@@ -73,7 +73,7 @@ async def closing_releases_whoever_waits(kit: Kit, side: str) -> None:
     async with kit.ends(side) as (ws, peer):
         receiving = kit.spawn(ws.recv)
         waiting = kit.spawn(ws.wait_closed)
-        await kit.unmoved(receiving)
+        await kit.receiving(ws, receiving)
         closing = kit.spawn(lambda: ws.close(1001))
         await kit.do(peer.answer_close)
         await closing.result()
@@ -86,7 +86,7 @@ async def closing_releases_whoever_waits(kit: Kit, side: str) -> None:
 async def silent_peer_costs_one_close_timeout(kit: Kit, side: str) -> None:
     async with kit.ends(side, close_timeout=0.4) as (ws, peer):
         receiving = kit.spawn(ws.recv)
-        await kit.unmoved(receiving)
+        await kit.receiving(ws, receiving)
         clock = Clock()
         await ws.close()
         assert 0.35 < clock.elapsed < 0.4 + SLACK
@@ -111,7 +111,7 @@ async def tcp_that_stays_open_costs_one_close_timeout(kit: Kit, side: str) -> No
 async def peer_that_does_not_read_costs_one_close_timeout(kit: Kit, side: str) -> None:
     async with kit.ends(side, close_timeout=0.4, small=True) as (ws, _):
         sending = kit.spawn(lambda: ws.send(bytes(16 * 2**20)))
-        await kit.unmoved(sending)
+        await kit.stuck(ws, sending)
         clock = Clock()
         await ws.close()
         assert 0.35 < clock.elapsed < 0.4 + SLACK
@@ -175,7 +175,9 @@ async def ensure_open_tells_whether_messages_can_be_exchanged(
         closing = kit.spawn(ws.close)
         await kit.do(peer.read)
         waiting = kit.spawn(ws.ensure_open)
-        await kit.unmoved(waiting)
+        await kit.do(peer.write, PING)
+        await kit.do(peer.read_until, PONG)
+        assert not waiting.done()
         await kit.do(peer.write_close, 1000)
         await kit.do(peer.close)
         for task in (waiting, kit.spawn(ws.ensure_open)):
@@ -208,7 +210,7 @@ async def failing_the_connection_with_1006_ends_tcp_without_a_word(
 ) -> None:
     async with kit.ends(side, close_timeout=None) as (ws, peer):
         receiving = kit.spawn(ws.recv)
-        await kit.unmoved(receiving)
+        await kit.receiving(ws, receiving)
         ws.fail_connection()
         assert await kit.do(peer.rest) == []
         with pytest.raises(ConnectionClosedError):
@@ -221,7 +223,7 @@ async def peer_that_half_closes_gets_what_waits(kit: Kit, side: str) -> None:
     async with kit.ends(side, small=True) as (ws, peer):
         size = 8 * 2**20
         sending = kit.spawn(lambda: ws.send(bytes(size)))
-        await kit.unmoved(sending)
+        await kit.stuck(ws, sending)
         peer.half_close()
         assert await kit.do(peer.drain) > size
         await ws.wait_closed()

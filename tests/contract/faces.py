@@ -17,6 +17,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeVar
 
+from fullduplex.core.ending import RECEIVING
+
 from .peer import PATIENCE, Listener, Peer, client
 
 __all__ = ["FACES", "End", "Face", "Kit", "Task"]
@@ -128,9 +130,14 @@ class Kit(abc.ABC):
             assert time.monotonic() < deadline, "it did not become true"
             await self.sleep(0.002)
 
-    async def unmoved(self, task: Task) -> None:
-        """Let bytes arrive; the task must still wait."""
-        await self.sleep(0.05)
+    async def receiving(self, end: End, task: Task) -> None:
+        """Wait until the task waits for a message."""
+        await self.until(lambda: end._session.slow & RECEIVING)
+        assert not task.done()
+
+    async def stuck(self, end: End, task: Task) -> None:
+        """Wait until the task waits for the peer to read."""
+        await self.until(lambda: end._session.writing_paused)
         assert not task.done()
 
     # Connections

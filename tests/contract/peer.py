@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import select
 import socket
 import ssl
 import struct
@@ -174,6 +175,11 @@ class Peer:
         return received
 
     # TCP
+
+    @property
+    def writable(self) -> bool:
+        """Whether the system takes more of what we write."""
+        return bool(select.select([], [self.sock], [], 0)[1])
 
     def close(self) -> None:
         """Close TCP."""

@@ -101,7 +101,7 @@ async def decode_chooses_the_type(kit: Kit, side: str) -> None:
 async def second_receiver_is_refused_and_the_first_goes_on(kit: Kit, side: str) -> None:
     async with kit.ends(side) as (ws, peer):
         first = kit.spawn(ws.recv)
-        await kit.unmoved(first)
+        await kit.receiving(ws, first)
         with pytest.raises(ConcurrencyError):
             await ws.recv()
         peer.write(TEXT, "for the first")
@@ -151,7 +151,7 @@ async def iteration_raises_when_the_peer_closes_in_another_way(
 async def reset_releases_the_receiver(kit: Kit, side: str) -> None:
     async with kit.ends(side) as (ws, peer):
         receiving = kit.spawn(ws.recv)
-        await kit.unmoved(receiving)
+        await kit.receiving(ws, receiving)
         peer.reset()
         with pytest.raises(ConnectionClosedError):
             await receiving.result()
@@ -211,7 +211,8 @@ async def fragments_survive_a_cancelled_receiver(kit: Kit, side: str) -> None:
     async with kit.ends(side) as (ws, peer):
         peer.write(TEXT, "half ", fin=False)
         receiving = kit.spawn(ws.recv)
-        await kit.unmoved(receiving)
+        await kit.until(lambda: ws._session._assembly)
+        await kit.receiving(ws, receiving)
         receiving.cancel()
         with pytest.raises(asyncio.CancelledError):
             await receiving.result()
@@ -231,7 +232,7 @@ async def replies_to_messages_before_a_fault_go_out_first(kit: Kit, side: str) -
                 pass
 
         replying = kit.spawn(reply)
-        await kit.unmoved(replying)
+        await kit.receiving(ws, replying)
         peer.send(peer.frame(TEXT, "a"), peer.frame(TEXT, "b"), peer.frame(3))
         assert (await kit.do(peer.read)).text == "got a"
         assert (await kit.do(peer.read)).text == "got b"
@@ -255,7 +256,7 @@ async def replies_to_messages_in_fragments_go_out_before_a_fault(
                     pass
 
             replying = kit.spawn(reply)
-            await kit.unmoved(replying)
+            await kit.receiving(ws, replying)
             first = peer.frame(TEXT, "in ", fin=False)
             peer.send(first, peer.frame(CONT, "two"), peer.frame(3))
             assert (await kit.do(peer.read)).text == "got in two"

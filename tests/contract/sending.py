@@ -196,7 +196,7 @@ async def sending_when_closed_raises_what_closed_it(kit: Kit, side: str) -> None
 async def sending_waits_for_a_peer_that_does_not_read(kit: Kit, side: str) -> None:
     async with kit.ends(side, small=True, close_timeout=0.2) as (ws, _):
         sending = kit.spawn(lambda: ws.send(bytes(16 * 2**20)))
-        await kit.unmoved(sending)
+        await kit.stuck(ws, sending)
         await ws.close()
         with pytest.raises(ConnectionClosed):
             await sending.result()

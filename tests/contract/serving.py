@@ -146,11 +146,14 @@ async def echo_server_serves_many_at_once(kit: Kit) -> None:
 
 @behaviour(sides=())
 async def server_that_closes_tells_its_clients_and_ends(kit: Kit) -> None:
+    arrived = kit.event()
+
     async def handler(ws: Any) -> None:
+        arrived.set()
         await kit.end(ws).wait_closed()
 
     async with kit.server(handler, compression=None) as address:
         peer = await kit.do(lambda: client(address))
+        await kit.wait(arrived.wait())
         closing = kit.spawn(lambda: kit.do(peer.answer_close))
-        await kit.unmoved(closing)
     assert (await closing.result()).code == 1001

@@ -350,7 +350,9 @@ async def test_client_that_answers_pings_stays() -> None:
         site(echo, ws_ping_interval=0.03, ws_ping_timeout=0.03) as here,
         here.connected() as ws,
     ):
-        await asyncio.sleep(0.2)
+        (connection,) = here.state.connections
+        session: Any = connection.session  # type: ignore[union-attr]
+        await until(lambda: session.rtt is not None and session.rtt.count >= 5)
         await ws.send("still")
         assert await ws.recv() == "still"
 

@@ -126,10 +126,8 @@ async def test_send_waits_while_the_client_does_not_read() -> None:
             sent += 1
 
     async with site(app) as here, here.opened(small=True) as peer:
-        before = -1
-        while sent != before:
-            before = sent
-            await asyncio.sleep(0.05)
+        (connection,) = here.state.connections
+        await until(lambda: connection.session.writing_paused)  # type: ignore[union-attr]
         assert 0 < sent < 1000
 
         for _ in range(1000):
@@ -162,12 +160,9 @@ async def test_reading_pauses_while_the_application_does_not_receive() -> None:
                 sent += 1
 
         sending = asyncio.create_task(send())
-        before = -1
-        while sent != before:
-            before = sent
-            await asyncio.sleep(0.05)
-        assert 0 < sent < 200
         (connection,) = here.state.connections
+        await until(lambda: connection.session.reading_paused)  # type: ignore[union-attr]
+        assert 0 < sent < 200
         assert len(connection.session.messages) < 10  # type: ignore[union-attr]
 
         proceed.set()

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -283,7 +284,10 @@ def test_idle_connections_do_not_wake_the_housekeeper() -> None:
             return select(timeout)
 
         selector.select = counted  # type: ignore[method-assign]
-        time.sleep(1.5)
+        # It means to sleep for long, and does not wake for a socket either.
+        until(lambda: keeper._wakes_at > time.monotonic() + 5)
+        calls = 0
+        time.sleep(0.2)
         assert calls == 0
         for peer in listener.peers:
             peer.close()
@@ -328,6 +332,20 @@ print("closed", flush=True)
 """
 
 
+def sleeps(pid: int) -> bool:
+    """Whether the first thread of a process waits in a system call, as it seems."""
+    stat = Path(f"/proc/{pid}/task/{pid}/stat")
+    if not stat.exists():
+        time.sleep(0.3)
+        return True
+    # Looked at for a while, for it may wait for Python's lock, or for a page.
+    for _ in range(10):
+        if stat.read_text().rpartition(")")[2].split()[0] != "S":
+            return False
+        time.sleep(0.005)
+    return True
+
+
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
 @pytest.mark.parametrize(
     "call",
@@ -344,7 +362,7 @@ def test_ctrl_c_lands_at_once_and_leaves_whole_frames(call: str) -> None:
         try:
             peer = listener.accept().handshake()
             assert child.stdout.readline() == "ready\n"
-            time.sleep(0.3)
+            until(lambda: sleeps(child.pid), "waiting in the call")
             sent_at = time.time()
             child.send_signal(signal.SIGINT)
             word, state, landed_at = child.stdout.readline().split()

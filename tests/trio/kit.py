@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import select
 import socket
 import ssl
 import struct
@@ -90,6 +91,11 @@ class Peer:
         self._lock = trio.Lock()
 
     # Bytes
+
+    @property
+    def writable(self) -> bool:
+        """Whether the system takes more of what we write."""
+        return bool(select.select([], [self.sock], [], 0)[1])
 
     async def more(self) -> bool:
         """Read some bytes; returns False at the end."""

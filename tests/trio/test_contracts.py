@@ -347,7 +347,7 @@ async def test_keepalive_when_the_application_does_not_read_never_closes() -> No
             for number in range(100):
                 await peer.write(frame(TEXT, f"{number}"))
             # Several times as long as a dead peer would live.
-            await trio.sleep(0.5)
+            await trio.sleep(0.3)
             assert ws.open
             for number in range(100):
                 assert await ws.recv() == f"{number}"
@@ -367,12 +367,7 @@ async def test_unread_messages_are_bounded_and_none_is_lost() -> None:
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(write)
-            with trio.move_on_after(0.3):
-                while True:
-                    before = written
-                    await trio.sleep(0.05)
-                    if written == before:
-                        break
+            await until(lambda: ws._session.reading_paused and not peer.writable)
             assert written < 400
             assert len(ws._session.messages) < 50
             stopped = written

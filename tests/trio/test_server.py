@@ -347,9 +347,11 @@ async def test_connection_in_a_hook_refuses_messages_and_can_be_closed() -> None
 
 
 async def test_frames_that_come_during_a_hook_are_kept() -> None:
+    asked: list[ServerConnection] = []
     go = trio.Event()
 
     async def hook(ws: ServerConnection, request: Request) -> None:
+        asked.append(ws)
         await go.wait()
 
     async with (
@@ -357,10 +359,12 @@ async def test_frames_that_come_during_a_hook_are_kept() -> None:
         dialed(server, request=b"") as peer,
     ):
         await peer.write(REQUEST)
-        await trio.sleep(0.02)
+        await until(lambda: bool(asked))
         early = [frame(TEXT, f"early {n}", mask=MASK) for n in range(3)]
         await peer.write(early[0] + early[1][:3])
-        await trio.sleep(0.02)
+        parser = asked[0]._parser
+        assert parser is not None
+        await until(lambda: bool(parser.leftover))
         await peer.write(early[1][3:] + early[2])
         go.set()
         await peer.read_head()

@@ -179,7 +179,8 @@ async def servers():
 
     async with serve(wait, "127.0.0.1", 0, compression=None) as server:
         clients = [await connect(address(server)) for _ in range(3)]
-        await asyncio.sleep(0.05)
+        while len(server.connections) < 3:
+            await asyncio.sleep(0)
         broadcast(server.connections, b"to all", text=True)
         print([await ws.recv() for ws in clients], len(server.connections))
         print(all(isinstance(ws, ServerConnection) for ws in server.connections))
