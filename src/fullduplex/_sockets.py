@@ -6,17 +6,22 @@ What is set is decided in ``core.tcp``; what the system cannot tell is None.
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import socket
+import stat
 import sys
 from typing import Any, TypeAlias
 
 from .core.options import Options
 from .core.session import Session
 from .core.tcp import TCP_INFO_SIZE, Link, socket_options, tcp_info, user_timeout
+from .core.typing import PathLike
 
 __all__ = [
     "established",
     "link",
+    "listen_unix",
     "set_options",
     "set_user_timeout",
     "tell_time",
@@ -121,3 +126,60 @@ def link(sock: Socket) -> Link | None:
     except OSError:
         return None
     return tcp_info(data)
+
+
+def listen_unix(path: PathLike, backlog: int | None = None) -> socket.socket:
+    """
+    Listen on a Unix socket; the file of one that nobody listens on is replaced.
+
+    Args:
+        path: path of the socket, or a name that begins with NUL.
+        backlog: connections that may wait to be accepted; None for the most that
+            the system allows.
+
+    Raises:
+        OSError: the path cannot be used, or somebody listens there.
+    """
+    name = os.fspath(path)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        try:
+            _bind_unix(sock, name)
+        except OSError as exc:
+            if exc.errno != errno.EADDRINUSE or not _is_abandoned(name):
+                raise
+            os.unlink(name)
+            _bind_unix(sock, name)
+        sock.listen(socket.SOMAXCONN if backlog is None else backlog)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _bind_unix(sock: socket.socket, path: str | bytes) -> None:
+    try:
+        sock.bind(path)
+    except OSError as exc:
+        raise OSError(
+            exc.errno, f"cannot listen on {path!r}: {exc.strerror or exc}"
+        ) from None
+
+
+def _is_abandoned(path: str | bytes) -> bool:
+    """Tell whether a path is that of a Unix socket that nobody listens on."""
+    if path[:1] in ("\0", b"\0"):
+        return False  # such names go with their sockets
+    # Connecting to a file of another kind is refused as well.
+    if not stat.S_ISSOCK(os.stat(path).st_mode):
+        return False
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        # A listener that is busy would keep the caller waiting.
+        probe.setblocking(False)
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            return True
+        except OSError:
+            pass
+    return False

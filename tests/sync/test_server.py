@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import socket
@@ -221,6 +222,30 @@ def test_unix_socket_that_nobody_listens_on_is_replaced(tmp_path: Path) -> None:
             assert ws.recv() == "x"
         server.shutdown()
         running.result()
+
+
+def test_unix_path_of_another_file_is_refused_and_the_file_kept(tmp_path: Path) -> None:
+    path = tmp_path / "precious"
+    path.write_text("data")
+    with pytest.raises(OSError, match="precious"):
+        unix_serve(echo, path)
+    assert path.read_text() == "data"
+
+
+def test_unix_socket_whose_listener_is_busy_is_refused_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    with contextlib.ExitStack() as stack:
+        busy = stack.enter_context(socket.socket(socket.AF_UNIX))
+        busy.bind(str(path))
+        busy.listen(0)
+        # As many as the system takes although nobody accepts them.
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                client = stack.enter_context(socket.socket(socket.AF_UNIX))
+                client.setblocking(False)
+                client.connect(str(path))
+        with pytest.raises(OSError, match="in use"):
+            unix_serve(echo, path)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import logging
+import os
 import ssl
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +143,29 @@ async def test_unix_socket_is_served_and_a_stale_one_replaced(tmp_path: Path) ->
                 await ws.send("x")
                 assert await ws.recv() == "x"
             await server.aclose()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names without a file")
+async def test_unix_socket_without_a_file_is_served() -> None:
+    path = f"\0fullduplex {os.getpid()}"
+    async with trio.open_nursery() as nursery:
+        server = await nursery.start(unix_serve, echo, path)
+        with pytest.raises(OSError, match="in use"):
+            await unix_serve(echo, path)
+        async with unix_connect(path) as ws:
+            await ws.send("x")
+            assert await ws.recv() == "x"
+        await server.aclose()
+
+
+async def test_unix_path_of_another_file_is_refused_and_the_file_kept(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "precious"
+    path.write_text("data")
+    with pytest.raises(OSError, match="precious"):
+        await unix_serve(echo, path)
+    assert path.read_text() == "data"
 
 
 # Handlers

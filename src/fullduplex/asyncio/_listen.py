@@ -219,10 +219,13 @@ async def bind(
 
 def bind_unix(path: str | bytes) -> socket.socket:
     """
-    Bind a Unix socket; a file that a dead server left behind is replaced.
+    Bind a Unix socket; the file of another one is replaced.
+
+    As ``loop.create_unix_server`` does, also where somebody listens on that one: a
+    server that is about to end is replaced without a gap.
 
     Raises:
-        OSError: the path cannot be used, or somebody listens there.
+        OSError: the path cannot be used.
     """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:

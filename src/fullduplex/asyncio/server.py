@@ -264,7 +264,8 @@ class unix_serve(serve):
     """
     Serve WebSocket connections on a Unix socket.
 
-    A socket file that nobody listens on any more is replaced.
+    A socket file at the path is replaced, as ``loop.create_unix_server`` does,
+    whether somebody listens on it or not.
 
     Args:
         handler: as for `serve`.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl as tls
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .._sockets import listen_unix
 from ..core.extensions.base import ServerExtensionFactory
 from ..core.handshake.negotiation import OriginRule
 from ..core.hosting import Hosting
@@ -219,37 +219,6 @@ def listen(host: str | None, port: int | None, **kwds: Any) -> socket.socket:
     elif host and ":" in host:
         kwds.setdefault("family", socket.AF_INET6)
     return socket.create_server((host or "", port or 0), **kwds)
-
-
-def listen_unix(path: PathLike, backlog: int | None = None) -> socket.socket:
-    """Listen on a Unix socket; replace a file that nobody listens on."""
-    name: Any = os.fspath(path)
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        try:
-            sock.bind(name)
-        except OSError:
-            if not is_abandoned(name):
-                raise
-            os.unlink(name)
-            sock.bind(name)
-        sock.listen(*() if backlog is None else (backlog,))
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-def is_abandoned(path: str | bytes) -> bool:
-    """Whether a path is that of a Unix socket without a listener."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(path)
-        except ConnectionRefusedError:
-            return True
-        except OSError:
-            return False
-    return False
 
 
 def _own_keywords() -> frozenset[str]:

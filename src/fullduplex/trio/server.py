@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import ssl as tls
-import stat
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import trio
 
+from .._sockets import listen_unix
 from ..core.extensions.base import ServerExtensionFactory
 from ..core.handshake.negotiation import OriginRule
 from ..core.hosting import Hosting
@@ -235,39 +233,9 @@ async def unix_serve(
     if (path is None) == (kwds.get("listeners") is None):
         raise ValueError("give either path or listeners")
     if path is not None:
-        kwds["listeners"] = [_listen_at(os.fspath(path), backlog)]
+        sock = listen_unix(path, backlog)
+        sock.setblocking(False)
+        kwds["listeners"] = [trio.SocketListener(trio.socket.from_stdlib_socket(sock))]
     elif backlog is not None:
         raise ValueError("listeners are given, so backlog must not be")
     await serve(handler, **kwds)
-
-
-def _listen_at(path: str | bytes, backlog: int | None) -> trio.SocketListener:
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        if _is_stale(path):
-            os.unlink(path)
-        sock.bind(path)
-        sock.listen(socket.SOMAXCONN if backlog is None else backlog)
-    except BaseException:
-        sock.close()
-        raise
-    sock.setblocking(False)
-    return trio.SocketListener(trio.socket.from_stdlib_socket(sock))
-
-
-def _is_stale(path: str | bytes) -> bool:
-    """Tell whether there is a socket file that nobody listens on."""
-    try:
-        if not stat.S_ISSOCK(os.stat(path).st_mode):
-            return False
-    except FileNotFoundError:
-        return False
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-        sock.setblocking(False)
-        try:
-            sock.connect(path)
-        except ConnectionRefusedError:
-            return True
-        except OSError:
-            pass  # somebody listens, and is busy
-    return False
