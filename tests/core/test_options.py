@@ -130,7 +130,7 @@ def test_write_limit_is_a_high_mark_or_a_pair(value: Any, high: int, low: int) -
 
 @pytest.mark.parametrize("value", [None, (None, None)])
 def test_write_limit_of_none_is_refused(value: Any) -> None:
-    with pytest.raises(TypeError, match="write_limit must be an int"):
+    with pytest.raises(TypeError, match="write_limit is None; it must be an int"):
         Options.check(write_limit=value)
 
 

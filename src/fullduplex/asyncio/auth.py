@@ -85,7 +85,11 @@ class BasicAuthWebSocketServerProtocol(ServerConnection):
         self._check_credentials = check_credentials
 
     async def check_credentials(self, username: str, password: str) -> bool:
-        """Override to tell whether a user name and a password are right."""
+        """
+        Override to tell whether a user name and a password are right.
+
+        What it raises is logged, and the client is answered 500.
+        """
         if self._check_credentials is None:
             return False
         verdict = self._check_credentials(username, password)

@@ -74,7 +74,6 @@ CONNECTION_KEYWORDS = frozenset(
 PROXY_KEYWORDS = frozenset(
     f"proxy_{name}" for name in CONNECTION_KEYWORDS - {"host", "port", "sock"}
 )
-DEPRECATED_KEYWORDS = frozenset({"klass", "legacy_recv", "loop", "timeout"})
 
 
 WebSocketClientProtocol = ClientConnection
@@ -269,7 +268,11 @@ class connect:
     # Connecting
 
     async def connect(self) -> ClientConnection:
-        """Connect once; the same as ``await`` on the object."""
+        """
+        Connect once; the same as ``await`` on the object, and raises as that does.
+
+        Cut: the attempt is given up, and its socket closed.
+        """
         connection = await self._open()
         if self._on_open is not None:
             try:

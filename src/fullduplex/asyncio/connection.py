@@ -247,6 +247,10 @@ class Connection(Attributes):
         """
         Receive the next message fragment by fragment.
 
+        Args:
+            decode: as for `recv`; a character that is split between frames comes
+                with the frame that ends it.
+
         Returns:
             An asynchronous iterator over the payloads of its frames.  When it is
             abandoned, the rest of the message is discarded.
@@ -363,6 +367,8 @@ class Connection(Attributes):
 
         Args:
             data: at most 125 bytes.
+
+        Cut: the pong may or may not be sent.
 
         Raises:
             ConnectionClosed: the connection is closing or closed.

@@ -130,6 +130,12 @@ class Session:
             drain: seconds to wait for messages to arrive before.
 
         What was not sent by then is reported to `on_undelivered`.
+
+        Cut: while messages arrive, the session goes on; after that it ends all the
+        same, within the connection's `close_timeout`.
+
+        Raises:
+            ProtocolError: `code` or `reason` must not be sent.
         """
         task = self._task
         if task is None or task.done():
@@ -194,7 +200,7 @@ class Session:
         """
         Take a message to be sent in its turn, over this connection or a later one.
 
-        It does not wait.
+        It does not wait: there is nothing to cut.
 
         Raises:
             OutboxFull: too many messages wait, with ``overflow="reject"``.
@@ -211,7 +217,14 @@ class Session:
         self._work.set()
 
     async def subscribe(self, message: DataLike) -> None:
-        """Send a message now, if there is a connection, and first on each later one."""
+        """
+        Send a message now, if there is a connection, and first on each later one.
+
+        Cut: later connections begin with it; on this one it is sent or not.
+
+        Raises:
+            TypeError: `message` is neither `str` nor bytes-like.
+        """
         self._subscriptions[_checked(message)] = message
         if self.connection is not None:
             try:
@@ -226,7 +239,13 @@ class Session:
         Send `message` no more on later connections.
 
         Args:
+            message: as it was given to `subscribe`; one that was not is no error.
             farewell: what to send now, if there is a connection.
+
+        Cut: later connections do without it; `farewell` is sent or not.
+
+        Raises:
+            TypeError: `message` or `farewell` is neither `str` nor bytes-like.
         """
         self._subscriptions.pop(_checked(message), None)
         if farewell is not None and self.connection is not None:

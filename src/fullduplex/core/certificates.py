@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 __all__ = ["describe_refusal", "names_in"]
 
-SEQUENCE, OCTET_STRING, OBJECT_ID = 0x30, 0x04, 0x06
+OCTET_STRING, OBJECT_ID = 0x04, 0x06
 DNS_NAME, IP_ADDRESS = 0x82, 0x87  # RFC 5280, 4.2.1.6
 TBS_EXTENSIONS = 0xA3  # RFC 5280, 4.1
 SUBJECT_ALT_NAME = bytes((0x55, 0x1D, 0x11))  # 2.5.29.17

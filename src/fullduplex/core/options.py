@@ -161,7 +161,7 @@ def _build(
     queue_high, queue_low = _marks("max_queue", max_queue, "messages")
     write_high, write_low = _marks("write_limit", write_limit, "bytes")
     if write_high is None:
-        raise TypeError("write_limit must be an int (bytes) or a pair of ints")
+        raise TypeError("write_limit is None; it must be an int (bytes) or a pair")
     unread = UNREAD_FACTOR * _count("read_limit", read_limit, "bytes", 1)
     return Options(
         ping_interval=seconds("ping_interval", ping_interval),

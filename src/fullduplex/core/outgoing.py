@@ -182,7 +182,9 @@ class Outgoing(Receiving):
             payload = self._ping_payload()
         self._check_control("ping", payload)
         if payload in self._pings:
-            raise ConcurrencyError("a ping with the same data waits for its pong")
+            raise ConcurrencyError(
+                f"a ping with the same data, {payload[:64]!r}, waits for its pong"
+            )
         yield from self._until_open()
         self._pings[payload] = (sink, self.now)
         self.pings_sent += 1

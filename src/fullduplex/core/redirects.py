@@ -98,7 +98,8 @@ def follow_redirect(
         )
     if has_sock:
         raise ValueError(
-            f"redirect to {shown(new)} needs a new connection, which sock can't give"
+            f"redirect to {shown(new)} needs a new connection, but sock or stream "
+            "is given"
         )
     cross_origin = origin(new) != origin(old)
     if cross_origin and (has_address or is_unix):

@@ -201,9 +201,13 @@ class WebSocketProtocol(Opening):
         if protocol.state is not State.OPEN:
             exc = protocol.close_exc
             raise ClientDisconnected(str(exc)) from exc
-        payload = single(payload_of(message), None)
+        given = payload_of(message)
+        payload = single(given, None)
         if payload is None:
-            raise TypeError("'text' must be str and 'bytes' must be bytes")
+            raise TypeError(
+                "'text' must be str and 'bytes' must be bytes, "
+                f"not {type(given).__name__}"
+            )
         if session.fragmenting or session.writing_paused:
             await self._finish(session.send(*payload))
             return

@@ -255,6 +255,8 @@ class connect:
 
         Args:
             nursery: where the connection lives.
+
+        Cut: the attempt is given up, and its socket closed.
         """
         opened: list[ClientConnection] = []
 
