@@ -8,9 +8,26 @@ from typing import Any
 
 import pytest
 
-from fullduplex import Backoff, ClientConnection, InvalidStatus, OutboxFull, Session
+from fullduplex import (
+    Backoff,
+    ClientConnection,
+    InvalidStatus,
+    OutboxFull,
+    ProtocolError,
+    Session,
+)
 
-from .kit import PATIENCE, TEXT, Listener, Peer, close_frame, frame, listening, until
+from .kit import (
+    PATIENCE,
+    TEXT,
+    Listener,
+    Peer,
+    close_frame,
+    frame,
+    listening,
+    turns,
+    until,
+)
 
 pytestmark = pytest.mark.variants("two")
 
@@ -242,6 +259,40 @@ async def test_recv_cancelled_loses_nothing() -> None:
             await asyncio.wait([task])
             peer.write(frame(TEXT, str(number)))
             assert await client.recv() == str(number)
+        peer.reset()
+
+
+async def test_closing_with_what_must_not_be_sent_is_refused_and_changes_nothing() -> (
+    None
+):
+    async with listening() as listener, session(listener) as client:
+        # Before there is a connection, and with one that is lost afterwards.
+        with pytest.raises(ProtocolError):
+            await client.close(1005)
+        peer = await met(listener)
+        await until(lambda: client.connection is not None)
+        with pytest.raises(ProtocolError):
+            await client.close(1000, "x" * 124)
+        peer.reset()
+        peer = await met(listener)
+        peer.write(frame(TEXT, "again"))
+        assert await client.recv() == "again"
+        peer.reset()
+
+
+async def test_closing_that_is_cancelled_while_messages_arrive_changes_nothing() -> (
+    None
+):
+    async with listening() as listener, session(listener) as client:
+        await client.send("never confirmed")
+        peer = await met(listener)
+        assert await texts(peer, 1) == ["never confirmed"]
+        closing = asyncio.ensure_future(client.close(drain=PATIENCE))
+        await turns(3)
+        closing.cancel()
+        await asyncio.wait([closing])
+        await client.send("after")
+        assert await texts(peer, 1) == ["after"]
         peer.reset()
 
 

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from ..core.errors import ConcurrencyError, ConnectionClosed
+from ..core.frames import Close
 from ..core.outbox import Outbox, Overflow
 from ..core.sending import single
 from ..core.typing import Data, DataLike
@@ -135,17 +136,22 @@ class Session:
         same, within the connection's `close_timeout`.
 
         Raises:
-            ProtocolError: `code` or `reason` must not be sent.
+            ProtocolError: `code` or `reason` must not be sent; the session goes on.
         """
+        Close(code, reason).check()  # before anything is done
         task = self._task
         if task is None or task.done():
             return
         if drain > 0:
-            await asyncio.wait(
-                (task, asyncio.ensure_future(self.drained())),
-                timeout=drain,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            arriving = asyncio.ensure_future(self.drained())
+            try:
+                await asyncio.wait(
+                    (task, arriving),
+                    timeout=drain,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+            finally:
+                arriving.cancel()
         self._closing = True
         if self.connection is not None:
             await self.connection.close(code, reason)
