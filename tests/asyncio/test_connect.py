@@ -236,7 +236,7 @@ async def test_open_timeout_ends_waiting_for_a_silent_server() -> None:
         watch = Stopwatch()
         with pytest.raises(TimeoutError, match="open_timeout"):
             await connect(listener.uri, open_timeout=0.1, close_timeout=5)
-        assert 0.08 < watch.elapsed < 0.6
+        assert 0.08 < watch.elapsed < 2
         await (await listener.accept()).gone()
 
 
@@ -258,7 +258,7 @@ async def test_open_timeout_covers_a_response_that_never_ends() -> None:
         watch = Stopwatch()
         with pytest.raises(TimeoutError):
             await connect(listener.uri, open_timeout=0.2)
-        assert watch.elapsed < 0.8
+        assert watch.elapsed < 2
         await task
 
 
@@ -278,7 +278,7 @@ async def test_open_timeout_covers_all_redirects_together() -> None:
         watch = Stopwatch()
         with pytest.raises(TimeoutError):
             await connect(listener.uri, open_timeout=0.2)
-        assert watch.elapsed < 0.8
+        assert watch.elapsed < 2
         task.cancel()
         await task
 

@@ -308,7 +308,7 @@ async def test_timeout_as_the_old_name_of_close_timeout_works() -> None:
         ws = await task
         watch = Stopwatch()
         await ws.close()
-        assert watch.elapsed < 0.5
+        assert watch.elapsed < 5  # half of what it is by default
 
 
 def test_connect_needs_no_running_loop_and_opens_nothing() -> None:

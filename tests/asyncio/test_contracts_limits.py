@@ -40,7 +40,7 @@ from .kit import (
 pytestmark = pytest.mark.variants("all")
 
 # Seconds that a shared machine may add to what a timeout promises.
-SLACK = 0.6
+SLACK = 2.0
 
 
 # The application does not read

@@ -32,7 +32,7 @@ from .kit import (
 
 pytestmark = pytest.mark.variants("two")
 
-SLACK = 0.6
+SLACK = 2.0
 
 
 def masked(opcode: int, payload: bytes | str = b"", *, fin: bool = True) -> bytes:

@@ -24,7 +24,7 @@ from .kit import (
     turns,
 )
 
-SLACK = 0.6
+SLACK = 2.0
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ async def test_both_ends_close_in_order(tls: Any) -> None:
         watch = Stopwatch()
         await ws.close()
         await answer
-        assert watch.elapsed < 0.5
+        assert watch.elapsed < 1.5  # close_timeout is 2
         assert ws.close_code == 1000
 
 

@@ -42,7 +42,7 @@ FAST: dict[str, Any] = {
     "close_timeout": 0.2,
 }
 # Seconds that a busy machine may take longer than it should.
-SLACK = 1.5
+SLACK = 2.0
 
 
 def vanish(peer: Peer) -> None:
@@ -182,12 +182,12 @@ async def test_peer_that_sends_but_does_not_read_is_alive() -> None:
 async def test_rule_of_tcp_is_lifted_while_a_living_peer_does_not_read() -> None:
     async with opened(small=True, **FAST) as (ws, peer):
         assert user_timeout(ws) == 10_000
-        sender = asyncio.ensure_future(ws.send(bytes(2**24)))
+        sender = asyncio.ensure_future(ws.send(bytes(2**23)))
         while user_timeout(ws):
             peer.write(frame(TEXT, "tick"))
             await ws.recv()
             await asyncio.sleep(0.05)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(10):
             while not sender.done():
                 await peer.reader.read(2**16)
         reading = asyncio.ensure_future(peer.echo())

@@ -162,7 +162,7 @@ async def test_flood_behind_our_close_frame_is_neither_kept_nor_waited_for() -> 
 
         await ws.close()
 
-        assert watch.elapsed < 0.8
+        assert watch.elapsed < 3  # close_timeout, and what a busy machine adds
         task.cancel()
         await asyncio.wait([task])
         kept = 0
@@ -189,7 +189,7 @@ async def test_flood_behind_a_fault_is_not_read_and_not_waited_for() -> None:
         watch = Stopwatch()
         with pytest.raises(ConnectionClosed):
             await ws.recv()
-        assert watch.elapsed < 0.8
+        assert watch.elapsed < 3  # close_timeout, and what a busy machine adds
         task.cancel()
         await asyncio.wait([task])
 

@@ -12,7 +12,7 @@ from .faces import Kit
 __all__ = ["BEHAVIOURS", "SLACK", "Behaviour", "Clock", "behaviour"]
 
 # Seconds that a shared machine may add to what a timeout promises.
-SLACK = 0.75
+SLACK = 2.0
 
 Body = Callable[..., Coroutine[Any, Any, None]]
 

@@ -35,7 +35,7 @@ from .kit import (
 )
 
 # Seconds that a shared machine may add to what a timeout promises.
-SLACK = 0.8
+SLACK = 2.0
 # Seconds by which the housekeeper may be late.
 LATE = 1.0
 

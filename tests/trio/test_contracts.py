@@ -33,7 +33,7 @@ from .kit import (
 )
 
 # Seconds that a shared machine may add to what a timeout promises.
-SLACK = 0.6
+SLACK = 2.0
 
 
 async def turns(count: int) -> None:

@@ -15,7 +15,7 @@ from .kit import CLOSE, MASK, REQUEST, dialed, frame, heard, response, serving, 
 from .test_server import echo, uri_of
 
 # Seconds that a shared machine may add to what a timeout promises.
-SLACK = 0.6
+SLACK = 2.0
 
 
 async def answer(peer: Any, code: int) -> None:
