@@ -33,7 +33,7 @@ def timers() -> int:
 async def test_500_silent_clients_cost_neither_task_nor_timer_each() -> None:
     before = timers()
     tasks = len(asyncio.all_tasks())
-    async with serving(open_timeout=1) as place:
+    async with serving(open_timeout=3) as place:
         clients = [await place.connect() for _ in range(500)]
         await until(lambda: len(place.server._connections) == 500)
         assert len(asyncio.all_tasks()) <= tasks + 2
