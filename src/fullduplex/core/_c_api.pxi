@@ -2,6 +2,7 @@
 
 cdef extern from "csrc/kernels.h":
     void fdx_mask(uint8_t *dst, const uint8_t *src, size_t n, const uint8_t *key, size_t phase) nogil
+    void fdx_copy(uint8_t *dst, const uint8_t *src, size_t n) nogil
     int fdx_utf8(uint32_t *state, const uint8_t *p, size_t n) nogil
 
 cdef extern from "csrc/populate.h":

@@ -45,6 +45,15 @@ def unheard(head, payload):
     return False
 
 
+cdef object _bytes(uint8_t *p, Py_ssize_t size):
+    cdef object payload
+    if size < DIRECT:
+        return PyBytes_FromStringAndSize(<char*>p, size)
+    payload = PyBytes_FromStringAndSize(NULL, size)
+    fdx_copy(<uint8_t*>PyBytes_AS_STRING(payload), p, size)
+    return payload
+
+
 cdef class FrameReader(Limits):
     cdef Inbox _inbox
     cdef object _append
@@ -318,7 +327,7 @@ cdef class FrameReader(Limits):
             elif head == 0x81:
                 self._push(self._text(<char*>p + pos, <Py_ssize_t>size), <Py_ssize_t>size)
             else:
-                self._push(PyBytes_FromStringAndSize(<char*>p + pos, <Py_ssize_t>size), <Py_ssize_t>size)
+                self._push(_bytes(p + pos, <Py_ssize_t>size), <Py_ssize_t>size)
             pos += <Py_ssize_t>size
         if left:
             self._tail = <uint8_t*>PyMem_Malloc(left)
@@ -386,7 +395,7 @@ cdef class FrameReader(Limits):
         """Deliver a frame that is no whole message; its payload is in the buffer."""
         if not head & 8 and self._is_text(head):
             self._check_text(head, p, size)
-        self._deliver(head, PyBytes_FromStringAndSize(<char*>p, size))
+        self._deliver(head, _bytes(p, size))
         return 0
 
     cdef object _text(self, char *p, Py_ssize_t size):
@@ -449,7 +458,7 @@ cdef class FrameReader(Limits):
         cdef Py_ssize_t step, used = 0
         while used < have and self._payload != NULL:
             step = min(have - used, self._payload_room - self._payload_filled)
-            memcpy(PyBytes_AS_STRING_raw(self._payload) + self._payload_filled, p + used, step)
+            fdx_copy(<uint8_t*>PyBytes_AS_STRING_raw(self._payload) + self._payload_filled, p + used, step)
             used += step
             self._payload_grew(step)
             if self.stopped:

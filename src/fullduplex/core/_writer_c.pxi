@@ -105,7 +105,7 @@ cdef class FrameWriter(Sink):
             memcpy(out + start, key, 4)
             fdx_mask(out + start + 4, p, size, key, 0)
         else:
-            memcpy(out + start, p, size)
+            fdx_copy(out + start, p, size)
         self.pending += whole
         if not head & 8:
             self.payload += size
