@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -28,7 +27,6 @@ class Frames:
         self.reader = wire.FrameReader(self.other, self.messages, masked=False)
         self.writer = wire.FrameWriter(mask=False)
         self.plain = True
-        self.eventful = False
         self.unsettled = False
         self.state = State.OPEN
         self.refused: list[Exception] = []
@@ -36,7 +34,7 @@ class Frames:
 
     def other(self, head: int, payload: bytes) -> bool:
         """Take a frame that is no whole message."""
-        self.eventful = True
+        self.reader.eventful = True
         return False
 
 
@@ -50,11 +48,11 @@ def make(request: pytest.FixtureRequest) -> Make:
         events = 0
 
         def _after_events(self) -> None:
-            self.protocol.eventful = False
+            self.reader.eventful = False
             self.events += 1
 
-    def made(queue_low: int = 8, pinged_at: float | None = None) -> Any:
-        return Session(Frames(wire), SimpleNamespace(pinged_at=pinged_at), queue_low, 5)
+    def made(queue_low: int = 8) -> Any:
+        return Session(Frames(wire), queue_low, 5)
 
     return made
 
@@ -97,9 +95,11 @@ def test_data_received_of_other_frames_has_them_looked_at(make: Make) -> None:
     assert session.events == 1
 
 
-def test_data_received_while_a_pong_is_due_always_looks(make: Make) -> None:
-    session = make(pinged_at=1.0)
+def test_data_received_after_a_ping_was_sent_looks_once(make: Make) -> None:
+    session = make()
+    session.reader.eventful = True
     read(session, frame(TEXT, "a"))
+    read(session, frame(TEXT, "b"))
     assert session.events == 1
 
 
@@ -126,9 +126,10 @@ def test_expect_of_what_only_recv_can_do_changes_nothing(make: Make, why: Any) -
     if why == "messages":
         session.messages.append("a")
     elif why == "unsettled":
-        session.protocol.unsettled = True
+        session.protocol.unsettled = session.reader.stopped = True
     else:
         session.protocol.state = why
+        session.clear_to_send = False
     assert not session.expect(object())
     assert session.slow == 0
 

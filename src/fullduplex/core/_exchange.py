@@ -13,7 +13,6 @@ from .closing import State
 
 if TYPE_CHECKING:
     from .ending import Waiter
-    from .keepalive import Keepalive
     from .protocol import Protocol
     from .wire import FrameReader, FrameWriter, Inbox
 
@@ -28,12 +27,10 @@ class Exchange:
     The part of a session that every message passes; see `Session`.
 
     Args:
-        keepalive: whom arriving bytes may concern.
         queue_low: number of messages at which reading resumes.
     """
 
     __slots__ = (
-        "_keepalive",
         "_low",
         "_recv_waiter",
         "_slow",
@@ -49,14 +46,11 @@ class Exchange:
         "writing_paused",
     )
 
-    def __init__(
-        self, protocol: Protocol, keepalive: Keepalive, queue_low: int, now: float
-    ) -> None:
+    def __init__(self, protocol: Protocol, queue_low: int, now: float) -> None:
         self.protocol = protocol
         self.messages: Inbox = protocol.messages
         self.reader: FrameReader = protocol.reader
         self.writer: FrameWriter = protocol.writer
-        self._keepalive = keepalive
         self._low = queue_low
         self._recv_waiter: Waiter | None = None
         self.now = now
@@ -80,12 +74,11 @@ class Exchange:
             fires it, and calls `delivered` when the reader has had its turn.
         """
         self.now = self.received_at = now
-        protocol = self.protocol
         try:
             self.reader.received(size)
         except Exception as exc:
-            protocol.refuse(exc)
-        if protocol.eventful or self._keepalive.pinged_at is not None:
+            self.protocol.refuse(exc)
+        if self.reader.eventful:
             self._after_events()
         waiter = self._recv_waiter
         if waiter is not None and self.messages:
@@ -150,5 +143,5 @@ class Exchange:
     # What the rest of the session does
 
     def _after_events(self) -> None:
-        """Look at what came in besides whole messages."""
+        """Look at what came in besides whole messages, or after a ping."""
         raise NotImplementedError

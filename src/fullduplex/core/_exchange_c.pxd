@@ -13,7 +13,6 @@ cdef class Exchange:
     cdef public Source reader
     cdef public Sink writer
     cdef public object protocol
-    cdef public object _keepalive
     cdef public object _recv_waiter
     cdef Py_ssize_t _low
     cdef object parse(self, Py_ssize_t size, double now)

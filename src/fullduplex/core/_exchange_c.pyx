@@ -16,12 +16,11 @@ cdef object OPEN = State.OPEN
 
 
 cdef class Exchange:
-    def __init__(self, protocol, keepalive, Py_ssize_t queue_low, double now):
+    def __init__(self, protocol, Py_ssize_t queue_low, double now):
         self.protocol = protocol
         self.messages = protocol.messages
         self.reader = protocol.reader
         self.writer = protocol.writer
-        self._keepalive = keepalive
         self._low = queue_low
         self.now = self.received_at = self.sent_at = now
         self.attention = True
@@ -31,14 +30,13 @@ cdef class Exchange:
         return self.parse(size, now)
 
     cdef object parse(self, Py_ssize_t size, double now):
-        cdef object protocol = self.protocol
         cdef object waiter
         self.now = self.received_at = now
         try:
             self.reader.received(size)
         except Exception as exc:
-            protocol.refuse(exc)
-        if protocol.eventful or self._keepalive.pinged_at is not None:
+            self.protocol.refuse(exc)
+        if self.reader.eventful:
             self._after_events()
         waiter = self._recv_waiter
         if waiter is not None and self.messages._count:
@@ -63,9 +61,12 @@ cdef class Exchange:
         return self.expecting(waiter)
 
     cdef bint expecting(self, waiter) except -1:
-        cdef object protocol = self.protocol
-        if self._slow or self.messages._count or protocol.unsettled or protocol.state is not OPEN:
+        if self._slow or self.messages._count:
             return False
+        # While messages may go out, and come in, no close frame has done so.
+        if not self.clear_to_send or self.reader.stopped:
+            if self.protocol.unsettled or self.protocol.state is not OPEN:
+                return False
         self.set_slow(RECEIVING)
         self._recv_waiter = waiter
         return True

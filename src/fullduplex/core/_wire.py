@@ -92,6 +92,7 @@ class FrameReader:
         "buffer",
         "count",
         "deflate",
+        "eventful",
         "max_fragment",
         "max_size",
         "opcode",
@@ -144,6 +145,9 @@ class FrameReader:
         self.deflate: PerMessageDeflate | None = None
         #: whether an error or the handler ended reading; all input is dropped
         self.stopped = False
+        #: whether the owner has something else to look at than what `append` got; it
+        #: sets and resets this, where its compiled parts see it soonest
+        self.eventful = False
         #: bytes given to `append` so far; the owner may reset it
         self.tally = 0
         #: bytes that have come in, with the heads of frames

@@ -13,6 +13,8 @@ cdef class ReadBuffer:
 
 cdef class Source:
     cdef ReadBuffer _buffer
+    cdef public bint stopped
+    cdef public bint eventful
     cdef int room(self, char **start, Py_ssize_t *size) except -1
     cdef Py_ssize_t missing(self) noexcept
     cpdef received(self, Py_ssize_t size)

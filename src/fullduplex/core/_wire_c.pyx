@@ -81,7 +81,6 @@ cdef class FrameReader(Limits):
     cdef public bint whole
     # What decompresses whole messages; None gives them to the handler.
     cdef public object deflate
-    cdef public bint stopped
     cdef public Py_ssize_t tally
     # What has come in since the beginning.
     cdef readonly uint64_t total

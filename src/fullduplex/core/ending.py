@@ -42,6 +42,7 @@ class Ending(Exchange):
     __slots__ = (
         "_close_by",
         "_closed_waiters",
+        "_keepalive",
         "_new_waiter",
         "_settle_by",
         "departing",
@@ -59,8 +60,8 @@ class Ending(Exchange):
         new_waiter: Callable[[], Waiter],
         now: float,
     ) -> None:
-        keepalive = Keepalive(options.ping_interval, options.ping_timeout, now)
-        super().__init__(protocol, keepalive, options.queue_low, now)
+        super().__init__(protocol, options.queue_low, now)
+        self._keepalive = Keepalive(options.ping_interval, options.ping_timeout, now)
         self.options = options
         self._new_waiter = new_waiter
         self.reading_paused = False

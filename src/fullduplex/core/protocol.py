@@ -86,7 +86,6 @@ class Protocol:
         "close_rcvd_then_sent",
         "close_sent",
         "debug",
-        "eventful",
         "extensions",
         "fault",
         "fragments",
@@ -139,8 +138,6 @@ class Protocol:
         self._meter: FragmentMeter | None = None
         self._started = 0
         self._dropping = False
-        #: whether anything but whole messages came in; the owner resets it
-        self.eventful = False
         #: whether `Fragment`s may be in the queue
         self.fragments = False
         #: the close frames, and which came first once both are known
@@ -214,7 +211,7 @@ class Protocol:
             True once nothing more may be read.
         """
         opcode = head & 0x0F
-        self.eventful = True
+        self.reader.eventful = True
         if self.debug:
             self.logger.debug("< %s", _chain.frame_of(head, payload))
         if opcode < 8:
@@ -432,7 +429,7 @@ class Protocol:
             reason: for the peer; cut at 123 bytes.
         """
         self.reader.stopped = True
-        self.eventful = True
+        self.reader.eventful = True
         if self.fault is not None or self.close_rcvd is not None:
             return
         self.fault = exc

@@ -94,7 +94,7 @@ class Session(Departing):
     def _after_events(self) -> None:
         """Look at what came in besides whole messages."""
         protocol = self.protocol
-        protocol.eventful = False
+        self.reader.eventful = False
         keepalive = self._keepalive
         keepalive.heard = True
         if keepalive.overdue(self.now):
@@ -173,6 +173,7 @@ class Session(Departing):
             return
         due = self._keepalive.expired(now)
         if due is Keepalive.PING:
+            self.reader.eventful = True  # whatever arrives is a sign of life
             self.keepalive_ping(now)
         elif due is Keepalive.STALLED:
             text = self._keepalive.diagnosis(self.received_at, now)
