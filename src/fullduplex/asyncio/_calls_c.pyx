@@ -222,7 +222,7 @@ cdef class Receive(Call):
 @cython.final
 cdef class Send(Call):
     cdef PySendResult begin(self, PyObject **result) except PYGEN_ERROR:
-        cdef object sent = self._driver.send_now(self._message)
+        cdef object sent = self._driver.send_plain(self._message)
         if sent:
             return give(None, result)
         if sent is None:

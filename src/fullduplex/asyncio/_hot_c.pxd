@@ -17,6 +17,8 @@ cdef class Hot:
     cdef public double _wrote_at
     cdef bint _eager
     cdef Link _link
+    cdef object _put
+    cdef object send_plain(self, message)
     cdef int received(self, Py_ssize_t size) except -1
     cdef int _write(self) except -1
     cdef int _wrote(self) except -1

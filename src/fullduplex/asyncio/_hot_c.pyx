@@ -32,7 +32,10 @@ cdef class Hot:
     def carry(self, Exchange session not None):
         self.session = session
         self.get_buffer = session.reader.get_buffer
-        self._link = self.transport if isinstance(self.transport, Link) else None
+        if isinstance(self.transport, Link):
+            self._link = self.transport
+        else:
+            self._put = self.transport.write
 
     def buffer_updated(self, Py_ssize_t nbytes):
         if self.session is None:
@@ -79,6 +82,9 @@ cdef class Hot:
         self.session.expected()
 
     def send_now(self, message):
+        return self.send_plain(message)
+
+    cdef object send_plain(self, message):
         cdef Exchange session = self.session
         if session is None or not session.clear_to_send:
             return False
@@ -98,7 +104,7 @@ cdef class Hot:
         if self._link is not None:
             self._link.send(frame)
         else:
-            self.transport.write(frame)
+            self._put(frame)
         return True
 
     def wrote(self):
@@ -126,7 +132,7 @@ cdef class Hot:
             self._link.send(data, session.attention and session.half_closing)
         elif not self.transport.is_closing():
             # Transports warn of those who go on writing.
-            self.transport.write(data)
+            self._put(data)
         return 0
 
     def write_queued(self):

@@ -17,7 +17,7 @@ cdef extern from "Python.h":
 cdef object _current_task
 cdef dict _current_tasks = None
 
-if sys.version_info < (3, 12):
+if sys.version_info < (3, 14):
     from asyncio.tasks import _current_tasks as _tasks
     _current_tasks = _tasks
 _current_task = asyncio.current_task
