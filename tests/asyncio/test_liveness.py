@@ -180,6 +180,10 @@ async def test_peer_that_sends_but_does_not_read_is_alive() -> None:
 
 @LINUX
 async def test_rule_of_tcp_is_lifted_while_a_living_peer_does_not_read() -> None:
+    async def read_and_live() -> None:
+        while await peer.reader.read(2**16):
+            peer.write(frame(PONG, b""))
+
     async with opened(small=True, **FAST) as (ws, peer):
         assert user_timeout(ws) == 10_000
         sender = asyncio.ensure_future(ws.send(bytes(2**23)))
@@ -187,10 +191,8 @@ async def test_rule_of_tcp_is_lifted_while_a_living_peer_does_not_read() -> None
             peer.write(frame(TEXT, "tick"))
             await ws.recv()
             await asyncio.sleep(0.05)
-        async with asyncio.timeout(10):
-            while not sender.done():
-                await peer.reader.read(2**16)
-        reading = asyncio.ensure_future(peer.echo())
+        reading = asyncio.ensure_future(read_and_live())
+        await asyncio.wait_for(sender, 10)
 
         await until(lambda: user_timeout(ws) == 10_000)
         reading.cancel()
