@@ -1,6 +1,7 @@
 /* The loops that touch every byte: masking (RFC 6455, 5.3), the UTF-8 check
- * (RFC 3629) and copies of payloads.  Plain C that compilers turn into vector code; the choice
- * by CPU is the linker's where the platform has it (target_clones). */
+ * (RFC 3629) and copies of payloads.  Plain C that compilers turn into vector
+ * code; the choice by CPU is the linker's where the platform has it
+ * (target_clones). */
 #ifndef FULLDUPLEX_KERNELS_H
 #define FULLDUPLEX_KERNELS_H
 
