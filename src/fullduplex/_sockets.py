@@ -19,6 +19,7 @@ from .core.tcp import TCP_INFO_SIZE, Link, socket_options, tcp_info, user_timeou
 from .core.typing import PathLike
 
 __all__ = [
+    "bind_unix",
     "established",
     "link",
     "listen_unix",
@@ -144,12 +145,12 @@ def listen_unix(path: PathLike, backlog: int | None = None) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         try:
-            _bind_unix(sock, name)
+            bind_unix(sock, name)
         except OSError as exc:
             if exc.errno != errno.EADDRINUSE or not _is_abandoned(name):
                 raise
             os.unlink(name)
-            _bind_unix(sock, name)
+            bind_unix(sock, name)
         sock.listen(socket.SOMAXCONN if backlog is None else backlog)
     except BaseException:
         sock.close()
@@ -157,7 +158,13 @@ def listen_unix(path: PathLike, backlog: int | None = None) -> socket.socket:
     return sock
 
 
-def _bind_unix(sock: socket.socket, path: str | bytes) -> None:
+def bind_unix(sock: socket.socket, path: str | bytes) -> None:
+    """
+    Bind a Unix socket.
+
+    Raises:
+        OSError: the path cannot be used; it says which.
+    """
     try:
         sock.bind(path)
     except OSError as exc:

@@ -13,6 +13,8 @@ import stat
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from .. import _sockets
+
 __all__ = ["Accepted", "Listener", "bind", "bind_unix"]
 
 # Seconds for which no connection is accepted when the system has no room for one.
@@ -235,12 +237,7 @@ def bind_unix(path: str | bytes) -> socket.socket:
                     os.remove(path)
             except FileNotFoundError:
                 pass
-        try:
-            sock.bind(path)
-        except OSError as exc:
-            raise OSError(
-                exc.errno, f"cannot listen on {path!r}: {exc.strerror}"
-            ) from None
+        _sockets.bind_unix(sock, path)
         sock.setblocking(False)
     except BaseException:
         sock.close()

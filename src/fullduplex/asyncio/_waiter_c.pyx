@@ -17,7 +17,7 @@ cdef extern from "Python.h":
 cdef object _current_task
 cdef dict _current_tasks = None
 
-if sys.version_info < (3, 14):
+if sys.version_info < (3, 14):  # later, each thread has its task in a place of its own
     from asyncio.tasks import _current_tasks as _tasks
     _current_tasks = _tasks
 _current_task = asyncio.current_task

@@ -18,12 +18,10 @@ from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
+from ._zlib_c cimport Inflater
 from .errors import PayloadTooBig, ProtocolError
 
-
 include "_c_api.pxi"
-
-from ._zlib_c cimport Inflater
 
 cdef enum:
     # An incomplete payload of at least this size, or any incomplete text, is
@@ -46,10 +44,7 @@ def unheard(head, payload):
 
 
 cdef object _bytes(uint8_t *p, Py_ssize_t size):
-    cdef object payload
-    if size < DIRECT:
-        return PyBytes_FromStringAndSize(<char*>p, size)
-    payload = PyBytes_FromStringAndSize(NULL, size)
+    cdef object payload = PyBytes_FromStringAndSize(NULL, size)
     fdx_copy(<uint8_t*>PyBytes_AS_STRING(payload), p, size)
     return payload
 
