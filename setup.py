@@ -1,4 +1,4 @@
-"""Build the compiled parts where a C compiler is; install pure where none is.
+"""Build the compiled parts on CPython where a C compiler is; else install pure.
 
 ``FULLDUPLEX_BUILD=pure`` leaves the compiled parts out, ``FULLDUPLEX_BUILD=compiled``
 makes a failed build an error, ``FULLDUPLEX_CYTHON_FORCE=1`` regenerates all C
@@ -30,6 +30,13 @@ BUILD = os.environ.get("FULLDUPLEX_BUILD", "auto")
 
 def extensions():
     if BUILD == "pure":
+        return []
+    if sys.implementation.name != "cpython":
+        if BUILD == "compiled":
+            raise SystemExit(
+                "FULLDUPLEX_BUILD is 'compiled' but the compiled parts are made for "
+                f"CPython, and this is {sys.implementation.name}"
+            )
         return []
     try:
         from Cython.Build import cythonize

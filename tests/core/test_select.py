@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import fullduplex
 
 # Makes the compiled bodies look as if they had not been built.
 WITHOUT = """
 import sys
 sys.modules["fullduplex.core._wire_c"] = None
 sys.modules["fullduplex.core._kernels_c"] = None
+"""
+# Makes the interpreter look like another one.
+ELSEWHERE = """
+import sys
+sys.implementation.name = "pypy"
 """
 SHOW = """
 from fullduplex.core import _select, kernels, wire
@@ -21,9 +30,17 @@ print(_select.IMPLEMENTATION, *bodies)
 """
 
 
-def run(code: str, wanted: str | None) -> tuple[str, str]:
-    """Run `code` in a fresh interpreter; return its output and its last error."""
+def run(code: str, wanted: str | None, source: Path | None = None) -> tuple[str, str]:
+    """
+    Run `code` in a fresh interpreter; return its output and its last error.
+
+    Args:
+        wanted: the value of FULLDUPLEX_IMPL.
+        source: a folder with another copy of the package.
+    """
     environ = {k: v for k, v in os.environ.items() if k != "FULLDUPLEX_IMPL"}
+    if source is not None:
+        environ["PYTHONPATH"] = str(source)
     if wanted is not None:
         environ["FULLDUPLEX_IMPL"] = wanted
     done = subprocess.run(
@@ -58,6 +75,64 @@ def test_without_compiled_parts_asking_for_them_fails_loudly() -> None:
     output, error = run(WITHOUT + SHOW, "compiled")
     assert output == ""
     assert error.startswith("ImportError: FULLDUPLEX_IMPL is 'compiled' but")
+
+
+@pytest.mark.parametrize("wanted", ["auto", None])
+def test_other_interpreters_than_cpython_are_pure(wanted: str | None) -> None:
+    output, _ = run(ELSEWHERE + SHOW, wanted)
+    assert output == "pure fullduplex.core._wire fullduplex.core._kernels"
+
+
+def test_other_interpreters_have_no_compiled_parts_to_ask_for() -> None:
+    output, error = run(ELSEWHERE + SHOW, "compiled")
+    assert output == ""
+    assert error.endswith("are made for CPython, and this is pypy")
+
+
+@pytest.fixture
+def damaged(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A folder with the package, of which one compiled part is damaged."""
+    package = Path(fullduplex.__file__).parent
+    shutil.copytree(
+        package,
+        tmp_path / "fullduplex",
+        copy_function=os.symlink,
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
+    parts = [*(tmp_path / "fullduplex").glob(f"{request.param}.*.so")]
+    if not parts:
+        pytest.skip("no compiled parts")
+    for part in parts:
+        part.unlink()
+        part.write_bytes(b"this is no library")
+    return tmp_path
+
+
+@pytest.mark.parametrize("wanted", ["auto", "compiled", None])
+@pytest.mark.parametrize(
+    ("damaged", "code"),
+    [
+        ("core/_wire_c", SHOW),
+        ("core/_exchange_c", SHOW),
+        ("asyncio/_waiter_c", "import fullduplex.asyncio.client"),
+        ("asyncio/_calls_c", "import fullduplex.asyncio.client"),
+        ("asyncio/_tcp_c", "import fullduplex.asyncio.client"),
+        ("sync/_hot_c", "import fullduplex.sync.client"),
+    ],
+    indirect=["damaged"],
+)
+def test_a_damaged_part_is_an_error_that_tells_how_to_go_on(
+    damaged: Path, code: str, wanted: str | None
+) -> None:
+    output, error = run(code, wanted, damaged)
+    assert output == ""
+    assert error.startswith("ImportError: a compiled part of fullduplex does not load:")
+    assert "FULLDUPLEX_IMPL=pure" in error
+    assert sys.executable in error
+
+    # The advice works.
+    output, error = run(code + "\nprint('well')", "pure", damaged)
+    assert output.endswith("well"), error
 
 
 def test_any_other_value_is_refused() -> None:

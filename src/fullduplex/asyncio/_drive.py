@@ -16,22 +16,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from .._sockets import tell_time
-from ..core._select import body
+from ..core._select import IMPLEMENTATION, loading
 from ..core.session import Move, Operation, Session
 from ._transport import read_buffer, receive_rest, tune
 
-if TYPE_CHECKING:
+if TYPE_CHECKING or IMPLEMENTATION == "pure":
     from ._hot import JOIN, Hot
+    from ._waiter import Waiter
 else:
-    _hot = body("fullduplex.asyncio._hot")
-    Hot = _hot.Hot
-    JOIN = _hot.JOIN
+    with loading():
+        from ._hot_c import JOIN, Hot
+        from ._waiter_c import Waiter
 
-__all__ = ["JOIN", "Driver", "begin", "eager", "later"]
+__all__ = ["JOIN", "Driver", "Waiter", "begin", "eager", "later"]
 
 T = TypeVar("T")
-Waiter = body("fullduplex.asyncio._waiter").Waiter
-
 
 # Bytes of a handshake that are read at once.
 SPARE = 16384

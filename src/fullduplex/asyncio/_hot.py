@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import asyncio
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..core._select import body
+from ..core._select import IMPLEMENTATION, loading
 from ..core.session import Session
 
-__all__ = ["JOIN", "Hot"]
+if TYPE_CHECKING or IMPLEMENTATION == "pure":
+    from ._waiter import Waiter
+else:
+    with loading():
+        from ._waiter_c import Waiter
 
-Waiter = body("fullduplex.asyncio._waiter").Waiter
+__all__ = ["JOIN", "Hot"]
 
 # Writes that follow another one within this time (seconds) belong to a burst:
 # they are joined and go out at the end of the loop's turn, or at JOIN bytes.

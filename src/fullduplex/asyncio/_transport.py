@@ -16,13 +16,13 @@ import asyncio
 import functools
 import os
 import socket
+import sys
 import weakref
 from collections.abc import Callable
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._sockets import set_options, unacknowledged
-from ..core._select import IMPLEMENTATION
+from ..core._select import IMPLEMENTATION, loading
 from ..core.options import Options
 from ..core.tcp import socket_options
 from ..core.wire import ReadBuffer
@@ -59,18 +59,16 @@ elif WANTED == "loop":
 TcpTransport: Any = None
 Poller: Any = None
 accept_ip: Callable[[int], Accepted | None] | None = None
-if WANTED == "auto" and IMPLEMENTATION == "compiled":
-    try:
-        _tcp = import_module("._tcp_c", __package__)
-    except ImportError:
-        pass  # a system without POSIX sockets
-    else:
-        TcpTransport = _tcp.TcpTransport
-        accept_ip = _tcp.accept if _tcp.ACCEPTS else None
-    try:
-        Poller = import_module("._poller_c", __package__).Poller
-    except ImportError:
-        pass  # a system without epoll
+if WANTED == "auto" and IMPLEMENTATION == "compiled" and not TYPE_CHECKING:
+    # The same conditions as in setup.py.
+    with loading():
+        if os.name == "posix":
+            from . import _tcp_c
+
+            TcpTransport = _tcp_c.TcpTransport
+            accept_ip = _tcp_c.accept if _tcp_c.ACCEPTS else None
+        if sys.platform == "linux":
+            from ._poller_c import Poller
 
 OWN: Any = TcpTransport or ()
 Factory = Callable[[], asyncio.BaseProtocol]
@@ -94,7 +92,7 @@ def _fast(loop: asyncio.AbstractEventLoop) -> bool:
     global aiofastnet
     if aiofastnet is UNTRIED:
         try:
-            aiofastnet = import_module("aiofastnet")
+            import aiofastnet
         except ImportError:
             aiofastnet = None
     return aiofastnet is not None and selects(loop)

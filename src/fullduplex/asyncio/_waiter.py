@@ -52,7 +52,7 @@ class Waiter:
         self._fired = False
         self._cancelled = False
 
-    def __await__(self) -> Iterator[Any]:
+    def __await__(self) -> Any:
         return self
 
     def __iter__(self) -> Iterator[Any]:

@@ -20,9 +20,9 @@ from collections.abc import (
 )
 from time import monotonic
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
-from ..core._select import body
+from ..core._select import IMPLEMENTATION, loading
 from ..core.attributes import Attributes
 from ..core.closing import State
 from ..core.errors import ConnectionClosedOK
@@ -37,9 +37,13 @@ from ._drive import Driver
 from ._results import FragmentStream, Pong
 from ._transport import read_buffer
 
-__all__ = ["Connection"]
+if TYPE_CHECKING or IMPLEMENTATION == "pure":
+    from . import _calls as calls
+else:
+    with loading():
+        from . import _calls_c as calls
 
-calls = body("fullduplex.asyncio._calls")
+__all__ = ["Connection"]
 
 T = TypeVar("T", bound=Callable[..., Any])
 
@@ -191,7 +195,7 @@ class Connection(Attributes):
     def __aiter__(self) -> AsyncIterator[Data]:
         if type(self).recv is not Connection.recv:
             return self  # whoever overrides `recv` sees all messages
-        return calls.Messages(self._driver, self)  # type: ignore[no-any-return]
+        return calls.Messages(self._driver, self)
 
     def __anext__(self) -> Coroutine[Any, Any, Data]:
         return self._next()
@@ -223,7 +227,7 @@ class Connection(Attributes):
             ConcurrencyError: another call is waiting already.
         """
         if decode is None:
-            return calls.recv(self._driver, self)  # type: ignore[no-any-return]
+            return calls.recv(self._driver, self)
         return self._receive(decode)
 
     async def _receive(self, decode: bool | None) -> Data:
@@ -300,7 +304,7 @@ class Connection(Attributes):
             UnicodeEncodeError: a `str` has lone surrogates; nothing was sent.
         """
         if text is None and compress is None:
-            return calls.send(self._driver, self, message)  # type: ignore[no-any-return]
+            return calls.send(self._driver, self, message)
         return self._send(message, text, compress)
 
     async def _send(

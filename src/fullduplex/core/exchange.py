@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._select import body
+from ._select import IMPLEMENTATION, loading
 
-if TYPE_CHECKING:
+if TYPE_CHECKING or IMPLEMENTATION == "pure":
     from ._exchange import Exchange
 else:
-    Exchange = body("fullduplex.core._exchange").Exchange
+    with loading():
+        from ._exchange_c import Exchange
 
 __all__ = ["Exchange"]

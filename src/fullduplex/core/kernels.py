@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._select import body
+from ._select import IMPLEMENTATION, loading
 
-if TYPE_CHECKING:
+if TYPE_CHECKING or IMPLEMENTATION == "pure":
     from ._kernels import Utf8Check, apply_mask
 else:
-    _body = body("fullduplex.core._kernels")
-    Utf8Check = _body.Utf8Check
-    apply_mask = _body.apply_mask
+    with loading():
+        from ._kernels_c import Utf8Check, apply_mask
 
 __all__ = ["Utf8Check", "apply_mask"]

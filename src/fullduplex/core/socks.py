@@ -18,7 +18,6 @@ like any other host, by the face's own dialing:
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any, Final
 
 from .errors import ProxyError
@@ -47,11 +46,12 @@ def require() -> Any:
         ImportError: it is not installed.
     """
     try:
-        return import_module("python_socks")
+        import python_socks
     except ImportError as exc:
         raise ImportError(
             "SOCKS proxies need python-socks; install fullduplex[socks]"
         ) from exc
+    return python_socks
 
 
 def arguments(proxy: Proxy) -> dict[str, Any]:

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._select import body
+from ._select import IMPLEMENTATION, loading
 
-if TYPE_CHECKING:
+if TYPE_CHECKING or IMPLEMENTATION == "pure":
     from ._wire import FrameReader, FrameWriter, Inbox, ReadBuffer, forget_masks
 else:
-    _body = body("fullduplex.core._wire")
-    FrameReader = _body.FrameReader
-    FrameWriter = _body.FrameWriter
-    Inbox = _body.Inbox
-    ReadBuffer = _body.ReadBuffer
-    forget_masks = _body.forget_masks
+    with loading():
+        from ._wire_c import FrameReader, FrameWriter, Inbox, ReadBuffer, forget_masks
 
 __all__ = ["FrameReader", "FrameWriter", "Inbox", "ReadBuffer", "forget_masks"]

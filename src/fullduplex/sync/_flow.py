@@ -15,20 +15,16 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from .._sockets import tell_time, tune
-from ..core._select import body
+from ..core._select import IMPLEMENTATION, loading
 from ..core.session import Move, Session
 from ._channel import DONTWAIT, IN, OUT, Channel
 from ._housekeeping import adopt, call_at, forget, look_after
 
-if TYPE_CHECKING:
+if TYPE_CHECKING or IMPLEMENTATION == "pure":
     from ._hot import NOTHING, Hot, give_buffer, spare_buffer, take_buffer
 else:
-    _body = body("fullduplex.sync._hot")
-    Hot = _body.Hot
-    NOTHING = _body.NOTHING
-    give_buffer = _body.give_buffer
-    spare_buffer = _body.spare_buffer
-    take_buffer = _body.take_buffer
+    with loading():
+        from ._hot_c import NOTHING, Hot, give_buffer, spare_buffer, take_buffer
 
 __all__ = ["NOTHING", "TICK", "Flow", "spare_buffer"]
 

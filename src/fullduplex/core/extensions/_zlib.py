@@ -17,13 +17,16 @@ their functions can be found; else the modules of the libraries serve.
 
 from __future__ import annotations
 
-import importlib
 import os
 import zlib
-from collections.abc import Mapping
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from .._select import IMPLEMENTATION
+from .._select import IMPLEMENTATION, loading
+
+_streams: Any = None
+if IMPLEMENTATION == "compiled" and not TYPE_CHECKING:
+    with loading():
+        from .. import _zlib_c as _streams
 
 __all__ = [
     "LIBRARY",
@@ -53,11 +56,29 @@ class Decompressor(Protocol):
     def decompress(self, data: Any, max_length: int, /) -> bytes: ...
 
 
-MODULES: Final[Mapping[str, str]] = {
-    "zlib-ng": "zlib_ng.zlib_ng",
-    "isal": "isal.isal_zlib",
-    "zlib": "zlib",
-}
+LIBRARIES: Final = ("zlib-ng", "isal", "zlib")
+
+
+def load(name: str) -> Any:
+    """
+    Import a library.
+
+    Args:
+        name: one of `LIBRARIES`.
+
+    Raises:
+        ImportError: the library is not installed.
+    """
+    # Statements, so that whatever freezes a program sees what it may need.
+    if name == "zlib-ng":
+        from zlib_ng import zlib_ng
+
+        return zlib_ng
+    if name == "isal":
+        from isal import isal_zlib
+
+        return isal_zlib
+    return zlib
 
 
 def choose(wanted: str) -> tuple[str, Any]:
@@ -74,18 +95,16 @@ def choose(wanted: str) -> tuple[str, Any]:
         ValueError: the name is not one of those above.
         ImportError: the library is not installed.
     """
-    if wanted in MODULES:
-        return wanted, importlib.import_module(MODULES[wanted])
+    if wanted in LIBRARIES:
+        return wanted, load(wanted)
     if wanted != "auto":
         raise ValueError(
-            f"FULLDUPLEX_ZLIB is {wanted!r}, expected auto, {', '.join(MODULES)}"
+            f"FULLDUPLEX_ZLIB is {wanted!r}, expected auto, {', '.join(LIBRARIES)}"
         )
-    for name in ("zlib-ng", "zlib"):
-        try:
-            return name, importlib.import_module(MODULES[name])
-        except ImportError:
-            continue
-    raise ImportError("zlib is missing from this Python")
+    try:
+        return "zlib-ng", load("zlib-ng")
+    except ImportError:
+        return "zlib", zlib
 
 
 LIBRARY, _module = choose(os.environ.get("FULLDUPLEX_ZLIB") or "auto")
@@ -138,11 +157,6 @@ def functions(name: str, module: Any) -> Any:
     return None
 
 
-_streams: Final[Any] = (
-    importlib.import_module("fullduplex.core._zlib_c")
-    if IMPLEMENTATION == "compiled"
-    else None
-)
 _reading: Final = functions(LIBRARY, _module)
 _writing: Final = functions("zlib", zlib) if LIBRARY == "isal" else _reading
 
