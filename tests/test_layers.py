@@ -139,6 +139,7 @@ def test_driver_imports_core_and_its_own_io_only(path: Path) -> None:
         "fullduplex.core",
         "fullduplex._sockets",
         "fullduplex._tls",
+        "fullduplex.imports",
         "fullduplex.version",
     )
     own = (*shared, f"fullduplex.{driver}")

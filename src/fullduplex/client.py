@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .imports import deprecate, offer
+from .imports import deprecate, offer, reexport
 
 if TYPE_CHECKING:
     from .asyncio.client import WebSocketClientProtocol, connect, unix_connect
@@ -27,6 +27,7 @@ __all__ = [
     "unix_connect",
 ]
 
+reexport(globals())
 offer(
     globals(),
     {

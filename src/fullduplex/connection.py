@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .imports import deprecate
+from .imports import deprecate, reexport
 
 if TYPE_CHECKING:
     from . import protocol as _new
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _SAME = "SEND_EOF CLIENT SERVER CONNECTING OPEN CLOSING CLOSED Event Side State"
 
+reexport(globals())
 deprecate(
     globals(),
     {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .core import errors as _errors
-from .imports import deprecate
+from .imports import deprecate, reexport
 
 if TYPE_CHECKING:
     from .core.errors import *  # noqa: F403
@@ -21,6 +21,7 @@ if not TYPE_CHECKING:
     __all__ = [name for name in _errors.__all__ if name not in _DEPRECATED]
     globals().update({name: getattr(_errors, name) for name in __all__})
 
+reexport(globals())
 deprecate(
     globals(),
     {name: (".core.errors", instead) for name, instead in _DEPRECATED.items()},

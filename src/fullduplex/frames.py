@@ -31,6 +31,7 @@ from .core.frames import (
     prepare_data,
 )
 from .core.kernels import apply_mask
+from .imports import reexport
 
 __all__ = [
     "BINARY",
@@ -61,3 +62,5 @@ __all__ = [
     "prepare_data",
     "apply_mask",
 ]
+
+reexport(globals())

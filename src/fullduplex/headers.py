@@ -4,3 +4,6 @@ from __future__ import annotations
 
 from .core.headers import *  # noqa: F403
 from .core.headers import __all__ as __all__
+from .imports import reexport
+
+reexport(globals())

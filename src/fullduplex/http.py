@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .core.datastructures import Headers, MultipleValuesError
 from .core.http1 import USER_AGENT
-from .imports import deprecate
+from .imports import deprecate, reexport
 
 if TYPE_CHECKING:
     from .legacy import _http
@@ -19,6 +19,7 @@ __all__ = ["PYTHON_VERSION", "USER_AGENT", "Headers", "MultipleValuesError"]
 
 PYTHON_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
+reexport(globals())
 deprecate(
     globals(),
     {

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .core.http1 import *  # noqa: F403
 from .core.http1 import __all__ as __all__
-from .imports import deprecate
+from .imports import deprecate, reexport
 
 if TYPE_CHECKING:
     from .core import http1 as _http1
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     MAX_HEADERS = _http1.MAX_NUM_HEADERS
     MAX_LINE = _http1.MAX_LINE_LENGTH
 
+reexport(globals())
 deprecate(
     globals(),
     {

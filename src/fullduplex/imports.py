@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
-__all__ = ["deprecate", "lazy_import", "offer"]
+__all__ = ["deprecate", "import_name", "lazy_import", "offer", "reexport"]
 
 Namespace = dict[str, Any]
 
@@ -63,6 +63,56 @@ def lazy_import(
         place = package + home if home.startswith(".") else home
         deprecated[name] = (home, f"{place}.{name}")
     _install(namespace, aliases or {}, deprecated)
+
+
+def reexport(namespace: Namespace) -> None:
+    """
+    Let a module have what websockets' module of this path imports from others.
+
+    Such names are found when they are asked for and are not listed by `dir`.
+
+    Args:
+        namespace: ``globals()`` of the module.
+    """
+    own = str(namespace["__name__"])
+
+    def __getattr__(name: str) -> Any:
+        # The import system asks for some that begin so; none is in the table.
+        if name.startswith("_"):
+            raise AttributeError(f"module {own!r} has no attribute {name!r}")
+        from ._reexports import place_of
+
+        root, _, path = own.partition(".")
+        place = place_of(path, name)
+        if place is None:
+            raise AttributeError(f"module {own!r} has no attribute {name!r}")
+        home, colon, other = place.partition(":")
+        value = getattr(import_module(home, root), other if colon else name)
+        namespace[name] = value
+        return value
+
+    namespace["__getattr__"] = __getattr__
+
+
+def import_name(name: str, source: str, namespace: Namespace) -> Any:
+    """
+    Import a name; the way websockets spells it.
+
+    Args:
+        name: of an object in `source`, or of a module below it.
+        source: a module, relative to the package of `namespace` if it begins with a
+            dot.
+        namespace: ``globals()`` of the module that imports.
+
+    Raises:
+        ImportError: there is neither.
+    """
+    package = _package(namespace)
+    module = import_module(source, package)
+    try:
+        return getattr(module, name)
+    except AttributeError:
+        return import_module(f"{module.__name__}.{name}")
 
 
 def _package(namespace: Namespace) -> str:

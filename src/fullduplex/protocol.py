@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .imports import deprecate
+from .imports import deprecate, reexport
 from .sansio.protocol import SEND_EOF, Event, Protocol, Side, State
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ CONNECTING, OPEN = State.CONNECTING, State.OPEN
 CLOSING, CLOSED = State.CLOSING, State.CLOSED
 
 # What websockets 10 has under this name is `fullduplex.legacy.protocol`.
+reexport(globals())
 deprecate(
     globals(),
     {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .imports import deprecate, offer
+from .imports import deprecate, offer, reexport
 
 if TYPE_CHECKING:
     from .asyncio.broadcast import BroadcastResult, broadcast
@@ -45,6 +45,7 @@ __all__ = [
     "unix_serve",
 ]
 
+reexport(globals())
 offer(
     globals(),
     {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["commit", "tag", "version"]
+__all__ = ["commit", "released", "tag", "version"]
 
 version = tag = commit = "0.1.0"
+released = True

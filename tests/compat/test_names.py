@@ -1,8 +1,10 @@
-"""Every module path and name of websockets 10.4 and 17.4 is here, at the same path."""
+"""The names of websockets are here at the same paths, less those that docs list."""
 
 from __future__ import annotations
 
+import asyncio
 import importlib
+import json
 import subprocess
 import sys
 import types
@@ -14,7 +16,7 @@ import pytest
 
 import fullduplex
 
-from .tables import VERSIONS, names_in, optional_part, ours, recorded, rows
+from .tables import HERE, VERSIONS, names_in, optional_part, ours, recorded, rows
 
 # Names that no __all__ has, and that programs import all the same.
 MORE = {
@@ -118,9 +120,18 @@ def everything() -> dict[str, set[str]]:
 
 
 NAMES = everything()
+IMPORTED: dict[str, dict[str, str]] = json.loads(
+    (HERE / "recorded" / "imported.json").read_text()
+)
 ABSENT = names_in("Names that are not there")
 ABSENT_MODULES = names_in("Modules that are not there")
 WARNED = {row[0]: row[1] for row in rows("Names that warn")}
+
+
+def absent_from(module: str) -> set[str]:
+    """Return the names that the documentation says a module has not."""
+    found = (name.rpartition(".") for name in ABSENT)
+    return {name for owner, _, name in found if owner == module}
 
 
 def find(module: str) -> types.ModuleType:
@@ -142,9 +153,53 @@ def test_module_has_every_name_that_websockets_has(module: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         missing = {name for name in NAMES[module] if not hasattr(found, name)}
-    assert missing == {
-        name.rpartition(".")[2] for name in ABSENT if name.rpartition(".")[0] == module
+    assert missing == absent_from(module) & NAMES[module]
+
+
+@pytest.mark.parametrize("module", sorted(IMPORTED))
+def test_module_has_what_that_of_websockets_imports_from_others(module: str) -> None:
+    if module in ABSENT_MODULES:
+        return
+    found = find(module)
+    names = {
+        name
+        for name in IMPORTED[module]
+        # A module below this one, which has a row of its own.
+        if f"{module}.{name}" not in IMPORTED
+        and f"{module}.{name}" not in ABSENT_MODULES
     }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        missing = {name for name in names if not hasattr(found, name)}
+    assert missing == absent_from(module) & names
+
+
+def test_table_of_names_that_are_not_there_has_no_stale_row() -> None:
+    known = {
+        f"{module}.{name}"
+        for names in (NAMES, IMPORTED)
+        for module, members in names.items()
+        for name in members
+    }
+    assert not ABSENT - known
+    modules = {name for name in IMPORTED if name not in ABSENT_MODULES}
+    assert not ABSENT_MODULES & modules
+    assert set(IMPORTED) >= ABSENT_MODULES
+
+
+def test_names_seen_in_public_code_are_websockets_own() -> None:
+    for name in names_in("Names that a module has because it imports them"):
+        module, _, member = name.rpartition(".")
+        assert member in IMPORTED[module], name
+
+
+def test_names_that_are_imported_from_elsewhere_are_not_listed() -> None:
+    import fullduplex.sync.client as module
+
+    assert "ClientProtocol" not in module.__all__
+    assert module.ClientProtocol is fullduplex.ClientProtocol  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
+        module.nonsense  # type: ignore[attr-defined]  # noqa: B018
 
 
 @pytest.mark.parametrize(
@@ -241,6 +296,30 @@ SAME = [
     ("fullduplex:parse_uri", "fullduplex.uri:parse_uri"),
     ("fullduplex.extensions.base:Extension", "fullduplex.extensions:Extension"),
     ("fullduplex.utils:apply_mask", "fullduplex.frames:apply_mask"),
+    # What modules import from others.
+    ("fullduplex.sync.client:Connection", "fullduplex.sync.connection:Connection"),
+    ("fullduplex.sync.server:Connection", "fullduplex.sync.connection:Connection"),
+    ("fullduplex.sync.server:WebSocketServer", "fullduplex.sync.server:Server"),
+    ("fullduplex.sync.connection:broadcast", "fullduplex.sync.server:broadcast"),
+    (
+        "fullduplex.asyncio.client:Connection",
+        "fullduplex.asyncio.connection:Connection",
+    ),
+    ("fullduplex.asyncio.connection:broadcast", "fullduplex:broadcast"),
+    ("fullduplex.asyncio.client:ClientProtocol", "fullduplex:ClientProtocol"),
+    ("fullduplex.asyncio.server:Request", "fullduplex:Request"),
+    ("fullduplex.asyncio.server:Response", "fullduplex:Response"),
+    ("fullduplex.asyncio.router:Server", "fullduplex:Server"),
+    ("fullduplex.trio.client:Connection", "fullduplex.trio.connection:Connection"),
+    ("fullduplex.trio.connection:broadcast", "fullduplex.trio.server:broadcast"),
+    ("fullduplex.client:Connection", "fullduplex.connection:Connection"),
+    ("fullduplex.legacy.server:SERVER", "fullduplex.http11:SERVER"),
+    ("fullduplex.server:SERVER", "fullduplex.protocol:SERVER"),
+    ("fullduplex.legacy.framing:NewFrame", "fullduplex:Frame"),
+    ("fullduplex.legacy.protocol:State", "fullduplex:State"),
+    ("fullduplex.speedups:apply_mask", "fullduplex.utils:apply_mask"),
+    ("fullduplex.legacy.async_timeout:timeout", "asyncio:timeout"),
+    ("fullduplex.asyncio.compatibility:asyncio_timeout", "asyncio:timeout"),
 ]
 
 
@@ -306,6 +385,86 @@ def test_lazy_import_when_given_both_tables_finds_and_warns() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         find_name("nonsense")
     assert "State" in namespace["__dir__"]()
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "auth",
+        "client",
+        "exceptions",
+        "framing",
+        "handshake",
+        "http",
+        "protocol",
+        "server",
+    ],
+)
+def test_star_brings_the_names_of_an_older_module(module: str) -> None:
+    names = recorded("10.4")["modules"].get(f"websockets.legacy.{module}", {})
+    space: dict[str, Any] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        exec(f"from fullduplex.legacy.{module} import *", space)
+    assert set(names) - {"Connect", "Serve"} <= set(space)
+    assert len(space) > 1
+
+
+def test_import_name_finds_objects_and_modules() -> None:
+    from fullduplex.imports import import_name
+
+    space: dict[str, Any] = {"__name__": "fullduplex.x", "__package__": "fullduplex"}
+    assert import_name("State", ".protocol", space) is fullduplex.State
+    assert import_name("server", ".legacy", space).__name__ == (
+        "fullduplex.legacy.server"
+    )
+    with pytest.raises(ImportError):
+        import_name("nonsense", ".legacy", space)
+
+
+@pytest.mark.parametrize(
+    ("data", "clean", "expected"),
+    [
+        (b"", False, True),
+        ("a\u20ac".encode(), True, True),
+        ("a\u20ac".encode()[:-1], False, True),
+        ("a\u20ac".encode()[:-1], True, False),
+        ("\u20aca".encode()[1:], False, True),
+        ("\u20aca".encode()[1:], True, False),
+        (b"\xff", False, False),
+        (b"\x00", False, False),
+        (b"a\x80", False, False),
+    ],
+)
+def test_is_utf8_fragment_guesses_as_websockets_does(
+    data: bytes, clean: bool, expected: bool
+) -> None:
+    from fullduplex.frames import is_utf8_fragment  # type: ignore[attr-defined]
+
+    assert is_utf8_fragment(data, clean, clean) is expected
+
+
+def test_older_readers_of_headers() -> None:
+    from fullduplex.legacy.http import (  # type: ignore[attr-defined]
+        d,
+        read_headers,
+        read_line,
+    )
+
+    async def main() -> None:
+        stream = asyncio.StreamReader()
+        stream.feed_data(b"GET / HTTP/1.1\r\nHost: a\r\nX: b\r\n\r\nrest\n")
+        stream.feed_eof()
+        assert await read_line(stream) == b"GET / HTTP/1.1"
+        headers = await read_headers(stream)
+        assert list(headers.raw_items()) == [("Host", "a"), ("X", "b")]
+        with pytest.raises(EOFError):
+            await read_line(stream)
+        with pytest.raises(EOFError):
+            await read_headers(stream)
+
+    asyncio.run(main())
+    assert d(b"a\xff") == "a\\xff"
 
 
 def test_tests_see_the_sources_of_this_tree() -> None:

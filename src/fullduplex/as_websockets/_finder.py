@@ -139,3 +139,4 @@ class _VersionLoader(Loader):
     def exec_module(self, module: ModuleType) -> None:
         for name in ("version", "tag", "commit"):
             setattr(module, name, COMPATIBLE)
+        module.__dict__["released"] = True

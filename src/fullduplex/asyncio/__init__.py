@@ -16,7 +16,18 @@ _HOMES = {
     "server": "Server ServerConnection basic_auth serve unix_serve",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
-_MODULES = frozenset({"auth", "broadcast", "client", "connection", "router", "server"})
+_MODULES = frozenset(
+    {
+        "async_timeout",
+        "auth",
+        "broadcast",
+        "compatibility",
+        "client",
+        "connection",
+        "router",
+        "server",
+    }
+)
 
 __all__ = [
     "ClientConnection",

@@ -38,6 +38,7 @@ from ..core.proxy import Proxy, check_proxy_tls
 from ..core.reconnect import Reconnector, StateChange, delays_from, process_exception
 from ..core.redirects import shown
 from ..core.typing import LoggerLike, PathLike
+from ..imports import reexport
 from ._client_connection import ClientConnection
 from ._deadline import Deadline
 from ._reach import Reach
@@ -50,6 +51,8 @@ __all__ = [
     "process_exception",
     "unix_connect",
 ]
+
+reexport(globals())
 
 # What `connect` passes on to ``loop.create_connection``.
 CONNECTION_KEYWORDS = frozenset(

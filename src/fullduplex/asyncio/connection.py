@@ -33,6 +33,7 @@ from ..core.sending import Fragments, control_payload, single
 from ..core.session import Session
 from ..core.typing import BytesLike, Data, DataLike, LoggerLike
 from ..core.unopened import NOT_OPEN
+from ..imports import reexport
 from ._drive import Driver
 from ._results import FragmentStream, Pong
 from ._transport import read_buffer
@@ -44,6 +45,8 @@ else:
         from . import _calls_c as calls
 
 __all__ = ["Connection"]
+
+reexport(globals())
 
 T = TypeVar("T", bound=Callable[..., Any])
 

@@ -16,6 +16,7 @@ from ..core.keywords import deprecated, unknown
 from ..core.logs import check_logger
 from ..core.serving import ExtraHeaders
 from ..core.typing import LoggerLike, PathLike
+from ..imports import reexport
 from . import _transport
 from ._server import Server
 from ._server_connection import ServerConnection
@@ -38,6 +39,8 @@ __all__ = [
     "serve",
     "unix_serve",
 ]
+
+reexport(globals())
 
 WebSocketServer = Server
 WebSocketServerProtocol = ServerConnection

@@ -12,7 +12,11 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from ..imports import reexport
+
 __all__ = ["main", "version_line"]
+
+reexport(globals())
 
 # What the extra "cli" brings.
 _NEEDED = ("click", "prompt_toolkit", "rich")

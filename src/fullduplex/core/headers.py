@@ -66,7 +66,7 @@ def _skip_space(header: str, pos: int) -> int:
     return match.end()
 
 
-def _parse_token(header: str, pos: int, name: str) -> tuple[str, int]:
+def parse_token(header: str, pos: int, name: str) -> tuple[str, int]:
     match = _token.match(header, pos)
     if match is None:
         raise InvalidHeaderFormat(name, "expected token", header, pos)
@@ -124,7 +124,7 @@ def parse_connection(header: str) -> list[ConnectionOption]:
     Raises:
         InvalidHeaderFormat: it is no list of tokens.
     """
-    return cast(list[ConnectionOption], _parse_list(_parse_token, header, "Connection"))
+    return cast(list[ConnectionOption], _parse_list(parse_token, header, "Connection"))
 
 
 def parse_upgrade(header: str) -> list[UpgradeProtocol]:
@@ -134,10 +134,10 @@ def parse_upgrade(header: str) -> list[UpgradeProtocol]:
     Raises:
         InvalidHeaderFormat: it is no list of protocols.
     """
-    return _parse_list(_parse_upgrade_item, header, "Upgrade")
+    return _parse_list(parse_upgrade_protocol, header, "Upgrade")
 
 
-def _parse_upgrade_item(
+def parse_upgrade_protocol(
     header: str, pos: int, name: str
 ) -> tuple[UpgradeProtocol, int]:
     match = _protocol.match(header, pos)
@@ -161,33 +161,33 @@ def parse_extension(header: str) -> list[ExtensionHeader]:
         InvalidHeaderFormat: the header is malformed, or a quoted value is not a
             token when unquoted.
     """
-    return _parse_list(_parse_extension_item, header, "Sec-WebSocket-Extensions")
+    return _parse_list(parse_extension_item, header, "Sec-WebSocket-Extensions")
 
 
-def _parse_extension_item(
+def parse_extension_item(
     header: str, pos: int, name: str
 ) -> tuple[ExtensionHeader, int]:
-    extension, pos = _parse_token(header, pos, name)
+    extension, pos = parse_token(header, pos, name)
     parameters: list[ExtensionParameter] = []
     while True:
         after = _skip_space(header, pos)
         if not header.startswith(";", after):
             return (ExtensionName(extension), parameters), pos
         pos = _skip_space(header, after + 1)
-        parameter, pos = _parse_parameter(header, pos, name)
+        parameter, pos = parse_extension_item_param(header, pos, name)
         parameters.append(parameter)
 
 
-def _parse_parameter(
+def parse_extension_item_param(
     header: str, pos: int, name: str
 ) -> tuple[ExtensionParameter, int]:
-    parameter, pos = _parse_token(header, pos, name)
+    parameter, pos = parse_token(header, pos, name)
     after = _skip_space(header, pos)
     if not header.startswith("=", after):
         return (parameter, None), pos
     pos = _skip_space(header, after + 1)
     if not header.startswith('"', pos):
-        value, pos = _parse_token(header, pos, name)
+        value, pos = parse_token(header, pos, name)
         return (parameter, value), pos
     match = _quoted_string.match(header, pos)
     if match is None:
@@ -236,7 +236,7 @@ def parse_subprotocol(header: str) -> list[Subprotocol]:
     """
     return cast(
         list[Subprotocol],
-        _parse_list(_parse_token, header, "Sec-WebSocket-Protocol"),
+        _parse_list(parse_token, header, "Sec-WebSocket-Protocol"),
     )
 
 
@@ -307,7 +307,7 @@ def parse_authorization_basic(header: str) -> tuple[str, str]:
             Base64, or have no colon.
     """
     name = "Authorization"
-    scheme, pos = _parse_token(header, 0, name)
+    scheme, pos = parse_token(header, 0, name)
     if scheme.lower() != "basic":
         raise InvalidHeaderValue(name, f"unsupported scheme: {scheme[:64]}")
     start = _skip_space(header, pos)

@@ -7,5 +7,8 @@ from ..core.extensions.base import (
     Extension,
     ServerExtensionFactory,
 )
+from ..imports import reexport
 
 __all__ = ["ClientExtensionFactory", "Extension", "ServerExtensionFactory"]
+
+reexport(globals())

@@ -4,3 +4,6 @@ from __future__ import annotations
 
 from ..core.extensions.permessage_deflate import *  # noqa: F403
 from ..core.extensions.permessage_deflate import __all__ as __all__
+from ..imports import reexport
+
+reexport(globals())

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from ..imports import lazy_import
 
-_MODULES = "auth client exceptions framing handshake http protocol server"
+_MODULES = (
+    "async_timeout auth client compatibility exceptions framing handshake http "
+    "protocol server"
+)
 
 lazy_import(globals(), aliases={name: f".{name}:" for name in _MODULES.split()})

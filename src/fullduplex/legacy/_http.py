@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..core.datastructures import Headers
-from ..core.http1 import RequestParser, ResponseParser
+from ..core.errors import SecurityError
+from ..core.http1 import MAX_LINE_LENGTH, RequestParser, ResponseParser
 
 if TYPE_CHECKING:
     from asyncio import StreamReader
 
-__all__ = ["read_request", "read_response"]
+__all__ = ["d", "read_headers", "read_line", "read_request", "read_response"]
 
 
 async def read_request(stream: StreamReader) -> tuple[str, Headers]:
@@ -52,3 +53,43 @@ async def read_response(stream: StreamReader) -> tuple[int, str, Headers]:
         response = parser.feed(line) if line else parser.feed_eof()
         if response is not None:
             return response.status_code, response.reason_phrase, response.headers
+
+
+async def read_headers(stream: StreamReader) -> Headers:
+    """
+    Read headers, up to the empty line behind them (RFC 9112, 5).
+
+    Raises:
+        EOFError: the stream ends within them.
+        ValueError: they are malformed.
+        SecurityError: a limit is exceeded.
+    """
+    parser = ResponseParser("HEAD")
+    response = parser.feed(b"HTTP/1.1 200 OK\r\n")
+    while response is None:
+        line = await stream.readline()
+        response = parser.feed(line) if line else parser.feed_eof()
+    return response.headers
+
+
+async def read_line(stream: StreamReader) -> bytes:
+    """
+    Read a line, without its end (RFC 9112, 2.2).
+
+    Raises:
+        EOFError: the stream ends within it.
+        SecurityError: it is too long.
+    """
+    line = await stream.readline()
+    if len(line) > MAX_LINE_LENGTH:
+        raise SecurityError(
+            f"line has {len(line)} bytes; {MAX_LINE_LENGTH} are allowed"
+        )
+    if not line.endswith(b"\r\n"):
+        raise EOFError("line without CRLF")
+    return line[:-2]
+
+
+def d(value: bytes) -> str:
+    """Show bytes that a peer sent, whatever they are."""
+    return value.decode(errors="backslashreplace")

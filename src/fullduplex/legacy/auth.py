@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..imports import deprecate
+from ..imports import deprecate, reexport
 
 if TYPE_CHECKING:
     from ..asyncio import server as _server
@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     basic_auth_protocol_factory = _server.basic_auth_protocol_factory
     Credentials = _auth.Credentials
 
+__all__ = [
+    "BasicAuthWebSocketServerProtocol",
+    "Credentials",
+    "basic_auth_protocol_factory",
+]
+
+reexport(globals())
 deprecate(
     globals(),
     {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..imports import deprecate
+from ..imports import deprecate, reexport
 
 if TYPE_CHECKING:
     from .. import client as _new
@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     WebSocketClientProtocol = _new.WebSocketClientProtocol
     unix_connect = _new.unix_connect
 
+__all__ = [
+    "Connect",
+    "WebSocketClientProtocol",
+    "connect",
+    "unix_connect",
+]
+
+reexport(globals())
 deprecate(
     globals(),
     {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..imports import deprecate
+from ..imports import deprecate, reexport
 
 if TYPE_CHECKING:
     from ..core import errors as _errors
@@ -14,8 +14,16 @@ if TYPE_CHECKING:
     InvalidStatusCode = _errors.InvalidStatusCode
     RedirectHandshake = _errors.RedirectHandshake
 
+__all__ = [
+    "AbortHandshake",
+    "InvalidMessage",
+    "InvalidStatusCode",
+    "RedirectHandshake",
+]
+
 _SAME = "InvalidMessage InvalidStatusCode"
 
+reexport(globals())
 deprecate(
     globals(),
     {

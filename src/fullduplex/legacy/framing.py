@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..imports import deprecate
+from ..imports import deprecate, reexport
 
 if TYPE_CHECKING:
     from .. import frames as _frames
@@ -16,6 +16,16 @@ if TYPE_CHECKING:
     parse_close = _framing.parse_close
     serialize_close = _framing.serialize_close
 
+__all__ = [
+    "Frame",
+    "encode_data",
+    "parse_close",
+    "prepare_ctrl",
+    "prepare_data",
+    "serialize_close",
+]
+
+reexport(globals())
 deprecate(
     globals(),
     {

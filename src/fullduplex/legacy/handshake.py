@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..imports import deprecate
+from ..imports import deprecate, reexport
 
 if TYPE_CHECKING:
     from . import _handshake
@@ -14,11 +14,19 @@ if TYPE_CHECKING:
     check_request = _handshake.check_request
     check_response = _handshake.check_response
 
+__all__ = [
+    "build_request",
+    "build_response",
+    "check_request",
+    "check_response",
+]
+
 _CLIENT, _SERVER = (
     "fullduplex.client.ClientProtocol",
     "fullduplex.server.ServerProtocol",
 )
 
+reexport(globals())
 deprecate(
     globals(),
     {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..imports import deprecate
+from ..imports import deprecate, reexport
 
 if TYPE_CHECKING:
     from .. import http11 as _http11
@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     read_request = _http.read_request
     read_response = _http.read_response
 
+__all__ = [
+    "MAX_HEADERS",
+    "MAX_LINE",
+    "read_request",
+    "read_response",
+]
+
+reexport(globals())
 deprecate(
     globals(),
     {

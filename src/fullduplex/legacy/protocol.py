@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..imports import deprecate
+from ..imports import deprecate, reexport
 
 if TYPE_CHECKING:
     from ..asyncio import broadcast as _broadcast
@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     broadcast = _broadcast.broadcast
     WebSocketCommonProtocol = _connection.Connection
 
+__all__ = [
+    "WebSocketCommonProtocol",
+    "broadcast",
+]
+
+reexport(globals())
 deprecate(
     globals(),
     {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..imports import deprecate
+from ..imports import deprecate, reexport
 
 if TYPE_CHECKING:
     from .. import server as _new
@@ -18,8 +18,20 @@ if TYPE_CHECKING:
     HTTPResponse = _types.HTTPResponse
     HeadersLikeOrCallable = _types.HeadersLikeOrCallable
 
+__all__ = [
+    "HTTPResponse",
+    "HeadersLikeOrCallable",
+    "Serve",
+    "WebSocketServer",
+    "WebSocketServerProtocol",
+    "broadcast",
+    "serve",
+    "unix_serve",
+]
+
 _SAME = "WebSocketServer WebSocketServerProtocol broadcast serve unix_serve"
 
+reexport(globals())
 deprecate(
     globals(),
     {

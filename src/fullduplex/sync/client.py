@@ -30,6 +30,7 @@ from ..core.proxy import Proxy, check_proxy_tls
 from ..core.reconnect import Reconnector, StateChange, delays_from, process_exception
 from ..core.redirects import shown
 from ..core.typing import LoggerLike, PathLike
+from ..imports import reexport
 from ._client_connection import ClientConnection
 from ._reach import Reach
 
@@ -40,6 +41,8 @@ __all__ = [
     "unix_connect",
     "unix_reconnect",
 ]
+
+reexport(globals())
 
 # What is passed on to where sockets are made.
 CONNECTION_KEYWORDS = frozenset(

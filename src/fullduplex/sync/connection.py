@@ -23,12 +23,15 @@ from ..core.sending import Fragments, control_payload, single
 from ..core.session import Session
 from ..core.typing import BytesLike, Data, DataLike, LoggerLike
 from ..core.unopened import NOT_OPEN
+from ..imports import reexport
 from ._channel import Channel
 from ._drive import NOTHING, Driver, Waiter, spare_buffer
 from ._housekeeping import look_after
 from ._results import FragmentStream, Pong
 
 __all__ = ["Connection"]
+
+reexport(globals())
 
 
 class _NoDriver:

@@ -30,6 +30,7 @@ from ..core.proxy import Proxy, check_proxy_tls
 from ..core.reconnect import Reconnector, StateChange, delays_from, process_exception
 from ..core.redirects import shown
 from ..core.typing import LoggerLike, PathLike
+from ..imports import reexport
 from ._client_connection import ClientConnection
 from ._dial import DIALING
 from ._nursery import QuietNursery
@@ -38,6 +39,8 @@ from ._reach import Reach
 from ._reconnecting import Reconnecting
 
 __all__ = ["ClientConnection", "connect", "unix_connect"]
+
+reexport(globals())
 
 
 class connect:

@@ -28,12 +28,15 @@ from ..core.session import Session
 from ..core.typing import BytesLike, Data, DataLike, LoggerLike
 from ..core.unopened import NOT_OPEN
 from ..core.wire import Inbox
+from ..imports import reexport
 from ._drive import Driver
 from ._pipe import Pipe, discard
 from ._results import FragmentStream, Pong
 from ._waiter import Waiter, run_buffer
 
 __all__ = ["Connection"]
+
+reexport(globals())
 
 
 class Connection(Attributes):

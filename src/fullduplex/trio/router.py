@@ -16,12 +16,15 @@ from ..core.hooks import adapt_process_request, maybe
 from ..core.http1 import Request
 from ..core.routing import Routes, make_router
 from ..core.typing import PathLike
+from ..imports import reexport
 from .server import Server, ServerConnection, serve, unix_serve
 
 if TYPE_CHECKING:
     from werkzeug.routing import Map
 
 __all__ = ["Router", "route", "unix_route"]
+
+reexport(globals())
 
 
 class Router(Routes):

@@ -17,6 +17,7 @@ from ..core.keywords import unknown
 from ..core.logs import check_logger
 from ..core.serving import ExtraHeaders
 from ..core.typing import LoggerLike, PathLike
+from ..imports import reexport
 from ._server import Server
 from ._server_connection import ServerConnection
 from .auth import basic_auth
@@ -30,6 +31,8 @@ __all__ = [
     "serve",
     "unix_serve",
 ]
+
+reexport(globals())
 
 Handler = (
     Callable[[ServerConnection], Awaitable[None]]

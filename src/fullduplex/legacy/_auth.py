@@ -1,0 +1,16 @@
+"""What websockets 10 asks of the credentials that a server is given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["is_credentials"]
+
+
+def is_credentials(value: Any) -> bool:
+    """Tell whether a value is a pair of a user name and a password."""
+    return (
+        isinstance(value, tuple)
+        and len(value) == 2
+        and all(isinstance(item, str) for item in value)
+    )
