@@ -18,6 +18,7 @@ MODULES = [
     "core._exchange_c",
     "asyncio._calls_c",
     "asyncio._hot_c",
+    "asyncio._tls_link_c",
     "asyncio._waiter_c",
     "sync._hot_c",
 ]

@@ -22,37 +22,13 @@ __all__ = [
     "explain",
     "remember",
     "resume",
-    "resuming",
 ]
-
-
-class _Resuming(ssl.SSLObject):
-    """TLS without I/O that begins by resuming the last session with its server."""
-
-    _begun = False
-
-    def do_handshake(self) -> None:
-        """Do a step of the handshake."""
-        if not self._begun:
-            self._begun = True
-            resume(self)
-        super().do_handshake()
 
 
 @functools.cache
 def default_context() -> ssl.SSLContext:
     """Return the context for ``wss`` where the program gave none."""
-    return resuming(ssl.create_default_context())
-
-
-def resuming(context: ssl.SSLContext) -> ssl.SSLContext:
-    """
-    Let event loops resume sessions, which they make no provision for.
-
-    aiofastnet never does: it makes its TLS from the context alone.
-    """
-    context.sslobject_class = _Resuming
-    return context
+    return ssl.create_default_context()
 
 
 def context_for(given: Any) -> ssl.SSLContext:
@@ -127,7 +103,8 @@ def explain(exc: ssl.SSLCertVerificationError, expected: str) -> None:
     found = next(_refused_names(exc.__traceback__), None)
     exc.expected = expected  # type: ignore[attr-defined]
     exc.found = found  # type: ignore[attr-defined]
-    reason = exc.verify_message or exc.strerror or "verification failed"
+    # What is raised by others than the module ssl has a text only.
+    reason = getattr(exc, "verify_message", "") or exc.strerror or str(exc)
     amend(exc, describe_refusal(reason.rstrip("."), expected, found))
 
 

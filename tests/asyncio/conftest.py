@@ -32,16 +32,14 @@ class Variant:
     name: str
     loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
     own: bool = True
-    aiofastnet: bool = True
     eager: bool = True
     debug: bool = False
 
 
 COMPILED = (Variant("asyncio-own"), Variant("uvloop-own", uvloop.new_event_loop))
 OTHERS = (
-    Variant("asyncio-aiofastnet", own=False),
-    Variant("asyncio-loop", own=False, aiofastnet=False),
-    Variant("uvloop-loop", uvloop.new_event_loop, own=False, aiofastnet=False),
+    Variant("asyncio-loop", own=False),
+    Variant("uvloop-loop", uvloop.new_event_loop, own=False),
 )
 # The pure body has no transports of its own.
 TRANSPORTS = (*(COMPILED if _transport.TcpTransport is not None else ()), *OTHERS)
@@ -81,8 +79,6 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     with pytest.MonkeyPatch.context() as patch:
         if not chosen.own:
             patch.setattr(_transport, "TcpTransport", None)
-        if not chosen.aiofastnet:
-            patch.setattr(_transport, "aiofastnet", None)
         patch.setenv("FULLDUPLEX_EAGER", "1" if chosen.eager else "0")
         run(chosen, lambda: test(**arguments))
     return True

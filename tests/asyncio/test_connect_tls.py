@@ -13,7 +13,6 @@ import trustme
 
 from fullduplex import _tls, connect
 
-from .conftest import Variant
 from .kit import (
     TEXT,
     Listener,
@@ -138,7 +137,7 @@ def default_tls(
     client_tls: ssl.SSLContext, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
 ) -> ssl.SSLContext:
     """The context for all who give none; it trusts our authority."""
-    context = _tls.resuming(ssl.create_default_context())
+    context = ssl.create_default_context()
     authority.configure_trust(context)
     monkeypatch.setattr(_tls, "default_context", lambda: context)
     return context
@@ -160,17 +159,16 @@ async def resumed(listener: Listener, host: str, **options: Any) -> bool:
 @pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
 @pytest.mark.usefixtures("default_tls")
 async def test_tls_session_is_resumed_at_the_same_host_only(
-    server_tls: ssl.SSLContext, authority: trustme.CA, version: str, variant: Variant
+    server_tls: ssl.SSLContext, authority: trustme.CA, version: str
 ) -> None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.maximum_version = ssl.TLSVersion[version]
     authority.issue_cert("localhost", "example.com").configure_cert(context)
     async with listening(ssl=context) as listener:
-        expected = not variant.aiofastnet
         assert not await resumed(listener, "localhost")
-        assert await resumed(listener, "localhost") is expected
+        assert await resumed(listener, "localhost")
         assert not await resumed(listener, "example.com")
-        assert await resumed(listener, "example.com", ssl=True) is expected
+        assert await resumed(listener, "example.com", ssl=True)
 
 
 async def test_tls_session_is_not_resumed_where_less_was_checked(
@@ -184,13 +182,15 @@ async def test_tls_session_is_not_resumed_where_less_was_checked(
             await connect(f"wss://example.org:{listener.port}/", host="127.0.0.1")
 
 
-async def test_tls_with_a_context_of_the_caller_is_left_as_it_is(
-    server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+async def test_tls_sessions_of_a_context_of_the_caller_are_resumed(
+    server_tls: ssl.SSLContext, authority: trustme.CA
 ) -> None:
+    own = ssl.create_default_context()
+    authority.configure_trust(own)
     async with listening(ssl=server_tls) as listener:
-        for _ in range(2):
-            assert not await resumed(listener, "localhost", ssl=client_tls)
-    assert client_tls.sslobject_class is ssl.SSLObject
+        assert not await resumed(listener, "localhost", ssl=own)
+        assert await resumed(listener, "localhost", ssl=own)
+    assert own.sslobject_class is ssl.SSLObject
 
 
 # What is said

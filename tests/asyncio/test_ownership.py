@@ -358,7 +358,7 @@ EXIT = """
     from tests.asyncio.kit import TEXT, frame, opened
 
     if sys.argv[1] == "loop":
-        _transport.aiofastnet = None
+        _transport.TcpTransport = None
 
     async def main():
         async with opened() as (ws, peer):
@@ -378,7 +378,7 @@ EXIT = """
 
 
 @pytest.mark.parametrize(
-    ("transport", "loop"), [("aiofastnet", "asyncio"), ("loop", "uvloop")]
+    ("transport", "loop"), [("own", "asyncio"), ("loop", "uvloop")]
 )
 def test_exit_raised_by_a_reader_ends_the_program(transport: str, loop: str) -> None:
     ended = subprocess.run(

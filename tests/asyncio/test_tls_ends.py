@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from fullduplex import ServerConnection, connect
-from fullduplex.asyncio import _transport
 
 from .kit import CLOSE, TEXT, Peer, frame, listening, until
 from .raw import TLSByHand
@@ -116,21 +115,3 @@ async def test_server_that_leaves_during_the_tls_handshake_is_one_os_error(
         leave(peer, way)
         with pytest.raises(OSError):
             await opening
-
-
-@pytest.mark.variants("plain")
-async def test_other_reports_of_aiofastnet_still_reach_the_handler() -> None:
-    loop = asyncio.get_running_loop()
-    reported: list[dict[str, Any]] = []
-    before = loop.get_exception_handler()
-    loop.set_exception_handler(lambda _, context: reported.append(context))
-    hushed = _transport._Loop(loop)
-    failure: dict[str, Any] = {"message": "x", "exception": ValueError()}
-    reset: dict[str, Any] = {"message": "x", "exception": ConnectionResetError()}
-
-    for context in (failure, reset, {"message": "no exception"}):
-        hushed.call_exception_handler(context)
-    hushed.call_exception_handler({"message": "x", "exception": ConnectionResetError})
-
-    loop.set_exception_handler(before)
-    assert reported == [failure, reset, {"message": "no exception"}]

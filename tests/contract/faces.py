@@ -315,8 +315,6 @@ class AsyncioFace(Face):
         self._fast = fast
         if loop == "uvloop":
             self.needs = ("uvloop",)
-        elif fast:
-            self.needs = ("aiofastnet",)
 
     def run(self, behaviour: Callable[[Kit], Coroutine[Any, Any, None]]) -> None:
         import fullduplex.asyncio._transport as transport
@@ -337,14 +335,14 @@ class AsyncioFace(Face):
         factory = None
         if self._loop == "uvloop":
             factory = importlib.import_module("uvloop").new_event_loop
-        before = transport.aiofastnet
+        before = transport.TcpTransport
         if not self._fast:
-            transport.aiofastnet = None
+            transport.TcpTransport = None
         try:
             with asyncio.Runner(loop_factory=factory) as runner:
                 runner.run(watched())
         finally:
-            transport.aiofastnet = before
+            transport.TcpTransport = before
         assert not complaints, complaints
 
 

@@ -7,13 +7,12 @@ import os
 import socket
 import ssl
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import trustme
 
-from fullduplex import _tls
 from fullduplex.core.errors import InvalidProxyStatus, ProxyError
 from fullduplex.sync import ServerConnection, connect
 
@@ -267,24 +266,19 @@ def test_refused_certificate_tells_expected_and_found(
 
 @pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
 def test_tls_session_is_resumed_at_the_same_host(
-    version: str, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+    version: str, authority: trustme.CA
 ) -> None:
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     server.maximum_version = ssl.TLSVersion[version]
     authority.issue_cert("localhost", "127.0.0.1").configure_cert(server)
-    contexts: list[Callable[[], ssl.SSLContext]] = [
-        lambda: _tls.resuming(ssl.create_default_context()),
-        ssl.create_default_context,
-    ]
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
     with served(echo, ssl=server) as (_, uri):
         port = port_of(uri)
-        for make in contexts:
-            context = make()
-            authority.configure_trust(context)
-            resumed = []
-            for host in ("localhost", "localhost", "127.0.0.1"):
-                with connect(f"wss://{host}:{port}/", ssl=context) as ws:
-                    ws.send("x")
-                    ws.recv()
-                    resumed.append(ws._driver.tls.object.session_reused)
-            assert resumed == [False, True, False]
+        resumed = []
+        for host in ("localhost", "localhost", "127.0.0.1"):
+            with connect(f"wss://{host}:{port}/", ssl=context) as ws:
+                ws.send("x")
+                ws.recv()
+                resumed.append(ws._driver.tls.object.session_reused)
+        assert resumed == [False, True, False]

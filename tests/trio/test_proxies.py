@@ -15,7 +15,7 @@ import trio
 import trio.abc
 import trustme
 
-from fullduplex import InvalidProxyStatus, ProxyError, _tls
+from fullduplex import InvalidProxyStatus, ProxyError
 from fullduplex.trio import ClientConnection, ServerConnection, connect
 
 from ..asyncio.proxy_kit import deaf, free_port, microsocks, pproxy, relay_thread
@@ -289,16 +289,13 @@ def was_resumed(ws: ClientConnection) -> bool:
 
 
 @pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
-@pytest.mark.parametrize("default", [False, True])
 async def test_tls_session_is_resumed_at_the_same_host(
-    version: str, default: bool, authority: trustme.CA
+    version: str, authority: trustme.CA
 ) -> None:
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     server.maximum_version = ssl.TLSVersion[version]
     authority.issue_cert("localhost", "127.0.0.1").configure_cert(server)
     context = ssl.create_default_context()
-    if default:
-        context = _tls.resuming(context)
     authority.configure_trust(context)
     resumed = []
     async with echoing(ssl=server) as port:

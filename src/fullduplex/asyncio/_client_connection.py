@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .._tls import remember
 from ..core.datastructures import HeadersLike
 from ..core.extensions.base import ClientExtensionFactory
 from ..core.handshake.draft import Draft
@@ -122,8 +121,6 @@ class ClientConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
         waiter.fire()
 
     def _ended(self, exc: BaseException | None) -> None:
-        if self.secure and self.transport is not None:
-            remember(self.transport.get_extra_info("ssl_object"))
         waiter = self._waiter
         if waiter is not None:
             self._waiter = None

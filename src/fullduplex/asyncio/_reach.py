@@ -40,6 +40,8 @@ TLS = frozenset(
 
 
 UNVERIFIED: Any = nullcontext()
+# Bytes of a proxy's answer that are read at once.
+PIECE = 16384
 
 
 class Reach:
@@ -166,9 +168,11 @@ class Reach:
                 transport, _ = await _transport.create_connection(
                     self._loop, factory, sock=sock, peer=peer, **tls
                 )
-        except (TypeError, ValueError):
-            # These are about the arguments; no transport has taken the socket over.
-            sock.close()
+        except (TypeError, ValueError) as exc:
+            # These are about the arguments, but for certificates that are refused:
+            # no transport has taken the socket over.
+            if not isinstance(exc, OSError):
+                sock.close()
             raise
         if tls is self._tls:
             self._mark_tls()
@@ -185,14 +189,7 @@ class Reach:
         name = tls["server_hostname"]
         self._opening.doing = f"during the TLS handshake with {name}"
         try:
-            try:
-                yield
-            except TypeError as exc:
-                # asyncio of Python 3.11 and 3.12 trips over its own report of what
-                # failed in TLS inside TLS.
-                if isinstance(exc.__context__, ssl.SSLError):
-                    raise exc.__context__ from None
-                raise
+            yield
         except ssl.SSLCertVerificationError as exc:
             explain(exc, name)
             raise
@@ -291,35 +288,36 @@ class Reach:
     async def _enter(self, transport: Any, protocol: Any) -> None:
         """Hand the stream through the tunnel over to the connection."""
         if "ssl" in self._tls:
-            context, tls = self._tls["ssl"], dict(self._tls)
-            del tls["ssl"]
             with self._verifying(self._tls):
-                transport = await _transport.start_tls(
-                    self._loop, transport, protocol, context, **tls
-                )
+                await _transport.start_tls(self._loop, transport, protocol, **self._tls)
+            self._mark_tls()
         else:
             transport.set_protocol(protocol)
-        self._mark_tls()
-        protocol.connection_made(transport)
+            self._mark_tls()
+            protocol.connection_made(transport)
 
 
-class _Tunneling(asyncio.Protocol):
+class _Tunneling(asyncio.BufferedProtocol):
     """Ask for a tunnel over a stream that is encrypted already."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, tunnel: Tunnel) -> None:
         self.tunnel = tunnel
         self._transport: Any = None
+        self._memory = memoryview(bytearray(PIECE))
         self.opened: asyncio.Future[None] = loop.create_future()
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
         transport.write(self.tunnel.request_bytes())
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._memory
+
+    def buffer_updated(self, nbytes: int) -> None:
         if self.opened.done():
             return
         try:
-            if self.tunnel.data_received(data):
+            if self.tunnel.data_received(bytes(self._memory[:nbytes])):
                 self.opened.set_result(None)
         except Exception as exc:
             self.opened.set_exception(exc)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from ..core.serving import Settings
 from ..core.typing import StatusLike
 from ..core.unopened import NOT_OPEN
 from ._drive import begin
+from ._tls_transport import TlsTransport
 from ._transport import unsent
 from .connection import Connection
 
@@ -73,7 +75,11 @@ class Opening(  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def _connected(self, transport: Any) -> None:
         self._reception._attach(self, transport)
-        super()._connected(transport)
+        if isinstance(transport, TlsTransport):
+            # Programs ask it for the certificate.
+            transport.call_when_secure(partial(super()._connected, transport))
+        else:
+            super()._connected(transport)
 
     def _handshake_received(self, data: bytes) -> None:
         parser = self._parser
@@ -118,13 +124,18 @@ class Opening(  # pyright: ignore[reportIncompatibleVariableOverride]
             self._response_timer = None
         if self._gone is not None:
             self._gone.set()
-        if self._session is not NOT_OPEN:
+        transport = self.transport
+        secure = not isinstance(transport, TlsTransport) or transport.established
+        if not secure and exc is not None:
+            self._tls_failed(self.remote_address, exc)
+        elif self._session is not NOT_OPEN:
             self._note(logging.INFO, "connection closed")
         elif self.request is None and self.response is None:
             self._note(logging.DEBUG, "! the client left before a request")
         if self.handler_task is None or self.handler_task.done():
             self._reception._detach(self)
-        super()._ended(exc)
+        if secure:
+            super()._ended(exc)
 
     # Output
 

@@ -1,13 +1,12 @@
 """Where transports come from.
 
     plain TCP and Unix sockets    `TcpTransport`, where it is compiled and the loop
-                                  has `add_reader`: an idle one takes 0.2 KiB, where
-                                  one of aiofastnet takes 5.6; those of a listener
-                                  have one `Poller` where there is epoll
-    TLS                           aiofastnet, where it is installed
+                                  has `add_reader`: an idle one takes 0.2 KiB; those
+                                  of a listener have one `Poller` where there is epoll
     otherwise                     the loop's own
+    TLS                           `TlsTransport`, on one of these
 
-``FULLDUPLEX_TRANSPORT`` is ``auto`` (the default), ``aiofastnet`` or ``loop``.
+``FULLDUPLEX_TRANSPORT`` is ``auto`` (the default), or ``loop`` for the loop's own.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ from ..core._select import IMPLEMENTATION, loading
 from ..core.options import Options
 from ..core.tcp import socket_options
 from ..core.wire import ReadBuffer
-from . import _listen
 from ._listen import Accepted, Listener, bind, bind_unix
+from ._tls_transport import TlsTransport, check_tls
 
 __all__ = [
     "create_connection",
@@ -43,18 +42,10 @@ __all__ = [
 ]
 
 WANTED = os.environ.get("FULLDUPLEX_TRANSPORT", "auto")
-if WANTED not in ("auto", "aiofastnet", "loop"):
+if WANTED not in ("auto", "loop"):
     raise ImportError(
-        f"FULLDUPLEX_TRANSPORT is {WANTED!r}; it must be 'auto', 'aiofastnet' or 'loop'"
+        f"FULLDUPLEX_TRANSPORT is {WANTED!r}; it must be 'auto' or 'loop'"
     )
-
-# Importing it takes as long as importing ssl, so it waits for who needs it.
-UNTRIED = object()
-aiofastnet: Any = UNTRIED
-if WANTED == "aiofastnet":
-    import aiofastnet
-elif WANTED == "loop":
-    aiofastnet = None
 
 TcpTransport: Any = None
 Poller: Any = None
@@ -71,6 +62,9 @@ if WANTED == "auto" and IMPLEMENTATION == "compiled" and not TYPE_CHECKING:
             from ._poller_c import Poller
 
 OWN: Any = TcpTransport or ()
+TLS_ARGUMENTS = frozenset(
+    {"server_hostname", "ssl_handshake_timeout", "ssl_shutdown_timeout"}
+)
 Factory = Callable[[], asyncio.BaseProtocol]
 # Only Windows has these.
 PROACTOR: Any = getattr(asyncio, "ProactorEventLoop", ())
@@ -82,64 +76,9 @@ def selects(loop: asyncio.AbstractEventLoop) -> bool:
     return not isinstance(loop, PROACTOR)
 
 
-def _own(loop: asyncio.AbstractEventLoop, kwds: dict[str, Any]) -> bool:
+def _own(loop: asyncio.AbstractEventLoop) -> bool:
     """Whether a plain socket gets a transport of ours."""
-    return TcpTransport is not None and kwds.get("ssl") is None and selects(loop)
-
-
-def _fast(loop: asyncio.AbstractEventLoop) -> bool:
-    """Whether aiofastnet is there, and can work with `loop`."""
-    global aiofastnet
-    if aiofastnet is UNTRIED:
-        try:
-            import aiofastnet
-        except ImportError:
-            aiofastnet = None
-    return aiofastnet is not None and selects(loop)
-
-
-class _Loop:
-    """
-    A loop as aiofastnet sees it, which makes up for two mistakes of aiofastnet 1.2.
-
-    A peer that closes TCP during the TLS handshake, as port scanners do, is nothing
-    to report, but it is, with a class where an exception belongs, on which the
-    default handler fails in turn.
-
-    When descriptors run out, accepting should pause, but an AttributeError comes
-    instead: the loop would try and report it some 50,000 times a second.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-
-    def __getattr__(self, name: str) -> Any:
-        value = getattr(self._loop, name)
-        setattr(self, name, value)  # the next time it is found at once
-        return value
-
-    def call_exception_handler(self, context: dict[str, Any]) -> None:
-        exc = context.get("exception")
-        if not (isinstance(exc, type) and issubclass(exc, ConnectionError)):
-            self._loop.call_exception_handler(context)
-
-    def add_reader(self, fd: int, callback: Callable[..., Any], *args: Any) -> None:
-        if args:  # those of connections come without
-            self._loop.add_reader(fd, self._accept, callback, *args)
-        else:
-            self._loop.add_reader(fd, callback)
-
-    def _accept(self, callback: Callable[..., Any], sock: socket.socket) -> None:
-        try:
-            callback(sock)
-        except AttributeError:
-            # What it is about was reported before.
-            self._loop.remove_reader(sock.fileno())
-            self._loop.call_later(_listen.ACCEPT_PAUSE, self._go_on, callback, sock)
-
-    def _go_on(self, callback: Callable[..., Any], sock: socket.socket) -> None:
-        if sock.fileno() >= 0:
-            self.add_reader(sock.fileno(), callback, sock)
+    return TcpTransport is not None and selects(loop)
 
 
 async def create_connection(
@@ -147,6 +86,7 @@ async def create_connection(
     factory: Factory,
     *args: Any,
     peer: Any = None,
+    ssl: Any = None,
     **kwds: Any,
 ) -> tuple[Any, Any]:
     """
@@ -155,52 +95,129 @@ async def create_connection(
     Args:
         peer: address that ``sock``, which does not wait, was connected to; None if
             that is not known.
+        ssl: an `ssl.SSLContext`, or None.
     """
-    sock = kwds.get("sock")
-    if sock is not None and _own(loop, kwds):
-        return _started(loop, factory, sock, peer or _peer_of(sock))
-    if _fast(loop):
-        made: tuple[Any, Any] = await aiofastnet.create_connection(
-            _Loop(loop) if kwds.get("ssl") else loop, factory, *args, **kwds
+    if ssl is not None:
+        tls, kwds = _split(kwds)
+        transport = _encrypting(loop, factory(), ssl, **tls)
+        connecting = create_connection(
+            loop, lambda: transport, *args, peer=peer, **kwds
         )
-        return made
+        return await _secured(loop, transport, connecting)
+    sock = kwds.get("sock")
+    if sock is not None and _own(loop):
+        return _started(loop, factory, sock, peer or _peer_of(sock))
     return await loop.create_connection(factory, *args, **kwds)
 
 
 async def create_unix_connection(
-    loop: asyncio.AbstractEventLoop, factory: Factory, *args: Any, **kwds: Any
+    loop: asyncio.AbstractEventLoop,
+    factory: Factory,
+    *args: Any,
+    ssl: Any = None,
+    **kwds: Any,
 ) -> tuple[Any, Any]:
     """Connect to a Unix socket; arguments as for ``loop.create_unix_connection``."""
-    if _fast(loop):
-        made: tuple[Any, Any] = await aiofastnet.create_unix_connection(
-            _Loop(loop) if kwds.get("ssl") else loop, factory, *args, **kwds
-        )
-        return made
+    if ssl is not None:
+        tls, kwds = _split(kwds)
+        transport = _encrypting(loop, factory(), ssl, **tls)
+        connecting = create_unix_connection(loop, lambda: transport, *args, **kwds)
+        return await _secured(loop, transport, connecting)
     return await loop.create_unix_connection(factory, *args, **kwds)
 
 
 async def start_tls(
-    loop: asyncio.AbstractEventLoop,
-    transport: Any,
-    protocol: Any,
-    *args: Any,
-    **kwds: Any,
+    loop: asyncio.AbstractEventLoop, transport: Any, protocol: Any, ssl: Any, **tls: Any
 ) -> Any:
-    """Encrypt what a transport carries; arguments as for ``loop.start_tls``."""
-    if _fast(loop):
-        own = _Loop(loop)
-        return await aiofastnet.start_tls(own, transport, protocol, *args, **kwds)
-    return await loop.start_tls(transport, protocol, *args, **kwds)
+    """
+    Encrypt what a transport carries, as a client; arguments as ``loop.start_tls``.
+
+    The protocol is told of the new transport, which is returned.
+    """
+
+    async def begin() -> None:
+        transport.set_protocol(above)
+        above.connection_made(transport)
+
+    above = _encrypting(loop, protocol, ssl, **tls)
+    await _secured(loop, above, begin())
+    return above
+
+
+def _split(kwds: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what concerns TLS, and the rest."""
+    tls = {name: value for name, value in kwds.items() if name in TLS_ARGUMENTS}
+    return tls, {name: kwds[name] for name in kwds if name not in tls}
+
+
+def _encrypting(
+    loop: asyncio.AbstractEventLoop,
+    protocol: Any,
+    context: Any,
+    *,
+    ssl_handshake_timeout: float | None = None,
+    ssl_shutdown_timeout: float | None = None,
+    **kwds: Any,
+) -> TlsTransport:
+    check_tls(context, ssl_handshake_timeout, ssl_shutdown_timeout)
+    return TlsTransport(
+        loop,
+        protocol,
+        context,
+        handshake_timeout=ssl_handshake_timeout,
+        shutdown_timeout=ssl_shutdown_timeout,
+        shared=selects(loop),
+        **kwds,
+    )
+
+
+async def _secured(
+    loop: asyncio.AbstractEventLoop, transport: TlsTransport, connecting: Any
+) -> tuple[Any, Any]:
+    """Connect, and wait for the handshake; cut or failed, nothing is left open."""
+    secured = transport.secured = loop.create_future()
+    try:
+        await connecting
+        await secured
+    except BaseException:
+        transport.abort()
+        if secured.done() and not secured.cancelled():
+            secured.exception()
+        raise
+    return transport, transport.protocol
+
+
+def _encrypted(
+    loop: asyncio.AbstractEventLoop, factory: Factory, kwds: dict[str, Any]
+) -> tuple[Factory, dict[str, Any]]:
+    """
+    Return what makes the protocols of a listener, and arguments without those of TLS.
+
+    A connection with TLS is counted, and may be ended, from TCP on.
+    """
+    context = kwds.pop("ssl", None)
+    tls, kwds = _split(kwds)
+    if context is None:
+        if tls:
+            raise ValueError(f"{', '.join(tls)}: these are for TLS, and ssl is None")
+        return factory, kwds
+    _encrypting(loop, None, context, server_side=True, **tls)
+
+    def make() -> asyncio.BaseProtocol:
+        return _encrypting(
+            loop, factory(), context, server_side=True, early=True, **tls
+        )
+
+    return make, kwds
 
 
 async def create_server(
     loop: asyncio.AbstractEventLoop, factory: Factory, *args: Any, **kwds: Any
 ) -> Any:
     """Listen on TCP; arguments as for ``loop.create_server``."""
-    if _own(loop, kwds):
+    factory, kwds = _encrypted(loop, factory, kwds)
+    if _own(loop):
         return await _listener(loop, factory, *args, **kwds)
-    if _fast(loop):
-        return await aiofastnet.create_server(_Loop(loop), factory, *args, **kwds)
     return await loop.create_server(factory, *args, **kwds)
 
 
@@ -208,10 +225,9 @@ async def create_unix_server(
     loop: asyncio.AbstractEventLoop, factory: Factory, *args: Any, **kwds: Any
 ) -> Any:
     """Listen on a Unix socket; arguments as for ``loop.create_unix_server``."""
-    if _own(loop, kwds):
+    factory, kwds = _encrypted(loop, factory, kwds)
+    if _own(loop):
         return await _listener(loop, factory, *args, unix=True, **kwds)
-    if _fast(loop):
-        return await aiofastnet.create_unix_server(_Loop(loop), factory, *args, **kwds)
     return await loop.create_unix_server(factory, *args, **kwds)
 
 
@@ -270,7 +286,6 @@ async def _listener(
     unix: bool = False,
     backlog: int = 100,
     start_serving: bool = True,
-    ssl: None = None,
     **kwds: Any,
 ) -> Listener:
     if sock is not None:
@@ -328,6 +343,8 @@ def receive_rest(transport: Any, memory: memoryview) -> int:
     Returns:
         How many bytes; 0 if there are none, or if it is not known how to read them.
     """
+    if isinstance(transport, TlsTransport):
+        return transport.receive_rest(memory)
     tls = map(transport.get_extra_info, ("sslcontext", "ssl_object"))
     sock = transport.get_extra_info("socket")
     if sock is None or any(tls) or not hasattr(os, "readv"):
@@ -341,6 +358,8 @@ def receive_rest(transport: Any, memory: memoryview) -> int:
 def tune(transport: Any, options: Options) -> None:
     """Let TCP watch the connection too, within what `options` say."""
     wanted = socket_options(options, socket)
+    while isinstance(transport, TlsTransport):
+        transport = transport.lower
     # Our own does without a socket object.
     if wanted and not (
         isinstance(transport, OWN) and transport.set_options_of_ip(wanted)

@@ -10,6 +10,7 @@ from .answering import Answering
 from .closing import State
 from .errors import ConnectionClosedOK
 from .hooks import only_closed
+from .opening import show_address
 
 __all__ = ["Handling"]
 
@@ -18,6 +19,19 @@ class Handling(Answering):
     """What server connections of all faces have in common around the handler."""
 
     ws_handler: Any
+
+    def _tls_failed(self, peer: Any, exc: BaseException) -> None:
+        """
+        Log at INFO that the TLS handshake of a client has failed.
+
+        It is no WARNING: port scanners cause it too.
+
+        Args:
+            peer: address of the client; None if that is not known.
+        """
+        name = show_address(peer) if peer else "a client"
+        text = str(exc) or type(exc).__name__
+        self._note(logging.INFO, "TLS handshake with %s failed: %s", name, text)
 
     def _returned(self) -> tuple[int, str]:
         """Note that the handler has returned; returns what to close with."""

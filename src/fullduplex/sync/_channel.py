@@ -14,8 +14,8 @@ from collections.abc import Callable
 from time import monotonic, sleep
 from typing import Any
 
+from .._net.tls import TLS
 from ..core.typing import BytesLike
-from ._tls import TLS
 
 __all__ = ["DONTWAIT", "IN", "OUT", "Channel", "wait_for"]
 

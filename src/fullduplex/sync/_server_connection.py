@@ -8,6 +8,7 @@ import math
 import socket
 import threading
 from collections.abc import Callable, Generator
+from ssl import SSLContext
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
@@ -106,8 +107,9 @@ class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
     def _handshake(self, channel: Channel) -> Answer:
         try:
             channel.look = self._look
-            if self.server._context is not None:
-                channel.start_tls(self.server._context, server_side=True)
+            context = self.server._context
+            if context is not None and not self._encrypted(channel, context):
+                return Answer(b"", "abort")
             taken: Request | Answer | None = None
             while taken is None:
                 data = channel.receive()
@@ -129,6 +131,18 @@ class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
             return asked(self._answer(taken, time()))
         finally:
             self._asking = False
+
+    def _encrypted(self, channel: Channel, context: SSLContext) -> bool:
+        """Do the TLS handshake; returns whether it did not fail."""
+        peer = self.remote_address
+        try:
+            channel.start_tls(context, server_side=True)
+        except TimeoutError:
+            raise
+        except OSError as exc:
+            self._tls_failed(peer, exc)
+            return False
+        return True
 
     def _look(self) -> None:
         if self.server._shuts_out():

@@ -123,7 +123,12 @@ class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
         ) as self._phase:
             try:
                 if ssl is not None:
-                    stream = await encrypt(stream, ssl, server_side=True)
+                    peer = StreamPipe(stream).address("peername")
+                    try:
+                        stream = await encrypt(stream, ssl, server_side=True)
+                    except OSError as exc:
+                        self._tls_failed(peer, exc)
+                        raise
                 self._driver.pipe = make_pipe(stream)
                 answer = await self._hear()
             except (OSError, trio.ClosedResourceError):

@@ -1,8 +1,19 @@
-"""TLS as bytes in and bytes out, so that no thread waits inside of it.
+"""TLS as bytes in and bytes out (RFC 8446), on ``SSLContext.wrap_bio``.
 
-An `ssl.SSLSocket` must not be read by one thread while another one writes.  Here
-the socket carries what TLS made, and TLS itself is memory, guarded by the lock of
-the connection.  TLS inside TLS, to a server behind a proxy, is one on the other.
+The one TLS layer of the faces that read their sockets themselves: no socket, no
+event loop, no thread.  What a context carries is the context's own: callbacks,
+subclasses that override `wrap_bio`, `sslobject_class`, ALPN, sessions, PSK.
+
+    tls.shake_hands()   until it returns True; send `output` each time, even on errors
+    tls.feed(data)      what the socket has received; no bytes for its end
+    tls.read_into(view) plain text, as long as `pending`
+    tls.encrypt(data)   what to send for plain text
+    tls.output()        what TLS itself wants to send; ask after each `feed`
+    tls.farewell()      close_notify (RFC 8446, 6.1)
+
+An `ssl.SSLSocket` must not be read by one thread while another one writes; here the
+connection's lock, or its event loop, guards the memory.  TLS inside TLS, to a server
+behind a proxy, is one on the other.
 """
 
 from __future__ import annotations
@@ -13,9 +24,11 @@ from typing import Any
 from .._tls import remember, resume
 from ..core.typing import BytesLike
 
-__all__ = ["TLS"]
+__all__ = ["RECORD", "TLS"]
 
-# Bytes of plain text that are taken at a time while opening; a record has 16 KiB.
+#: Bytes of plain text in one record at most (RFC 8446, 5.1).
+RECORD = 16384
+# Bytes of plain text that are taken at a time while opening.
 PIECE = 65536
 
 
@@ -38,6 +51,7 @@ class TLS:
         "object",
         "outgoing",
         "over",
+        "waiting",
     )
 
     def __init__(
@@ -51,6 +65,8 @@ class TLS:
         self._below = below
         #: whether the peer has said that no more comes
         self.over = False
+        #: plain text that TLS does not take before it has heard more of the peer
+        self.waiting: list[BytesLike] = []
         self._server_side = server_side
         #: what was encrypted, from the peer and for it
         self.incoming = ssl.MemoryBIO()
@@ -64,8 +80,9 @@ class TLS:
         )
         if not server_side:
             resume(self.object)
-        #: the same without a call in between, where there is such a thing
-        self.coder: Any = getattr(self.object, "_sslobj", self.object)
+        #: what reads, writes and tells what is pending; without a call in between,
+        #: where there is such a thing and no class overrides these
+        self.coder: Any = _coder(self.object)
 
     @property
     def single(self) -> bool:
@@ -113,7 +130,7 @@ class TLS:
         """
         pieces: list[bytes] = []
         try:
-            while self.incoming.pending or self.object.pending():
+            while self.pending():
                 piece = self.object.read(PIECE)
                 if not piece:
                     self.over = True
@@ -141,30 +158,79 @@ class TLS:
         except ssl.SSLWantReadError:
             return 0
         if not size:
+            self.over = True
             raise ssl.SSLZeroReturnError
         return size
 
     def encrypt(self, data: BytesLike) -> bytes:
-        """Return what to send for plain text."""
-        self.coder.write(data)
-        data = self.outgoing.read()
-        return data if self._below is None else self._below.encrypt(data)
+        """
+        Return what to send for plain text.
+
+        TLS 1.2 takes none while it renegotiates; what it does not take now comes out
+        of `output` later.
+
+        Raises:
+            ssl.SSLError: the connection is broken.
+        """
+        if self.waiting:
+            self.waiting.append(data)
+            return b""
+        if len(data) <= RECORD:
+            try:
+                self.coder.write(data)
+            except ssl.SSLWantReadError:
+                self.waiting.append(data)
+            sent = self.outgoing.read()
+        else:
+            sent = self._encrypt_records(memoryview(data).cast("B"))
+        return sent if self._below is None else self._below.encrypt(sent)
+
+    def _encrypt_records(self, view: memoryview) -> bytes:
+        """Encrypt record by record; memory for output stays with TLS for its life."""
+        records: list[bytes] = []
+        for start in range(0, len(view), RECORD):
+            try:
+                self.coder.write(view[start : start + RECORD])
+            except ssl.SSLWantReadError:
+                self.waiting.append(view[start:])
+                break
+            finally:
+                records.append(self.outgoing.read())
+        return b"".join(records)
 
     def output(self) -> bytes:
-        """Return what is to be sent."""
-        if not self.outgoing.pending:
-            return b""
-        data = self.outgoing.read()
+        """
+        Return what is to be sent.
+
+        Raises:
+            ssl.SSLError: the connection is broken.
+        """
+        data = self.outgoing.read() if self.outgoing.pending else b""
+        if self.waiting:
+            waiting, self.waiting = self.waiting, []
+            return data + b"".join(map(self.encrypt, waiting))
         if data and self._below is not None:
             data = self._below.encrypt(data)
         return data
 
-    def farewell(self) -> bytes:
-        """Return what tells the peer that no more data comes."""
+    def finish(self) -> bool:
+        """
+        Make close_notify, once; it comes out of `output`.
+
+        Returns:
+            Whether the peer has sent its own, so that nothing more comes.
+        """
         try:
             self.object.unwrap()
+        except ssl.SSLWantReadError:
+            return False
         except (OSError, ValueError):
-            pass  # the peer's own farewell is not waited for
+            return self.over  # it sends on, or its end of TLS is broken
+        return True
+
+    def farewell(self) -> bytes:
+        """Return what tells the peer that no more data comes."""
+        self.finish()
         return self.output()
 
     def remember(self) -> None:
@@ -173,3 +239,15 @@ class TLS:
             remember(self.object)
         if self._below is not None:
             self._below.remember()
+
+
+def _coder(tls: ssl.SSLObject) -> Any:
+    """Return what is called for each record: the inner object, if nobody minds."""
+    kind = type(tls)
+    if all(
+        getattr(kind, name, None) is getattr(ssl.SSLObject, name)
+        and name not in getattr(tls, "__dict__", ())
+        for name in ("read", "write", "pending")
+    ):
+        return getattr(tls, "_sslobj", tls)
+    return tls
