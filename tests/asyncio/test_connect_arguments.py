@@ -19,6 +19,7 @@ from fullduplex import (
     InvalidURI,
     WebSocketClientProtocol,
     connect,
+    serve,
     unix_connect,
 )
 from fullduplex.http import USER_AGENT
@@ -309,6 +310,35 @@ async def test_timeout_as_the_old_name_of_close_timeout_works() -> None:
         watch = Stopwatch()
         await ws.close()
         assert watch.elapsed < 5  # half of what it is by default
+
+
+@pytest.mark.variants("plain")
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"timeout": 3}, 3),
+        ({"timeout": 3, "close_timeout": 5}, 5),
+        ({"timeout": 3, "close_timeout": None}, None),
+    ],
+)
+async def test_newer_name_of_a_timeout_counts(
+    given: dict[str, Any], expected: float | None
+) -> None:
+    with pytest.warns(DeprecationWarning, match="timeout"):
+        assert connect(URI, **given)._plan.options.close_timeout == expected
+    with pytest.warns(DeprecationWarning, match="timeout"):
+        server = serve(lambda ws: ws.wait_closed(), **given)._server
+    assert server.settings.options.close_timeout == expected
+
+
+@pytest.mark.parametrize("newer", ["create_protocol", "create_connection"])
+def test_newer_name_of_a_class_counts(newer: str) -> None:
+    class Newer(ClientConnection):
+        pass
+
+    given: dict[str, Any] = {newer: Newer}
+    with pytest.warns(DeprecationWarning, match="klass"):
+        assert connect(URI, klass=ClientConnection, **given)._create is Newer
 
 
 def test_connect_needs_no_running_loop_and_opens_nothing() -> None:

@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
-from . import closing, keepalive, limits, opening, receiving, sending, serving
+from . import (
+    closing,
+    compatibility,
+    keepalive,
+    limits,
+    opening,
+    receiving,
+    sending,
+    serving,
+)
 from .registry import BEHAVIOURS, Behaviour
 
 __all__ = ["BEHAVIOURS", "Behaviour"]
 
 # Importing them has registered their behaviours.
-PARTS = (opening, receiving, sending, closing, keepalive, limits, serving)
+PARTS = (
+    opening,
+    receiving,
+    sending,
+    closing,
+    keepalive,
+    limits,
+    serving,
+    compatibility,
+)

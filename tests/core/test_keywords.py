@@ -28,7 +28,7 @@ def test_deprecated_keyword_is_taken_out_with_a_warning() -> None:
     with pytest.warns(
         DeprecationWarning, match="timeout is deprecated; use close_timeout"
     ):
-        value = deprecated(kwds, "timeout", "close_timeout", 10)
+        value = deprecated(kwds, "timeout", "close_timeout", 10, 10)
 
     assert value == 3
     assert kwds == {"other": 4}
@@ -41,8 +41,16 @@ def test_deprecated_keyword_that_is_absent_leaves_the_value_and_is_silent() -> N
 
 
 def test_deprecated_keyword_whose_value_is_none_counts_as_given() -> None:
+    kwds: dict[str, Any] = {"timeout": None}
     with pytest.warns(DeprecationWarning, match="timeout is deprecated"):
-        assert deprecated({"timeout": None}, "timeout", "close_timeout", 10) is None
+        assert deprecated(kwds, "timeout", "close_timeout", 10, 10) is None
+
+
+@pytest.mark.parametrize("newer", [5, None, 0])
+def test_newer_keyword_counts_where_both_are_given(newer: int | None) -> None:
+    with pytest.warns(DeprecationWarning, match="timeout is deprecated"):
+        value = deprecated({"timeout": 3}, "timeout", "close_timeout", newer, 10)
+    assert value == newer
 
 
 KNOWN = {"ping_interval", "ping_timeout", "close_timeout", "max_size"}

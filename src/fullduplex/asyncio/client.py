@@ -195,10 +195,14 @@ class connect:
         **kwds: Any,
     ) -> None:
         if kwds:
-            close_timeout = deprecated(kwds, "timeout", "close_timeout", close_timeout)
-            create_protocol = deprecated(
-                kwds, "klass", "create_protocol", create_protocol
+            close_timeout = deprecated(
+                kwds, "timeout", "close_timeout", close_timeout, 10
             )
+            klass = deprecated(
+                kwds, "klass", "create_protocol", create_protocol or create_connection
+            )
+            if create_connection is None:
+                create_protocol = klass
             for name in ("loop", "legacy_recv"):
                 deprecated(kwds, name, "nothing instead", None)
             unknown(
@@ -390,7 +394,9 @@ class connect:
                 except Exception as exc:
                     delay = again.failed(exc, time())
                 else:
-                    delay = again.ended(connection.protocol, monotonic(), done=done)
+                    delay = again.ended(
+                        connection._session.protocol, monotonic(), done=done
+                    )
             if delay is not None:
                 await asyncio.sleep(delay)
 

@@ -29,6 +29,7 @@ from ..core.errors import ConnectionClosedOK
 from ..core.extensions.base import Extension
 from ..core.http1 import Request, Response
 from ..core.options import Options
+from ..core.overrides import overridden
 from ..core.sending import Fragments, control_payload, single
 from ..core.session import Session
 from ..core.typing import BytesLike, Data, DataLike, LoggerLike
@@ -179,7 +180,13 @@ class Connection(Attributes):
         if self.transport is not None:
             self.transport.abort()
 
-    def _begin_close(self, code: int, reason: str) -> None:
+    def _take_step(self, step: Callable[[Session], Any]) -> None:
+        self._session.now = monotonic()
+        for waiter in step(self._session) or ():
+            waiter.fire_soon()
+        self._driver.step()
+
+    def _begin_close(self, code: int | None, reason: str) -> None:
         self._driver.begin_close(code, reason)
 
     # Receiving
@@ -196,8 +203,8 @@ class Connection(Attributes):
         await self.close(1000 if exc_type is None else 1011)
 
     def __aiter__(self) -> AsyncIterator[Data]:
-        if type(self).recv is not Connection.recv:
-            return self  # whoever overrides `recv` sees all messages
+        if overridden(self, "recv", RECV) or overridden(self, "__anext__", ANEXT):
+            return self
         return calls.Messages(self._driver, self)
 
     def __anext__(self) -> Coroutine[Any, Any, Data]:
@@ -242,7 +249,7 @@ class Connection(Attributes):
             session is not NOT_OPEN
             and session.exhausted
             and session.protocol.ended_well
-            and type(self).recv is Connection.recv
+            and not overridden(self, "recv", RECV)
         ):
             raise StopAsyncIteration
         try:
@@ -417,3 +424,7 @@ class Connection(Attributes):
         """
         if self._session is not NOT_OPEN or not self._driver.ended:
             await self._driver.run(self._session.wait_closed())
+
+
+# As they are defined; programs may patch the class.
+RECV, ANEXT = Connection.recv, Connection.__anext__

@@ -177,8 +177,12 @@ class serve:
         create_connection: Callable[..., ServerConnection] | None = None,
         **kwds: Any,
     ) -> None:
-        close_timeout = deprecated(kwds, "timeout", "close_timeout", close_timeout)
-        create_protocol = deprecated(kwds, "klass", "create_protocol", create_protocol)
+        close_timeout = deprecated(kwds, "timeout", "close_timeout", close_timeout, 10)
+        klass = deprecated(
+            kwds, "klass", "create_protocol", create_protocol or create_connection
+        )
+        if create_connection is None:
+            create_protocol = klass
         for name in ("loop", "legacy_recv"):
             deprecated(kwds, name, "nothing instead", None)
         unknown("serve", kwds, SERVER_KEYWORDS | _own_keywords())

@@ -25,6 +25,7 @@ from .wire import ReadBuffer
 __all__ = ["Attributes"]
 
 if TYPE_CHECKING:
+    from .connection_protocol import ConnectionProtocol
     from .stats import Stats
 
 T = TypeVar("T")
@@ -49,6 +50,8 @@ class Attributes(Exposed):
     subprotocol: str | None
     #: how the connection was opened; None for servers, and where nobody has noted it
     opening: Opening | None = None
+    # Whether a message is being sent frame by frame through `protocol`.
+    _sending_frames = False
 
     def _tcp_ended(self) -> bool:
         """Whether TCP has ended before the connection was open."""
@@ -74,8 +77,18 @@ class Attributes(Exposed):
         """End TCP at once, wherever the opening has got to."""
         raise NotImplementedError
 
-    def _begin_close(self, code: int, reason: str) -> None:
+    def _begin_close(self, code: int | None, reason: str) -> None:
         """Send a close frame and don't wait; the driver keeps the time."""
+        raise NotImplementedError
+
+    def _take_step(self, step: Callable[[Session], Any]) -> None:
+        """
+        Let the session do what does not wait, and send what it queued.
+
+        Args:
+            step: called with the session, which knows the time; returns what to
+                fire, or None.
+        """
         raise NotImplementedError
 
     def fail_connection(self, code: int = 1006, reason: str = "") -> None:
@@ -142,15 +155,13 @@ class Attributes(Exposed):
         return ConnectionLogger(self._base_logger, self)
 
     @property
-    def protocol(self) -> Protocol:
+    def protocol(self) -> ConnectionProtocol:
         """The frame level.  AttributeError before the connection is open."""
+        from .connection_protocol import ConnectionProtocol
+
         if self._session is NOT_OPEN:
             raise AttributeError("protocol is available once the connection is open")
-        protocol = self._session.protocol
-        # For programs that look there; nothing of ours does.
-        protocol.origin = getattr(self, "origin", None)
-        protocol.subprotocol = self.subprotocol
-        return protocol
+        return ConnectionProtocol(self)
 
     @property
     def local_address(self) -> Any:

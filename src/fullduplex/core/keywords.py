@@ -25,8 +25,19 @@ def either(old: str, old_value: Any, new: str, new_value: Any) -> Any:
     return old_value
 
 
-def deprecated(kwds: dict[str, Any], old: str, new: str, value: Any) -> Any:
-    """Take `old` out of `kwds`, with a warning; otherwise return `value`."""
+def deprecated(
+    kwds: dict[str, Any], old: str, new: str, value: Any, default: Any = None
+) -> Any:
+    """
+    Take a deprecated keyword out of `kwds`, with a warning.
+
+    Args:
+        value: of the keyword that took its place.
+        default: of that keyword.
+
+    Returns:
+        The value that counts.  Where both were given, it is that of the newer one.
+    """
     if old not in kwds:
         return value
     warnings.warn(
@@ -34,7 +45,8 @@ def deprecated(kwds: dict[str, Any], old: str, new: str, value: Any) -> Any:
         DeprecationWarning,
         stacklevel=_caller_level(),
     )
-    return kwds.pop(old)
+    given = kwds.pop(old)
+    return given if value is default or value == default else value
 
 
 def _caller_level() -> int:

@@ -144,6 +144,33 @@ class Options:
         except TypeError:
             return _build(*given)  # nothing that can be remembered, or wrong: say so
 
+    def replaced(self, name: str, value: object) -> Options:
+        """
+        Return these options with another value of one parameter.
+
+        Args:
+            name: a parameter of `check`.
+            value: likewise.
+
+        Raises:
+            TypeError: it has the wrong type.
+            ValueError: it is out of range.
+        """
+        unread = self.unread_high
+        given: dict[str, object] = {
+            "ping_interval": self.ping_interval,
+            "ping_timeout": self.ping_timeout,
+            "close_timeout": self.close_timeout,
+            "max_size": (self.max_size, self.max_fragment),
+            "max_queue": None
+            if self.queue_high is None
+            else (self.queue_high, self.queue_low),
+            "read_limit": 2**16 if unread is None else unread // UNREAD_FACTOR,
+            "write_limit": (self.write_high, self.write_low),
+        }
+        given[name] = value
+        return Options.check(**given)
+
 
 def _build(
     ping_interval: object,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["CLIENT_STEPS", "SERVER_STEPS", "refuse_overrides"]
+__all__ = ["CLIENT_STEPS", "SERVER_STEPS", "overridden", "refuse_overrides"]
 
 CLIENT_STEPS = {
     "handshake": (
@@ -45,3 +45,19 @@ def refuse_overrides(cls: type, steps: Mapping[str, str]) -> None:
                 f"{cls.__qualname__} overrides {name}(), which is never called; "
                 f"instead, {instead}"
             )
+
+
+def overridden(instance: object, name: str, own: object) -> bool:
+    """
+    Tell whether a shortcut past a method would pass what somebody put in its place.
+
+    Args:
+        instance: whose method it is.
+        name: of the method.
+        own: the function of the class that has the shortcut, as it was defined; what
+            the class holds now may be a patch.
+
+    Returns:
+        True if a subclass, a patch of a class or an attribute of `instance` counts.
+    """
+    return getattr(type(instance), name) is not own or name in vars(instance)

@@ -67,11 +67,6 @@ class Protocol:
         direct_view: see `FrameReader`.
     """
 
-    #: set by connections for programs that look here; nothing of ours does
-    origin: str | None
-    #: likewise
-    subprotocol: str | None
-
     __slots__ = (
         "_decoder",
         "_deflate",
@@ -91,12 +86,10 @@ class Protocol:
         "fragments",
         "messages",
         "on_pong",
-        "origin",
         "pongs_wait",
         "reader",
         "side",
         "state",
-        "subprotocol",
         "unsettled",
         "witness",
         "writer",

@@ -135,7 +135,7 @@ class Driver(Flow):
             self.run(self.session.drain(), deadline, sending=True)
         return result
 
-    def begin_close(self, code: int, reason: str) -> None:
+    def begin_close(self, code: int | None, reason: str) -> None:
         """Start to close the connection without waiting for its end."""
         with self.lock:
             self.mend()

@@ -3,14 +3,48 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from math import inf
 from time import monotonic
 from typing import Self
 
+from ..core.errors import ConnectionClosedOK
 from ..core.session import Session
 from ..core.typing import Data
-from ._drive import Driver
+from ._drive import NOTHING, Driver
 
-__all__ = ["FragmentStream", "Pong"]
+__all__ = ["FragmentStream", "Messages", "Pong"]
+
+
+class Messages:
+    """
+    The messages of a connection, for ``for``.
+
+    Args:
+        recv: of the connection.
+        take: receives a message if that can be done without an operation, else
+            returns `NOTHING`.
+    """
+
+    __slots__ = ("_recv", "_take")
+
+    def __init__(
+        self, recv: Callable[[], Data], take: Callable[[float], object]
+    ) -> None:
+        self._recv = recv
+        self._take = take
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Data:
+        message = self._take(inf)
+        if message is not NOTHING:
+            return message  # type: ignore[return-value]
+        try:
+            return self._recv()
+        except ConnectionClosedOK:
+            raise StopIteration from None
 
 
 class FragmentStream:

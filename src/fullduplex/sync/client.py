@@ -412,7 +412,9 @@ class reconnect:
                 except Exception as exc:
                     delay = again.failed(exc, time())
                 else:
-                    delay = again.ended(connection.protocol, monotonic(), done=done)
+                    delay = again.ended(
+                        connection._session.protocol, monotonic(), done=done
+                    )
             if delay is not None:
                 sleep(delay)
 

@@ -8,7 +8,7 @@ that the system takes at once, do without an operation.
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterable, Iterable, Iterator
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator
 from math import inf
 from time import monotonic
 from types import TracebackType
@@ -19,6 +19,7 @@ from ..core.errors import ConcurrencyError, ConnectionClosedOK
 from ..core.extensions.base import Extension
 from ..core.http1 import Request, Response
 from ..core.options import Options
+from ..core.overrides import overridden
 from ..core.sending import Fragments, control_payload, single
 from ..core.session import Session
 from ..core.typing import BytesLike, Data, DataLike, LoggerLike
@@ -27,7 +28,7 @@ from ..imports import reexport
 from ._channel import Channel
 from ._drive import NOTHING, Driver, Waiter, spare_buffer
 from ._housekeeping import look_after
-from ._results import FragmentStream, Pong
+from ._results import FragmentStream, Messages, Pong
 
 __all__ = ["Connection"]
 
@@ -151,7 +152,16 @@ class Connection(Attributes):
     def _end_tcp(self) -> None:
         self._abandon()
 
-    def _begin_close(self, code: int, reason: str) -> None:
+    def _take_step(self, step: Callable[[Session], Any]) -> None:
+        driver = self._driver
+        with driver.lock:
+            driver.mend()
+            self._session.now = monotonic()
+            for waiter in step(self._session) or ():
+                waiter.fire()
+            driver.step()
+
+    def _begin_close(self, code: int | None, reason: str) -> None:
         self._driver.begin_close(code, reason)
 
     def ensure_open(self) -> None:
@@ -179,12 +189,11 @@ class Connection(Attributes):
         self.close(1000 if exc_type is None else 1011)
 
     def __iter__(self) -> Iterator[Data]:
-        return self
+        if overridden(self, "recv", RECV) or overridden(self, "__next__", NEXT):
+            return self
+        return Messages(self.recv, self._driver.receive_now)
 
     def __next__(self) -> Data:
-        message = self._driver.receive_now(inf)
-        if message is not NOTHING:
-            return message  # type: ignore[no-any-return]
         try:
             return self.recv()
         except ConnectionClosedOK:
@@ -439,3 +448,7 @@ class Connection(Attributes):
         except TimeoutError:
             return False
         return True
+
+
+# As they are defined; programs may patch the class.
+RECV, NEXT = Connection.recv, Connection.__next__

@@ -49,7 +49,7 @@ class Reconnecting(AsyncIterator[ClientConnection]):
         if last is not None:
             done = last.open
             await self.aclose()
-            delay = self._again.ended(last.protocol, self._clock(), done=done)
+            delay = self._again.ended(last._session.protocol, self._clock(), done=done)
         while True:
             if delay is not None:
                 await trio.sleep(delay)

@@ -8,7 +8,7 @@ nevertheless, as trio's programs expect.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from types import TracebackType
 from typing import Any, Literal, Self, overload
 
@@ -105,7 +105,13 @@ class Connection(Attributes):
     def _end_tcp(self) -> None:
         self._driver.abort()
 
-    def _begin_close(self, code: int, reason: str) -> None:
+    def _take_step(self, step: Callable[[Session], Any]) -> None:
+        self._session.now = self._driver.clock()
+        for waiter in step(self._session) or ():
+            waiter.fire()
+        self._driver.step()
+
+    def _begin_close(self, code: int | None, reason: str) -> None:
         self._driver.begin_close(code, reason)
 
     async def ensure_open(self) -> None:

@@ -1,0 +1,177 @@
+"""What programs written for websockets read, set, override and reach through to."""
+
+from __future__ import annotations
+
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+
+from fullduplex import ConnectionClosedError, InvalidState, ProtocolError, State
+
+from ..asyncio.raw import BINARY, CLOSE, CONT, PING, PONG, TEXT
+from .faces import Kit
+from .registry import behaviour
+
+# Limits that are settled when a connection is opened.
+LATE = ["ping_interval", "ping_timeout", "max_queue", "read_limit", "write_limit"]
+
+
+@behaviour(sides=())
+async def attributes_are_read_before_the_connection_is_open(kit: Kit) -> None:
+    seen: list[Any] = []
+
+    def look(ws: Any, request: Any) -> Any:
+        seen.append((len(ws.messages), ws.debug, ws.close_rcvd, ws.close_sent))
+        seen.append((ws.close_rcvd_then_sent, ws.close_code, ws.stats.bytes_received))
+        for name in ("close_exc", "protocol"):
+            try:
+                getattr(ws, name)
+            except (InvalidState, AttributeError) as exc:
+                seen.append(str(exc))
+        ws.max_size = 7
+        ws.ping_interval = 5
+        seen.append((ws.max_size, ws.ping_interval))
+        return (HTTPStatus.OK, [], b"") if request.path == "/no" else None
+
+    async def handler(ws: Any) -> None:
+        seen.append((ws.max_size, ws.ping_interval))
+
+    async with (
+        kit.server(handler, process_request=look) as (host, port),
+        kit.connection(f"ws://{host}:{port}/") as ws,
+    ):
+        await kit.end(ws).wait_closed()
+    assert seen == [
+        (0, False, None, None),
+        (None, None, 0),
+        "connection isn't closed yet",
+        "protocol is available once the connection is open",
+        (7, 5),
+        (7, 5),
+    ]
+
+
+@behaviour()
+async def size_limit_is_set_while_the_connection_is_open(kit: Kit, side: str) -> None:
+    async with kit.ends(side, max_size=10) as (ws, peer):
+        ws.ws.max_size = 20
+        await kit.do(lambda: peer.write(TEXT, "a" * 20))
+        assert await ws.recv() == "a" * 20
+        ws.ws.max_size = 5
+        assert (ws.max_size, ws.protocol.max_message_size) == (5, 5)
+        await kit.do(lambda: peer.write(TEXT, "a" * 6))
+        with pytest.raises(ValueError, match="max_size"):
+            ws.ws.max_size = -1
+        closing = kit.spawn(lambda: kit.do(peer.answer_close))
+        with pytest.raises(ConnectionClosedError):
+            await ws.recv()
+        assert (await closing.result()).code == 1009
+
+
+@behaviour()
+async def limit_that_is_set_too_late_is_refused(kit: Kit, side: str) -> None:
+    async with kit.ends(side) as (ws, _):
+        for name in [
+            "ping_interval",
+            "ping_timeout",
+            "max_queue",
+            "read_limit",
+            "write_limit",
+        ]:
+            with pytest.raises(AttributeError, match=f"{name} cannot be set while"):
+                setattr(ws.ws, name, 3)
+        ws.ws.close_timeout = 3
+        assert ws.close_timeout == 3
+
+
+@behaviour()
+async def protocol_sends_at_once(kit: Kit, side: str) -> None:
+    async with kit.ends(side) as (ws, peer):
+        protocol = ws.protocol
+        assert protocol == ws.protocol
+        assert (protocol.id, protocol.state) == (ws.id, State.OPEN)
+        protocol.send_text(b"one")
+        protocol.send_binary(b"two", fin=False)
+        assert protocol.expect_continuation_frame
+        later = kit.spawn(lambda: ws.send("later"))
+        protocol.send_ping(b"ping")
+        protocol.send_pong(memoryview(b"pong"))
+        with pytest.raises(ProtocolError):
+            protocol.send_text(b"between")
+        protocol.send_continuation(b"three", fin=True)
+        await later.result()
+        with pytest.raises(ProtocolError):
+            protocol.send_continuation(b"four", fin=True)
+        frames = [await kit.do(peer.read) for _ in range(6)]
+        assert [(frame.opcode, frame.payload) for frame in frames] == [
+            (TEXT, b"one"),
+            (BINARY, b"two"),
+            (PING, b"ping"),
+            (PONG, b"pong"),
+            (CONT, b"three"),
+            (TEXT, b"later"),
+        ]
+        assert protocol.data_to_send() == protocol.events_received() == []
+        with pytest.raises(InvalidState, match="receive_data"):
+            protocol.receive_data(b"")
+
+
+@behaviour()
+async def protocol_fails_the_connection(kit: Kit, side: str) -> None:
+    async with kit.ends(side) as (ws, peer):
+        ws.protocol.fail(1012, "again")
+        assert ws.protocol.state is State.CLOSING
+        assert ws.protocol.close_expected()
+        close = await kit.do(peer.answer_close)
+        assert (close.code, close.reason) == (1012, "again")
+        await ws.wait_closed()
+        assert ws.protocol.close_code == 1012
+        assert isinstance(ws.protocol.close_exc, ConnectionClosedError)
+        with pytest.raises(InvalidState, match="closed"):
+            ws.protocol.send_close()
+
+
+@behaviour()
+async def protocol_closes_the_connection(kit: Kit, side: str) -> None:
+    async with kit.ends(side) as (ws, peer):
+        ws.protocol.send_close(3000, "bye")
+        close = await kit.do(peer.answer_close)
+        assert (close.code, close.reason) == (3000, "bye")
+        await ws.wait_closed()
+
+
+@behaviour()
+async def iteration_takes_from_an_overridden_recv(kit: Kit, side: str) -> None:
+    for patch in ("instance", "class", "base"):
+        async with kit.ends(side) as (ws, peer):
+            cls = type(ws.ws)
+            base = next(c for c in reversed(cls.__mro__) if "recv" in vars(c))
+            place = {"instance": ws.ws, "class": cls, "base": base}[patch]
+            original = cls.recv
+            asks = hasattr(cls, "__anext__")
+
+            async def waited(ws: Any, original: Any = original) -> Any:
+                return f"<{await original(ws)}>"
+
+            def taken(ws: Any, original: Any = original) -> Any:
+                return f"<{original(ws)}>"
+
+            function = waited if asks else taken
+            with pytest.MonkeyPatch.context() as patching:
+                if patch == "instance":
+                    patching.setattr(place, "recv", partial(function, ws.ws))
+                else:
+                    patching.setattr(place, "recv", function)
+
+                def say(peer: Any = peer) -> None:
+                    peer.write(TEXT, "a")
+                    peer.write(TEXT, "b")
+                    peer.write_close(1000)
+                    peer.read_until(CLOSE)
+                    peer.close()
+
+                saying = kit.spawn(partial(kit.do, say))
+                assert await ws.all() == ["<a>", "<b>"], patch
+                await saying.result()
