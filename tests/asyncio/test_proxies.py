@@ -365,7 +365,11 @@ async def test_proxy_is_chosen_anew_for_each_redirect(
 @pytest.mark.variants("plain")
 @pytest.mark.parametrize(
     ("location", "error"),
-    [("http://localhost/", InvalidURI), ("ws://localhost/", SecurityError)],
+    [
+        ("ftp://localhost/", InvalidURI),
+        ("http://localhost/", SecurityError),
+        ("ws://localhost/", SecurityError),
+    ],
 )
 async def test_redirect_through_a_proxy_keeps_its_rules(
     location: str,

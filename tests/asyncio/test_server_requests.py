@@ -47,16 +47,17 @@ REFUSED: list[tuple[str, bytes, int, dict[str, str | None]]] = [
     ),
     ("bad-protocols", request("GET / HTTP/1.1", "Sec-WebSocket-Protocol: ;"), 400, {}),
     ("two-origins", request("GET / HTTP/1.1", "Origin: a", "Origin: b"), 400, {}),
+    ("non-ascii-path", "GET /é HTTP/1.1\r\n\r\n".encode(), 400, {}),
+    ("body", request("GET / HTTP/1.1", "Content-Length: 3") + b"abc", 400, {}),
+    ("chunked", request("GET / HTTP/1.1", "Transfer-Encoding: chunked"), 400, {}),
+    ("folded", request("GET / HTTP/1.1", "A: b", " c"), 400, {}),
+    ("long-head", request("GET / HTTP/1.1", *["A: " + "a" * 8000] * 9), 431, {}),
 ]
 
 SILENT = [
     ("garbage", b"\x00\x01\x02\r\n\r\n"),
     ("tls-hello", TLS_HELLO + b"\n"),
     ("http-2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
-    ("non-ascii-path", "GET /é HTTP/1.1\r\n\r\n".encode()),
-    ("body", request("GET / HTTP/1.1", "Content-Length: 3") + b"abc"),
-    ("chunked", request("GET / HTTP/1.1", "Transfer-Encoding: chunked")),
-    ("folded", request("GET / HTTP/1.1", "A: b", " c")),
 ]
 
 

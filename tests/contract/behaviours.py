@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import (
     closing,
     compatibility,
+    heads,
     keepalive,
     limits,
     opening,
@@ -26,4 +27,5 @@ PARTS = (
     limits,
     serving,
     compatibility,
+    heads,
 )

@@ -32,6 +32,7 @@ from fullduplex.core.extensions.permessage_deflate import (
     enable_server_permessage_deflate,
 )
 from fullduplex.core.handshake import ClientHandshake, ServerHandshake
+from fullduplex.core.headers import MAX_LIST_ITEMS
 from fullduplex.core.http1 import Request, Response, ResponseParser
 from fullduplex.core.typing import ExtensionName, ExtensionParameter
 from fullduplex.core.uri import parse_uri
@@ -364,6 +365,7 @@ def test_a_long_value_is_not_sent_back_whole() -> None:
         (b"GET /" + b"x" * 8192, 414),
         (b"GET / HTTP/1.1\r\nA: " + b"x" * 8192, 431),
         (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 129, 431),
+        (b"GET / HTTP/1.1\r\n" + (b"A: " + b"x" * 8000 + b"\r\n") * 9, 431),
     ],
 )
 def test_limits_are_answered(data: bytes, status: int) -> None:
@@ -380,16 +382,73 @@ def test_limits_are_answered(data: bytes, status: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"GET /\xe9 HTTP/1.1\r\n\r\n", b"must be ASCII"),
+        (b"GET /a b HTTP/1.1\r\n\r\n", b"invalid request line: 'GET /a b HTTP/1.1'"),
+        (b"GET * HTTP/1.1\r\n\r\n", b"the target is '*', expected a path"),
+        (b"CONNECT a:80 HTTP/1.1\r\n\r\n", b"the target is 'a:80'"),
+        (b"GET /a#b HTTP/1.1\r\n\r\n", b"the target is '/a#b'"),
+        (b"GET http://u:p@a/ HTTP/1.1\r\n\r\n", b"the target is 'http://***@a/'"),
+        (b"GET / HTTP/1.1\n\n", b"request line ends without CR"),
+        (b"GET / HTTP/1.1\r\nA: b\n\n", b"header line ends without CR"),
+        (b"GET / HTTP/1.1\r\nHost : b\r\n\r\n", b"invalid header line: b'Host :'"),
+        (b"GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n", b"it continues A, which is obs"),
+        (request(more=[("Content-Length", "1")]), b"Content-Length is not 0"),
+        (request(more=[("Content-Length", "x")]), b"invalid Content-Length: 'x'"),
+        (request(more=[("Transfer-Encoding", "chunked")]), b"Transfer-Encoding is set"),
+    ],
+)
+def test_what_is_http_but_malformed_is_told_so(data: bytes, text: bytes) -> None:
+    handshake = ServerHandshake()
+    with pytest.raises(ValueError) as caught:
+        handshake.data_received(data)
+    response = handshake.error_response(caught.value, now_date=DATE)
+    assert response is not None
+    assert response.status_code == 400
+    assert text in response.body
+    assert response.headers["Connection"] == "close"
+
+
+@pytest.mark.parametrize(
+    ("name", "item"),
+    [
+        ("Connection", "a,"),
+        ("Connection", ",,"),
+        ("Upgrade", "a,"),
+        ("Sec-WebSocket-Extensions", "a,"),
+        ("Sec-WebSocket-Extensions", "a;b,"),
+        ("Sec-WebSocket-Extensions", "permessage-deflate;x,"),
+        ("Sec-WebSocket-Protocol", "a,"),
+    ],
+)
+@pytest.mark.parametrize("lines", [1, 4])
+def test_lists_are_read_up_to_a_limit(name: str, item: str, lines: int) -> None:
+    ours = name in ("Connection", "Upgrade")
+    head = (request(without=name) if ours else request())[:-2]
+    if name == "Connection":
+        head += b"Connection: Upgrade\r\n"
+    many = f"{name}: {item * (MAX_LIST_ITEMS // lines)}a\r\n" * lines
+    options = {"subprotocols": ["a"]} if "Protocol" in name else {}
+    exc, response = refused(head + many.encode() + b"\r\n", **options)
+    assert response.status_code == 400
+    assert f"allowed are {MAX_LIST_ITEMS}" in str(exc)
+    if name == "Upgrade":
+        return
+    fewer = f"{name}: {item * (MAX_LIST_ITEMS // 8 // lines)}a\r\n" * lines
+    _, response = answer(head + fewer.encode() + b"\r\n", **options)
+    assert response.status_code == 101
+
+
+@pytest.mark.parametrize(
     "data",
     [
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\n",  # a TLS hello
         b"SSH-2.0-OpenSSH_9.6\r\n",
         b"GET / HTTP/2.0\r\n\r\n",
-        b"GET /\xe9 HTTP/1.1\r\n\r\n",
-        b"GET / HTTP/1.1\n\n",
-        b"GET / HTTP/1.1\r\nA : b\r\n\r\n",
-        request(more=[("Content-Length", "1")]),
-        request(more=[("Transfer-Encoding", "chunked")]),
+        b"GET /\n\n",
+        b"\r\n" * 5,
+        b"\x05\x01\x00\n",  # SOCKS
     ],
 )
 def test_what_is_no_such_request_gets_no_response(data: bytes) -> None:

@@ -164,7 +164,7 @@ def test_build_www_authenticate_basic_quotes_the_realm() -> None:
     ("header", "credentials"),
     [
         ("Basic aGVsbG86aWxvdmV5b3U=", ("hello", "iloveyou")),
-        ("bAsIc \t aGVsbG86aWxvdmV5b3U=", ("hello", "iloveyou")),
+        ("bAsIc   aGVsbG86aWxvdmV5b3U=", ("hello", "iloveyou")),
         ("Basic Og==", ("", "")),
         ("Basic YTpiOmM=", ("a", "b:c")),
         ("Basic /zrD/w==", ("\udcff", "\udcc3\udcff")),

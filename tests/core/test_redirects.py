@@ -55,6 +55,9 @@ def test_several_targets_are_refused() -> None:
         ("//b/x", "ws://b/x"),
         ("WS://B:81/", "ws://b:81/"),
         ("wss://b", "wss://b"),
+        ("http://b/x", "ws://b/x"),
+        ("https://b/x", "wss://b/x"),
+        ("HTTPS://u:p@b:444/x?y#z", "wss://u:p@b:444/x?y"),
         ("/caf\xc3\xa9", "ws://a:81/caf%C3%A9"),  # UTF-8 seen as ISO-8859-1
         ("/caf\xe9", "ws://a:81/caf%C3%A9"),  # ISO-8859-1 indeed
         ("/a b", "ws://a:81/a%20b"),
@@ -73,9 +76,9 @@ def test_a_relative_target_keeps_the_zone_of_an_address() -> None:
 @pytest.mark.parametrize(
     "location",
     [
-        "http://a/",
-        "https://a/",
         "ftp://a/",
+        "httpx://a/",
+        "http:///",
         "wss:///",
         "ws://[/",
         "ws://a/#x",
@@ -83,14 +86,16 @@ def test_a_relative_target_keeps_the_zone_of_an_address() -> None:
     ],
 )
 def test_a_target_that_is_no_websocket_uri_is_refused(location: str) -> None:
-    with pytest.raises(InvalidURI):
-        follow("ws://a/", location)
+    with pytest.raises(InvalidURI, match=r"redirect from ws://a/x\)$"):
+        follow("ws://a/x", location)
 
 
 # -- Security ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("location", ["ws://a/", "ws://b/", "ws://a:443/"])
+@pytest.mark.parametrize(
+    "location", ["ws://a/", "ws://b/", "ws://a:443/", "http://a/", "http://a:443/"]
+)
 def test_giving_up_tls_is_refused(location: str) -> None:
     with pytest.raises(SecurityError, match=r"from wss://a/ to .* TLS"):
         follow("wss://u:p@a/", location)

@@ -120,9 +120,21 @@ def test_refusal_whose_body_ends_with_the_connection_is_read_to_the_end(
 
 def test_refusal_counts_even_with_a_body_over_the_limit() -> None:
     head = b"HTTP/1.1 503 x\r\nContent-Length: %d\r\n\r\n" % (MAX_BODY_SIZE + 1)
-    exc = refusal(head)
+    exc = refusal(head + bytes(MAX_BODY_SIZE + 1))
+    assert len(exc.response.body) == MAX_BODY_SIZE
     assert exc.response.status_code == 503
     assert isinstance(exc.__cause__, SecurityError)
+
+
+def test_refusal_counts_whatever_its_status_and_may_be_cut() -> None:
+    asking = tunnel()
+    assert not asking.data_received(b"HTTP/1.0 600 x\r\n\r\nwh")
+    assert asking.refused
+    exc = asking.cut(TimeoutError("late"))
+    assert isinstance(exc, InvalidProxyStatus)
+    assert exc.proxy == "http://proxy:3128"
+    assert (exc.response.status_code, exc.response.body) == (600, b"wh")
+    assert isinstance(exc.__cause__, TimeoutError)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +143,6 @@ def test_refusal_counts_even_with_a_body_over_the_limit() -> None:
         b"\x05\x00\r\n",
         b"SSH-2.0-OpenSSH\r\n",
         b"HTTP/2 200 OK\r\n",
-        b"HTTP/1.1 600 x\r\n",
         b"HTTP/1.1 200\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nbad header\r\n",
         b"x" * 9000,

@@ -474,6 +474,41 @@ async def test_frames_without_end_before_accept_stop_being_read() -> None:
         assert len(connection._early) == before < 1_000_000  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("size", [10_000, 40_000])
+async def test_a_header_may_be_as_long_as_uvicorn_lets_it_be(size: int) -> None:
+    cookie = "a" * size
+    async with site(echo) as here, here.peer(*HANDSHAKE, f"Cookie: {cookie}") as peer:
+        first, _, _ = await answer(peer)
+        assert " 101 " in first
+
+
+async def test_target_of_a_request_is_a_path_or_refused() -> None:
+    paths: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        paths.append((scope["path"], scope["query_string"], dict(scope["headers"])))
+        await echo(scope, receive, send)
+
+    async with site(app) as here:
+        for target in ("http://other:81/admin?x", "/a#b", "*", "admin"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", here.port)
+            lines = [
+                f"GET {target} HTTP/1.1",
+                "Host: localhost",
+                "Upgrade: websocket",
+                "Connection: Upgrade",
+                *HANDSHAKE,
+            ]
+            writer.write("\r\n".join([*lines, "", ""]).encode())
+            head = await reader.readuntil(b"\r\n\r\n")
+            expected = b"101" if target.startswith("http") else b"400"
+            assert head.split(b" ")[1] == expected
+            writer.close()
+    [(path, query, headers)] = paths
+    assert (path, query) == ("/admin", b"x")
+    assert headers[b"host"] == b"other:81"
+
+
 @pytest.mark.parametrize(
     ("status", "headers", "method"),
     [
@@ -482,7 +517,8 @@ async def test_frames_without_end_before_accept_stop_being_read() -> None:
         (426, ["Sec-WebSocket-Version: 8", HANDSHAKE[0]], "GET"),
         (405, [*HANDSHAKE], "POST"),
         (400, [*HANDSHAKE, "Content-Length: 3"], "GET"),
-        (431, [*HANDSHAKE, "Cookie: " + "a" * 10_000], "GET"),
+        (400, [*HANDSHAKE, "Sec-WebSocket-Protocol: " + "a," * 200], "GET"),
+        (431, [*HANDSHAKE, *["A: b"] * 200], "GET"),
     ],
 )
 async def test_request_that_is_none_is_answered_without_the_application(

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..core.datastructures import HeadersLike
 from ..core.extensions.base import ClientExtensionFactory
+from ..core.handshake.client import BODY_TIMEOUT
 from ..core.handshake.draft import Draft
 from ..core.http1 import USER_AGENT
 from ..core.logs import check_logger
@@ -39,6 +40,8 @@ class ClientConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
     # What `connect` waits for until the handshake is over, and why it failed.
     _waiter: Any = None
     _failure: BaseException | None = None
+    # Ends the wait for the body of a refusal.
+    _body_timer: asyncio.TimerHandle | None = None
 
     def __init__(
         self,
@@ -99,6 +102,7 @@ class ClientConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
     def _abandon(self) -> None:
         """Give up on opening; nobody waits for the handshake any more."""
         self._waiter = None
+        self._stop_waiting()
         if self.transport is not None:
             self.transport.abort()
 
@@ -113,14 +117,33 @@ class ClientConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
         try:
             handshake = self._answered(data)
             if handshake is None:
+                if self._refused() and self._body_timer is None:
+                    self._body_timer = self._loop.call_later(
+                        BODY_TIMEOUT, self._body_late
+                    )
                 return
             self._open(handshake.extensions, handshake.leftover)
         except Exception as exc:
             self._failure = exc
         self._waiter = None
+        self._stop_waiting()
         waiter.fire()
 
+    def _body_late(self) -> None:
+        """Be content with what has come of the body of a refusal."""
+        waiter = self._waiter
+        if waiter is not None:
+            self._waiter = None
+            self._failure = self._given_up()
+            waiter.fire_soon()
+
+    def _stop_waiting(self) -> None:
+        if self._body_timer is not None:
+            self._body_timer.cancel()
+            self._body_timer = None
+
     def _ended(self, exc: BaseException | None) -> None:
+        self._stop_waiting()
         waiter = self._waiter
         if waiter is not None:
             self._waiter = None

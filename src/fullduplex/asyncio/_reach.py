@@ -19,10 +19,12 @@ import ssl
 from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
 from time import monotonic
-from typing import Any
+from typing import Any, NoReturn
 
 from .._tls import context_for, explain
 from ..core import socks
+from ..core.certificates import reference_name
+from ..core.handshake.client import BODY_TIMEOUT
 from ..core.handshake.tunnel import Tunnel
 from ..core.opening import Opening
 from ..core.proxy import Route, check_proxy_tls
@@ -83,8 +85,10 @@ class Reach:
         if uri.secure:
             self._tls["ssl"] = context_for(kwds.get("ssl"))
             # The name that is verified is that of the URI, wherever it leads.
-            if self._tls.get("server_hostname") is None:
-                self._tls["server_hostname"] = uri.host
+            name = self._tls.get("server_hostname")
+            self._tls["server_hostname"] = reference_name(
+                uri.host if name is None else name
+            )
         if route.proxy is not None:
             self._take_proxy_options(kwds)
 
@@ -110,8 +114,10 @@ class Reach:
             (self._proxy_tls if plain in TLS else self._dialing)[plain] = value
         if proxy.secure:
             self._proxy_tls["ssl"] = context_for(self._proxy_tls.get("ssl"))
-            if self._proxy_tls.get("server_hostname") is None:
-                self._proxy_tls["server_hostname"] = proxy.host
+            given = self._proxy_tls.get("server_hostname")
+            self._proxy_tls["server_hostname"] = reference_name(
+                proxy.host if given is None else given
+            )
 
     async def open(self, factory: Factory) -> None:
         """
@@ -257,6 +263,8 @@ class Reach:
                 if tunnel.data_received(data):
                     self._opening.mark("proxy", monotonic())
                     return sock
+                if tunnel.refused:
+                    await self._read_refusal(sock, tunnel)
             tunnel.eof_received()
         except BaseException as exc:
             sock.close()
@@ -264,8 +272,19 @@ class Reach:
                 self._route.blame(exc)
             raise
 
+    async def _read_refusal(self, sock: socket.socket, tunnel: Tunnel) -> NoReturn:
+        """Read the body of a refusal, as far as it comes in time."""
+        self._opening.refusal = tunnel.cut
+        try:
+            async with asyncio.timeout(BODY_TIMEOUT):
+                while data := await self._loop.sock_recv(sock, 65536):
+                    tunnel.data_received(data)
+        except OSError as exc:
+            raise tunnel.cut(exc)  # noqa: B904 (has a cause)
+        tunnel.eof_received()
+
     async def _through_tls(self, factory: Factory) -> None:
-        tunneling = _Tunneling(self._loop, self._make_tunnel())
+        tunneling = _Tunneling(self._loop, self._make_tunnel(), self._opening)
         sock = await self._dial_proxy()
         try:
             transport = await self._finish(lambda: tunneling, sock, self._proxy_tls)
@@ -300,8 +319,13 @@ class Reach:
 class _Tunneling(asyncio.BufferedProtocol):
     """Ask for a tunnel over a stream that is encrypted already."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, tunnel: Tunnel) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, tunnel: Tunnel, opening: Opening
+    ) -> None:
         self.tunnel = tunnel
+        self._loop = loop
+        self._opening = opening
+        self._timer: asyncio.TimerHandle | None = None
         self._transport: Any = None
         self._memory = memoryview(bytearray(PIECE))
         self.opened: asyncio.Future[None] = loop.create_future()
@@ -319,14 +343,26 @@ class _Tunneling(asyncio.BufferedProtocol):
         try:
             if self.tunnel.data_received(bytes(self._memory[:nbytes])):
                 self.opened.set_result(None)
+            elif self.tunnel.refused and self._timer is None:
+                self._opening.refusal = self.tunnel.cut
+                self._timer = self._loop.call_later(BODY_TIMEOUT, self._body_late)
         except Exception as exc:
             self.opened.set_exception(exc)
 
+    def _body_late(self) -> None:
+        if not self.opened.done():
+            exc = TimeoutError(f"no whole body within {BODY_TIMEOUT:g} s")
+            self.opened.set_exception(self.tunnel.cut(exc))
+
     def connection_lost(self, exc: BaseException | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         if self.opened.done():
             return
         try:
             if exc is not None:
+                if self.tunnel.refused and isinstance(exc, Exception):
+                    exc = self.tunnel.cut(exc)
                 raise exc
             self.tunnel.eof_received()
         except Exception as error:

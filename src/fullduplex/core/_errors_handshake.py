@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from ._errors_base import WebSocketException
+from .credentials import HIDDEN, display_address, escape, is_secret
 
 if TYPE_CHECKING:
     from .datastructures import Headers
@@ -17,13 +17,6 @@ if TYPE_CHECKING:
 # -- Addresses -----------------------------------------------------------------
 
 
-def printable_address(address: str) -> str:
-    # Addresses end up in logs: no credentials, no control characters.
-    if "@" in address:
-        address = re.sub(r"//[^/?#]*@", "//***@", address)
-    return address if address.isprintable() else repr(address)[1:-1]
-
-
 class InvalidURI(WebSocketException, ValueError):
     """
     A WebSocket URI cannot be used.
@@ -33,7 +26,8 @@ class InvalidURI(WebSocketException, ValueError):
     is an argument like any other.
 
     Args:
-        uri: the URI; user name and password are left out of the text.
+        uri: the URI; user name and password are left out of the
+            text, and of ``repr()``.
         msg: what is wrong with it.
     """
 
@@ -46,7 +40,10 @@ class InvalidURI(WebSocketException, ValueError):
         self.msg = msg
 
     def __str__(self) -> str:
-        return f"{printable_address(self.uri)} isn't a valid URI: {self.msg}"
+        return f"{display_address(self.uri)} isn't a valid URI: {self.msg}"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({display_address(self.uri)!r}, {self.msg!r})"
 
 
 class InvalidProxy(WebSocketException, ValueError):
@@ -54,7 +51,8 @@ class InvalidProxy(WebSocketException, ValueError):
     The address of a proxy cannot be used; nothing was opened.
 
     Args:
-        proxy: the address; user name and password are left out of the text.
+        proxy: the address; user name and password are left out of the
+            text, and of ``repr()``.
         msg: what is wrong with it.
     """
 
@@ -67,7 +65,10 @@ class InvalidProxy(WebSocketException, ValueError):
         self.msg = msg
 
     def __str__(self) -> str:
-        return f"{printable_address(self.proxy)} isn't a valid proxy: {self.msg}"
+        return f"{display_address(self.proxy)} isn't a valid proxy: {self.msg}"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({display_address(self.proxy)!r}, {self.msg!r})"
 
 
 # -- The opening handshake -----------------------------------------------------
@@ -174,7 +175,8 @@ class InvalidStatus(InvalidHandshake):
     The server refused the handshake: its status is not 101.
 
     Args:
-        response: the whole response; its body, if it has one, usually says why.
+        response: the response; its body, if it has one, usually says why.  If the
+            body is not whole, ``__cause__`` tells what was wrong with it.
     """
 
     response: Response
@@ -195,6 +197,9 @@ class InvalidStatus(InvalidHandshake):
 
     def __str__(self) -> str:
         return f"server rejected WebSocket connection: HTTP {self.status_code}"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({summary(self.response)})"
 
 
 class InvalidStatusCode(InvalidStatus):
@@ -265,7 +270,9 @@ class InvalidHeaderFormat(InvalidHeader):
     def __init__(self, name: str, error: str, header: str, pos: int) -> None:
         start = max(0, pos - 32) if len(header) > 64 else 0
         shown = header[start : start + 64]
-        if not shown.isprintable():
+        if is_secret(name):
+            shown = HIDDEN
+        elif not shown.isprintable():
             shown = repr(shown)
         super().__init__(name, f"{error} at {pos} in {shown}")
 
@@ -381,6 +388,9 @@ class AbortHandshake(InvalidHandshake):
             f"{len(self.body)} bytes"
         )
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(<{self}>)"
+
 
 class RedirectHandshake(InvalidHandshake):
     """
@@ -397,7 +407,10 @@ class RedirectHandshake(InvalidHandshake):
         self.uri = uri
 
     def __str__(self) -> str:
-        return f"redirect to {printable_address(self.uri)}"
+        return f"redirect to {display_address(self.uri)}"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({display_address(self.uri)!r})"
 
 
 class ProxyError(InvalidHandshake):
@@ -445,3 +458,15 @@ class InvalidProxyStatus(ProxyError):
         return self._through(
             f"proxy rejected connection: HTTP {self.response.status_code}"
         )
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({summary(self.response)})"
+
+
+def summary(response: Response) -> str:
+    """Describe a response without the values of its headers, and without its body."""
+    phrase = f" {escape(response.reason_phrase)}" if response.reason_phrase else ""
+    return (
+        f"<HTTP {response.status_code}{phrase}, {len(response.headers)} headers, "
+        f"{len(response.body or b''):,} bytes>"
+    )

@@ -11,7 +11,6 @@ from collections.abc import Generator
 
 from . import http1
 from ._http1_messages import ReadBytes
-from .datastructures import Headers
 from .errors import SecurityError
 from .http1 import Request, RequestParser, Response, ResponseParser
 
@@ -56,25 +55,32 @@ class BorrowedResponse(ResponseParser):
         """Read and return the response."""
         return (yield from self._parse())
 
-    def _read_body(
-        self, status_code: int, headers: Headers
-    ) -> Generator[None, None, bytes]:
-        if self._proxy:
-            return b""
-        return (yield from super()._read_body(status_code, headers))
+    def _refuses(self, status_code: int) -> bool:
+        # Nothing of it is let pass: the caller asks for the errors.
+        return False
+
+    def _read_body_of(self, head: Response) -> Generator[None, None, None]:
+        if not self._proxy:
+            yield from self._read_body(head.status_code, head.headers)
+        head.body = bytes(self._body)
 
     def _read_line(
         self, expected: str, too_long: type[SecurityError]
     ) -> Generator[None, None, bytes]:
         return (yield from read_line(self._borrowed_line, expected, too_long))
 
-    def _read_exact(self, size: int, expected: str) -> Generator[None, None, bytes]:
-        return bytes((yield from self._borrowed_exact(size)))
+    def _read_part(self, size: int, expected: str) -> Generator[None, None, None]:
+        if len(self._body) + size > http1.MAX_BODY_SIZE:
+            raise SecurityError(
+                f"body has {len(self._body) + size:,} bytes or more; allowed are "
+                f"{http1.MAX_BODY_SIZE:,} (MAX_BODY_SIZE)"
+            )
+        self._body += yield from self._borrowed_exact(size)
 
-    def _read_to_eof(self) -> Generator[None, None, bytes]:
+    def _read_to_eof(self) -> Generator[None, None, None]:
         limit = http1.MAX_BODY_SIZE
         try:
-            return bytes((yield from self._borrowed_to_eof(limit)))
+            self._body += yield from self._borrowed_to_eof(limit)
         except RuntimeError as exc:
             raise SecurityError(
                 f"body has more than {limit:,} bytes (MAX_BODY_SIZE)"
@@ -92,4 +98,6 @@ def read_line(
         raise too_long(
             f"{expected} has more than {limit} bytes (MAX_LINE_LENGTH)"
         ) from exc
-    return http1.without_end(line, expected)
+    if not line.endswith(b"\r\n"):
+        raise ValueError(f"{expected} ends without CR")
+    return line[:-2]

@@ -12,12 +12,17 @@ from typing import TypeAlias
 from ..version import version
 from .datastructures import Headers
 from .environ import setting
+from .keywords import exact_str
 
 __all__ = [
     "FIELD_VALUE",
     "MAX_BODY_SIZE",
+    "MAX_HEAD_SIZE",
     "MAX_LINE_LENGTH",
     "MAX_NUM_HEADERS",
+    "MalformedRequest",
+    "NOT_FIELD_VALUE",
+    "ORIGIN_FORM",
     "REQUEST_LINE",
     "TARGET",
     "TOKEN",
@@ -25,6 +30,7 @@ __all__ = [
     "Response",
     "SERVER",
     "USER_AGENT",
+    "UnsupportedCoding",
 ]
 
 _product = f"Python/{sys.version_info[0]}.{sys.version_info[1]} fullduplex/{version}"
@@ -41,6 +47,9 @@ MAX_NUM_HEADERS: int = setting("MAX_NUM_HEADERS", 128, int)
 MAX_LINE_LENGTH: int = setting("MAX_LINE_LENGTH", 8192, int)
 """How many bytes a line may have, with CR and LF."""
 
+MAX_HEAD_SIZE: int = setting("MAX_HEAD_SIZE", max(2**16, MAX_LINE_LENGTH), int)
+"""How many bytes the first line and the headers may have together."""
+
 MAX_BODY_SIZE: int = setting("MAX_BODY_SIZE", 2**20, int)
 """How many bytes the body of a response may have."""
 
@@ -49,10 +58,20 @@ ReadBytes: TypeAlias = Callable[[int], Generator[None, None, bytes | bytearray]]
 
 TOKEN = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
 FIELD_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110, 5.5
+NOT_FIELD_VALUE = re.compile(rb"[^\t\x20-\x7e\x80-\xff]")
 TARGET = re.compile(rb"[\x21-\x7e]+")  # RFC 9112, 3.2
+ORIGIN_FORM = re.compile(rb"/[\x21\x22\x24-\x7e]*")  # RFC 9112, 3.2.1; without #
 REQUEST_LINE = re.compile(  # what those three allow, in one look
     rf"{TOKEN.pattern.decode()} {TARGET.pattern.decode()} {TARGET.pattern.decode()}"
 )
+
+
+class MalformedRequest(ValueError):
+    """A request is HTTP/1.1 or 1.0, but breaks its grammar; answered with 400."""
+
+
+class UnsupportedCoding(MalformedRequest, NotImplementedError):
+    """A transfer coding is one that nothing here undoes (RFC 9112, 7)."""
 
 
 class _Refusable:
@@ -98,7 +117,9 @@ class Request(_Refusable):
 
         Raises:
             EOFError: by ``read_line``, when the request is not complete.
-            ValueError: the request is malformed, or has a body.
+            ValueError: the request is malformed, or has a body.  It is a
+                :exc:`UnicodeDecodeError` if the path is not ASCII.
+            NotImplementedError: the request has a transfer coding.
             SecurityError: a limit is exceeded.
         """
         from ._http1_generators import BorrowedRequest
@@ -124,7 +145,8 @@ class Request(_Refusable):
 
     def request_line(self) -> bytes:
         """Encode the first line; raises as `serialize` does."""
-        line = f"{self.method} {self.path} {self.protocol}"
+        parts = self.method, self.path, self.protocol
+        line = " ".join([exact_str(part) for part in parts])
         if not REQUEST_LINE.fullmatch(line):
             for name, value, allowed in (
                 ("method", self.method, TOKEN),
@@ -152,6 +174,9 @@ class Response(_Refusable):
     reason_phrase: str
     headers: Headers
     body: bytes = b""
+
+    # The version; not part of what makes two responses equal.
+    protocol = "HTTP/1.1"
 
     @classmethod
     def parse(
@@ -187,7 +212,7 @@ class Response(_Refusable):
         if not 100 <= status_code < 600:
             raise ValueError(f"status code is {status_code}; allowed are 100 to 599")
         try:
-            reason = self.reason_phrase.encode("iso-8859-1")
+            reason = exact_str(self.reason_phrase).encode("iso-8859-1")
         except UnicodeEncodeError:
             reason = b"\n"
         if not FIELD_VALUE.fullmatch(reason):

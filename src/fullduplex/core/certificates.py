@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator, Sequence
 
-__all__ = ["describe_refusal", "names_in"]
+__all__ = ["describe_refusal", "names_in", "reference_name"]
 
 OCTET_STRING, OBJECT_ID = 0x04, 0x06
 DNS_NAME, IP_ADDRESS = 0x82, 0x87  # RFC 5280, 4.2.1.6
@@ -16,6 +16,15 @@ TBS_EXTENSIONS = 0xA3  # RFC 5280, 4.1
 SUBJECT_ALT_NAME = bytes((0x55, 0x1D, 0x11))  # 2.5.29.17
 
 MAX_NAMES = 20
+
+
+def reference_name(host: str) -> str:
+    """
+    Return the name that a certificate must have for a host, and that SNI carries.
+
+    The final dot of a fully qualified name is for the resolver alone (RFC 6066, 3).
+    """
+    return host.removesuffix(".") or host
 
 
 def names_in(certificate: bytes) -> list[str]:

@@ -164,11 +164,18 @@ class Plan:
         self._draw_up()
         return True
 
-    def timed_out(self, opening: Opening) -> TimeoutError:
-        """Make the error that says that opening took too long, and at what."""
-        error = TimeoutError(
+    def timed_out(self, opening: Opening) -> Exception:
+        """
+        Make the error that says that opening took too long, and at what.
+
+        A server or proxy that has refused is told apart: its verdict counts, and only
+        its body took too long.
+        """
+        error: Exception = TimeoutError(
             f"timed out {opening.doing}; open_timeout is {self.open_timeout:g} s"
         )
+        if opening.refusal is not None:
+            error = opening.refusal(error)
         self.failed(error, opening)
         return error
 

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from typing import Protocol, TypeAlias, cast
 
+from .credentials import HIDDEN, is_secret
 from .errors import InvalidHeaderFormat, InvalidHeaderValue
+from .keywords import exact_str
 
 __all__ = [
     "Headers",
@@ -86,7 +88,11 @@ class Headers(MutableMapping[str, str]):
         return "".join(lines) + "\r\n"
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._list!r})"
+        # Other than `str`, which is what is sent, this ends up in logs.
+        shown = [
+            (name, HIDDEN if is_secret(name) else value) for name, value in self._list
+        ]
+        return f"{type(self).__name__}({shown!r})"
 
     def copy(self) -> Headers:
         """Make an independent copy."""
@@ -137,6 +143,7 @@ class Headers(MutableMapping[str, str]):
 
         In each case the headers are unchanged.
         """
+        name = exact_str(name)
         wrong = _not_token.search(name)
         if wrong or not name:
             raise InvalidHeaderFormat(
@@ -151,6 +158,7 @@ class Headers(MutableMapping[str, str]):
                     f"value of header {name} must be str, not {type(value).__name__}"
                 )
             value = str(value)
+        value = exact_str(value)
         wrong = _not_field_value.search(value)
         if wrong:
             raise InvalidHeaderValue(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
+from .credentials import escape
 from .errors import (
     InvalidHandshake,
     InvalidProxyStatus,
@@ -204,7 +205,7 @@ def _named(exc: BaseException) -> str:
 
 def _shown(text: str) -> str:
     """Return text of a peer without what acts on a terminal."""
-    return text if text.isprintable() else repr(text)[1:-1]
+    return escape(text)
 
 
 def blame(exc: BaseException, opening: Opening) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from .credentials import display_header, escape
 from .diagnosis import Diagnosis, of_closed, of_failure
 from .http1 import Request, Response
-from .logs import PRIVATE
 from .opening import PHASES, Opening, show_address
 from .stats import Rtt, Stats
 from .unopened import NOT_OPEN
@@ -173,8 +173,7 @@ def _heads(request: Request | None, response: Response | None) -> Iterator[str]:
 def _head(title: str, start: str, headers: Any) -> str:
     lines = [f"  {title}", f"    {printable(start)}"]
     for name, value in headers.raw_items():
-        shown = "[hidden]" if name.lower() in PRIVATE else printable(value)
-        lines.append(f"    {name}: {shown}")
+        lines.append(f"    {name}: {printable(display_header(name, value))}")
     return "\n".join(lines)
 
 
@@ -255,6 +254,4 @@ def printable(text: str) -> str:
     """Return text in one line, cut, with what acts on a terminal as escapes."""
     if len(text) > LONGEST:
         text = f"{text[:LONGEST]}…"
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+    return escape(text)

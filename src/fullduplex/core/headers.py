@@ -11,9 +11,11 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Sequence
-from typing import TypeVar, cast
+from typing import Final, TypeVar, cast
 
+from .credentials import HIDDEN
 from .errors import InvalidHeaderFormat, InvalidHeaderValue
+from .keywords import exact_str
 from .typing import (
     ConnectionOption,
     ExtensionHeader,
@@ -42,6 +44,9 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+MAX_LIST_ITEMS: Final = 128
+"""How many items, empty ones and parameters included, a list in a header may have."""
 
 _space = re.compile(r"[\t ]*")
 _token = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
@@ -73,7 +78,30 @@ def parse_token(header: str, pos: int, name: str) -> tuple[str, int]:
     return match[0], match.end()
 
 
+def check_items(name: str, values: Sequence[str]) -> None:
+    """
+    Refuse lists of more items, empty ones and parameters included, than make sense.
+
+    RFC 9110, 5.6.1.2 wants empty items to be skipped, but not so many that this
+    could be used against a recipient.
+
+    Args:
+        name: name of the header.
+        values: its values, which are one list (RFC 9110, 5.3).
+
+    Raises:
+        InvalidHeaderValue: there are more than `MAX_LIST_ITEMS`.
+    """
+    # No item that is valid holds either of them.
+    count = sum(1 + value.count(",") + value.count(";") for value in values)
+    if count > MAX_LIST_ITEMS:
+        raise InvalidHeaderValue(
+            name, f"{count} items and parameters; allowed are {MAX_LIST_ITEMS}"
+        )
+
+
 def _parse_list(parse_item: _Parse[T], header: str, name: str) -> list[T]:
+    check_items(name, (header,))
     items: list[T] = []
     pos = 0
     while True:
@@ -110,6 +138,7 @@ def build_host(
         secure: whether the connection uses TLS.
         always_include_port: keep the default port, as ``CONNECT`` wants it.
     """
+    host = exact_str(host)
     if ":" in host:
         host = f"[{host.partition('%')[0]}]"
     if always_include_port or port != (443 if secure else 80):
@@ -219,6 +248,7 @@ def _build_parameter(parameter: ExtensionParameter) -> str:
 
 
 def _check_token(text: str) -> str:
+    text = exact_str(text)
     if not _token.fullmatch(text):
         raise ValueError(f"{text[:64]!r} is not a token")
     return text
@@ -287,6 +317,7 @@ def build_www_authenticate_basic(realm: str) -> str:
     Raises:
         ValueError: the realm holds a character that cannot be sent.
     """
+    realm = exact_str(realm)
     if re.search(r"[^\t\x20-\x7e\x80-\xff]", realm):
         raise ValueError(f"realm {realm[:64]!r} cannot be sent")
     escaped = re.sub(r'(["\\])', r"\\\1", realm)
@@ -309,8 +340,11 @@ def parse_authorization_basic(header: str) -> tuple[str, str]:
     name = "Authorization"
     scheme, pos = parse_token(header, 0, name)
     if scheme.lower() != "basic":
-        raise InvalidHeaderValue(name, f"unsupported scheme: {scheme[:64]}")
-    start = _skip_space(header, pos)
+        # What has no space after it may be a credential without a scheme.
+        shown = scheme[:64] if header.startswith(" ", pos) else HIDDEN
+        raise InvalidHeaderValue(name, f"unsupported scheme: {shown}")
+    # RFC 9110, 11.4 has one space or more, and no tab.
+    start = len(header) - len(header[pos:].lstrip(" "))
     match = _token68.match(header, start)
     if start == pos or match is None:
         raise InvalidHeaderFormat(name, "expected Base64", header, start)
@@ -337,6 +371,7 @@ def build_authorization_basic(username: str, password: str) -> str:
     Raises:
         ValueError: the user name has a colon, which would end it.
     """
+    username, password = exact_str(username), exact_str(password)
     if ":" in username:
         raise ValueError("a user name for Basic authentication cannot have a colon")
     credentials = f"{username}:{password}".encode("utf-8", "surrogateescape")

@@ -8,7 +8,20 @@ import warnings
 from collections.abc import Collection, Iterable
 from typing import Any
 
-__all__ = ["callable_or_none", "deprecated", "either", "unknown"]
+__all__ = ["callable_or_none", "deprecated", "either", "exact_str", "unknown"]
+
+
+def exact_str(text: str) -> str:
+    """
+    Return the characters of `text` as a plain `str`.
+
+    A subclass may say something else when it is formatted than when it is checked, so
+    what is checked and then sent has to be plain.
+
+    Raises:
+        TypeError: it is no `str`.
+    """
+    return text if type(text) is str else str.__str__(text)
 
 
 def either(old: str, old_value: Any, new: str, new_value: Any) -> Any:

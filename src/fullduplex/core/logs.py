@@ -8,6 +8,7 @@ import weakref
 from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
 
+from .credentials import display_header, escape
 from .datastructures import Headers
 from .typing import LoggerLike
 
@@ -17,9 +18,6 @@ else:
     _Adapter = logging.LoggerAdapter
 
 __all__ = ["ConnectionLogger", "check_logger", "log_head"]
-
-# Headers whose values must not end up in a log.
-PRIVATE = frozenset({"authorization", "cookie", "proxy-authorization", "set-cookie"})
 
 
 class ConnectionLogger(_Adapter):
@@ -45,7 +43,7 @@ class ConnectionLogger(_Adapter):
 
 def log_head(logger: LoggerLike, mark: str, start: str, headers: Headers) -> None:
     """
-    Log a handshake message at DEBUG, without the values that are credentials.
+    Log a handshake message at DEBUG, without credentials and control characters.
 
     Args:
         mark: ``>`` for what is sent, ``<`` for what is received.
@@ -53,10 +51,9 @@ def log_head(logger: LoggerLike, mark: str, start: str, headers: Headers) -> Non
     """
     if not logger.isEnabledFor(logging.DEBUG):
         return
-    logger.debug("%s %s", mark, start)
+    logger.debug("%s %s", mark, escape(start))
     for name, value in headers.raw_items():
-        shown = "[hidden]" if name.lower() in PRIVATE else value
-        logger.debug("%s %s: %s", mark, name, shown)
+        logger.debug("%s %s: %s", mark, name, display_header(name, value))
 
 
 # Looking it up takes a lock, and gives the same one each time.

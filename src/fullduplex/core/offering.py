@@ -12,7 +12,7 @@ from typing import Any
 from .datastructures import HeadersLike
 from .errors import InvalidMessage
 from .extensions.base import ClientExtensionFactory
-from .handshake.client import ClientHandshake
+from .handshake.client import BODY_TIMEOUT, ClientHandshake
 from .handshake.draft import Draft
 from .handshake.negotiation import (
     process_client_extensions,
@@ -147,6 +147,8 @@ class Offering(Keeping):
         assert handshake is not None
         try:
             if not handshake.data_received(data):
+                if handshake.refused and self.opening is not None:
+                    self.opening.refusal = self._given_up
                 return None
         except Exception:
             self.response = handshake.response
@@ -161,6 +163,30 @@ class Offering(Keeping):
         self._handshake = None
         return handshake
 
+    def _refused(self) -> bool:
+        """
+        Whether the server has refused, and only the rest of a body is missing.
+
+        A face waits for that for `BODY_TIMEOUT` at most, and raises `_given_up` then.
+        """
+        return self._handshake is not None and self._handshake.refused
+
+    def _given_up(self, exc: Exception | None = None) -> Exception:
+        """
+        Return what to raise when the body of a refusal does not come.
+
+        Args:
+            exc: why; None if it took too long.
+        """
+        handshake = self._handshake
+        assert handshake is not None
+        if exc is None:
+            exc = TimeoutError(f"no whole body within {BODY_TIMEOUT:g} s")
+        error = handshake.cut(exc)
+        self.response = handshake.response
+        self._log_response("<")
+        return error
+
     def _cut_off(self, exc: BaseException | None) -> BaseException:
         """
         Return what to raise when TCP ends before the connection is open.
@@ -170,10 +196,13 @@ class Offering(Keeping):
         """
         assert self._handshake is not None
         if exc is not None:
+            if self._refused() and isinstance(exc, Exception):
+                return self._given_up(exc)
             return exc
         try:
             self._handshake.eof_received()
         except Exception as error:
             self.response = self._handshake.response
+            self._log_response("<")
             return error
         return InvalidMessage("connection ended during the opening handshake")

@@ -6,7 +6,9 @@ and `explain` read it.  Nothing here decides anything.
 
 from __future__ import annotations
 
-from ._errors_handshake import printable_address
+from collections.abc import Callable
+
+from .credentials import display_uri
 
 __all__ = ["PHASES", "Opening"]
 
@@ -31,6 +33,8 @@ class Opening:
         phases: seconds that each phase took, by the names in `PHASES`; those of
             all requests of the trail together.
         doing: what is being done, for the error of a timeout.
+        refusal: makes the error of a server or proxy that has refused, while the
+            rest of its response is awaited; None if there is no such thing.
         started_at: when the call began.
     """
 
@@ -41,26 +45,29 @@ class Opening:
         "phases",
         "proxy",
         "proxy_reason",
+        "refusal",
         "started_at",
         "trail",
     )
 
     def __init__(self, uri: str, now: float) -> None:
-        self.trail = [printable_address(uri)]
+        self.trail = [display_uri(uri)]
         self.proxy: str | None = None
         self.proxy_reason: str | None = None
         self.addresses: list[tuple[str, str | None]] = []
         self.phases: dict[str, float] = {}
         self.doing = "during the opening handshake"
+        self.refusal: Callable[[Exception], Exception] | None = None
         self.started_at = self._marked_at = now
 
     def redirected(self, uri: str) -> None:
         """Note that the server sent us to `uri`."""
-        self.trail.append(printable_address(uri))
+        self.trail.append(display_uri(uri))
+        self.refusal = None
 
     def use_proxy(self, proxy: str | None, reason: str) -> None:
         """Note which proxy was chosen, None for a direct connection, and why."""
-        self.proxy = None if proxy is None else printable_address(proxy)
+        self.proxy = None if proxy is None else display_uri(proxy)
         self.proxy_reason = reason
 
     def tried(self, address: object, error: BaseException | None = None) -> None:

@@ -27,7 +27,7 @@ from typing import Any, Final, NamedTuple
 from .dialing import amend
 from .errors import InvalidProxy, InvalidURI
 from .headers import build_host
-from .uri import WebSocketURI, split_destination, split_userinfo
+from .uri import WebSocketURI, quoted, split_destination, split_userinfo
 
 __all__ = ["Proxy", "get_proxy", "parse_proxy"]
 
@@ -139,6 +139,7 @@ def parse_proxy(proxy: str) -> Proxy:
             the port is no number up to 65535; there is a user name without a
             password, or one that can't be sent.  This is a :exc:`ValueError` too.
     """
+    proxy = str.__str__(proxy)
     wrong = _control.search(proxy)
     if wrong:
         raise InvalidProxy(proxy, f"character {wrong[0]!r} at {wrong.start()}")
@@ -148,16 +149,20 @@ def parse_proxy(proxy: str) -> Proxy:
     scheme = parts["scheme"].lower()
     if scheme not in DEFAULT_PORTS:
         raise InvalidProxy(
-            proxy, f"scheme is {scheme[:64]!r}, expected {', '.join(DEFAULT_PORTS)}"
+            proxy,
+            f"scheme is {quoted(proxy, scheme)}, expected {', '.join(DEFAULT_PORTS)}",
         )
     if parts["rest"] not in ("", "/"):
-        raise InvalidProxy(proxy, "path, query and fragment are meaningless")
+        text = "path, query and fragment are meaningless"
+        if "@" in parts["rest"]:
+            text += "; write / ? and # of a password as %2F, %3F and %23"
+        raise InvalidProxy(proxy, text)
     userinfo, at, destination = parts["authority"].rpartition("@")
     try:
         username, password = split_userinfo(proxy, userinfo) if at else (None, None)
         host, port = split_destination(proxy, destination)
     except InvalidURI as exc:
-        raise InvalidProxy(proxy, exc.msg) from exc
+        raise InvalidProxy(proxy, exc.msg) from None
     if scheme.startswith("socks"):
         # Each has a length of one byte, RFC 1929, 2; python-socks wants ASCII.
         for text in (username or "", password or ""):
@@ -304,7 +309,7 @@ def parse_found(value: str, variable: str, reason: str) -> Proxy:
     try:
         return parse_proxy(f"{scheme}://{rest}")
     except InvalidProxy as exc:
-        raise InvalidProxy(value, f"{exc.msg} (from {reason})") from exc
+        raise InvalidProxy(value, f"{exc.msg} (from {reason})") from None
 
 
 def system_proxies() -> System:

@@ -91,7 +91,7 @@ def classify(exc: Exception) -> Verdict:
     It may after failures of the network (:exc:`OSError`, so of DNS and TLS too, and
     :exc:`TimeoutError`), after a server or proxy that went away instead of answering,
     after a connection that was lost, and after the statuses 408, 425, 429, 500, 502,
-    503 and 504.  Otherwise the same will happen again.
+    503 and 504, and those outside 100 to 599.  Otherwise the same will happen again.
     """
     if isinstance(exc, TimeoutError):
         return Verdict(True, "it took too long")
@@ -104,7 +104,8 @@ def classify(exc: Exception) -> Verdict:
     if isinstance(exc, (InvalidStatus, InvalidProxyStatus)):
         status = exc.response.status_code
         who = "proxy" if isinstance(exc, InvalidProxyStatus) else "server"
-        if status in TRANSIENT_STATUS:
+        # RFC 9110, 15: what is no status of HTTP is taken for 500.
+        if status in TRANSIENT_STATUS or not 100 <= status <= 599:
             return Verdict(True, f"the {who} cannot answer for now (HTTP {status})")
         return Verdict(False, f"the {who} refuses (HTTP {status})")
     return Verdict(False, "the same would happen again")

@@ -5,6 +5,8 @@
     same scheme, host and port           everything is sent again
     another host or port, ws to wss      credentials stay behind
     wss to ws                            refused
+    http or https                        taken for ws or wss, of which these are the
+                                         handshakes (RFC 6455, 3)
     any, with a socket of the caller     refused: the socket is used up
     another origin, with a destination   refused: the caller's address, or Unix
     of the caller                        socket, belongs to the old origin
@@ -23,7 +25,7 @@ from urllib.parse import urljoin
 from .datastructures import Headers, HeadersLike
 from .environ import setting
 from .errors import InvalidHeader, InvalidURI, SecurityError
-from .http1 import Response
+from .http1 import Response, is_redirect
 from .uri import WebSocketURI, parse_uri
 
 __all__ = ["MAX_REDIRECTS", "Redirect", "follow_redirect", "without_headers"]
@@ -31,8 +33,7 @@ __all__ = ["MAX_REDIRECTS", "Redirect", "follow_redirect", "without_headers"]
 MAX_REDIRECTS: int = setting("MAX_REDIRECTS", 10, int)
 """How many requests one connection may take; that many redirects are an error."""
 
-# 304 is about a copy that a client has; the rest of 3xx means nothing.
-REDIRECTS: Final = frozenset({300, 301, 302, 303, 307, 308})
+WEBSOCKET_SCHEMES: Final = {"http": "ws", "https": "wss"}
 
 # Meant for the old origin only.  A Host header of the caller names that origin.
 PRIVATE_HEADERS: Final = frozenset(
@@ -80,13 +81,13 @@ def follow_redirect(
 
     Raises:
         InvalidHeader: there are several ``Location`` headers.
-        InvalidURI: the target is no WebSocket URI; ``http`` and ``https`` are none.
+        InvalidURI: the target is no URI of WebSocket or HTTP.
         SecurityError: the target gives up TLS, or there were
             :data:`MAX_REDIRECTS` requests already.
         ValueError: the target can't be reached with the caller's socket or address.
     """
     locations = response.headers.get_all("Location")
-    if response.status_code not in REDIRECTS or not locations:
+    if not is_redirect(response):
         return None
     if len(locations) > 1:
         raise InvalidHeader("Location", f"it is there {len(locations)} times")
@@ -136,9 +137,19 @@ def resolve(base: WebSocketURI, location: str) -> WebSocketURI:
         pass
     try:
         target = urljoin(shown(base), location)
-    except ValueError as exc:
-        raise InvalidURI(location, str(exc)) from exc
-    uri = parse_uri(target)
+    except ValueError:
+        why = f"brackets don't match (redirect from {shown(base)})"
+        raise InvalidURI(location, why) from None
+    scheme, _, rest = target.partition(":")
+    if scheme.lower() in WEBSOCKET_SCHEMES:
+        # A fragment of HTTP is for browsers (RFC 9110, 10.2.2).
+        rest = rest.partition("#")[0]
+        target = f"{WEBSOCKET_SCHEMES[scheme.lower()]}:{rest}"
+    try:
+        uri = parse_uri(target)
+    except InvalidURI as exc:
+        why = f"{exc.msg} (redirect from {shown(base)})"
+        raise InvalidURI(target, why) from None
     if uri.user_info is None and origin(uri) == origin(base):
         # The same server asks for the same credentials.
         uri = replace(uri, username=base.username, password=base.password)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import quote, unquote_to_bytes
 
+from .credentials import HIDDEN
 from .errors import InvalidURI
 
 __all__ = ["WebSocketURI", "parse_uri"]
@@ -29,6 +30,10 @@ _uri = re.compile(
 _control = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _reg_name = re.compile(r"[-A-Za-z0-9._~!$&'()*+,;=]+")  # RFC 3986, 3.2.2
 _port = re.compile(r"[0-9]{1,5}")
+# A host, a port or a path or the end, as people write without a scheme.
+_without_scheme = re.compile(
+    r"(?://)?(?:[-A-Za-z0-9._~]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:[/?].*)?$"
+)
 # All visible ASCII: it travels as written, "%" among it.
 _visible = "".join(map(chr, range(0x21, 0x7F)))
 
@@ -53,8 +58,8 @@ class WebSocketURI:
     port: int
     path: str
     query: str
-    username: str | None = None
-    password: str | None = None
+    username: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
 
     @property
     def resource_name(self) -> str:
@@ -91,6 +96,7 @@ def parse_uri(uri: str) -> WebSocketURI:
     """
     if not isinstance(uri, str):
         raise TypeError(f"uri is {uri!r}, expected a str")
+    uri = str.__str__(uri)  # what is checked is what is sent
     # Programs connect to few addresses, often.  What may be secret is not kept.
     return WebSocketURI(*(_take_apart if "@" in uri else _remembered)(uri))
 
@@ -103,7 +109,7 @@ def _take_apart(uri: str) -> tuple[bool, str, int, str, str, str | None, str | N
     assert parts  # only a line feed could keep it from matching
     scheme = (parts["scheme"] or "").lower()
     if scheme not in ("ws", "wss"):
-        raise InvalidURI(uri, f"scheme is {scheme[:64]!r}, expected ws or wss")
+        raise InvalidURI(uri, wrong_scheme(uri, scheme))
     if parts["fragment"]:
         raise InvalidURI(uri, "fragment identifier is meaningless")
     secure = scheme == "wss"
@@ -125,11 +131,29 @@ def _take_apart(uri: str) -> tuple[bool, str, int, str, str, str | None, str | N
 _remembered = lru_cache(maxsize=64)(_take_apart)
 
 
+def wrong_scheme(uri: str, scheme: str) -> str:
+    """Say what is wrong with the scheme, and what may have been meant."""
+    text = "a URI starts with ws:// or wss://"
+    if "@" in uri:
+        return text  # what comes first may be a password
+    rest = uri[len(scheme) :]
+    if scheme in ("http", "https") and rest.startswith("://"):
+        return f"{text}; did you mean {scheme.replace('http', 'ws')}{rest}?"
+    if "://" in uri or not _without_scheme.match(uri):
+        return f"scheme is {scheme[:64]!r}; {text}"
+    return f"{text}; did you mean ws://{uri.removeprefix('//')}?"
+
+
+def quoted(uri: str, part: str) -> str:
+    """Return a part of an address for a message, unless it may be of a password."""
+    return HIDDEN if "@" in uri else repr(part[:64])
+
+
 def _escape(uri: str, part: str) -> str:
     try:
         return quote(part, safe=_visible)
     except UnicodeEncodeError as exc:
-        raise InvalidURI(uri, f"not Unicode: {exc.reason}") from exc
+        raise InvalidURI(uri, f"not Unicode: {exc.reason}") from None
 
 
 def split_userinfo(uri: str, userinfo: str) -> tuple[str, str]:
@@ -140,8 +164,9 @@ def split_userinfo(uri: str, userinfo: str) -> tuple[str, str]:
     try:
         username = unquote_to_bytes(username).decode()
         password = unquote_to_bytes(password).decode()
-    except UnicodeError as exc:
-        raise InvalidURI(uri, "user name or password is not UTF-8") from exc
+    except UnicodeError:
+        # The error itself holds the password.
+        raise InvalidURI(uri, "user name or password is not UTF-8") from None
     if ":" in username:
         raise InvalidURI(uri, "colon in user name")
     return username, password
@@ -161,7 +186,7 @@ def split_destination(uri: str, destination: str) -> tuple[str, int]:
     if not port:
         return host, 0
     if not _port.fullmatch(port) or int(port) > 65535:
-        raise InvalidURI(uri, f"port is {port[:64]!r}; allowed are 0 to 65535")
+        raise InvalidURI(uri, f"port is {quoted(uri, port)}; allowed are 0 to 65535")
     return host, int(port)
 
 
@@ -170,7 +195,8 @@ def _check_literal(uri: str, literal: str) -> str:
     try:
         ipaddress.IPv6Address(address)
     except ValueError as exc:
-        raise InvalidURI(uri, f"host is not an IPv6 address: {exc}") from exc
+        why = HIDDEN if "@" in uri else str(exc)
+        raise InvalidURI(uri, f"host is not an IPv6 address: {why}") from None
     # RFC 6874 writes the percent sign as %25; getaddrinfo wants it bare.
     zone = zone.removeprefix("25") or zone
     if percent and not _reg_name.fullmatch(zone):
@@ -184,7 +210,9 @@ def _check_name(uri: str, name: str) -> str:
     try:
         host = name.encode("idna").decode().lower()
     except UnicodeError as exc:
-        raise InvalidURI(uri, f"host is not a domain name: {exc}") from exc
+        # The error keeps what it is about.
+        why = HIDDEN if "@" in uri else str(exc)
+        raise InvalidURI(uri, f"host is not a domain name: {why}") from None
     # After IDNA, which turns some characters into ASCII delimiters.
     if not _reg_name.fullmatch(host):
         raise InvalidURI(uri, "host holds a character that no host has")

@@ -26,7 +26,7 @@ from ..asyncio._transport import read_buffer
 from ..core.extensions.base import Extension
 from ..core.extensions.permessage_deflate import enable_server_permessage_deflate
 from ..core.handshake.server import ServerHandshake, explain
-from ..core.http1 import RequestParser, Response
+from ..core.http1 import MAX_HEAD_SIZE, RequestParser, Response
 from ..core.options import Options
 from ..core.protocol import Protocol, Side
 from ..core.session import Session
@@ -138,7 +138,8 @@ class Opening(Driver):
         shared = self._shared
         judge = shared.judge
         try:
-            request = RequestParser().feed(data)
+            # uvicorn has let a line of any length pass, up to the limit of the head.
+            request = RequestParser(max_line=MAX_HEAD_SIZE).feed(data)
         except Exception as exc:
             shared.logger.debug("! no valid request", exc_info=exc)
             response = judge.error_response(exc)

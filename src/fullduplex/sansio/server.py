@@ -220,8 +220,8 @@ class ServerProtocol(Protocol):
         response = self._handshake.error_response(exc, now_date=now_date)
         if response is not None:
             self._writes.append(self._handshake.response_bytes(response))
-            self._handshake_failed(exc)
-            return
-        failure = InvalidMessage(f"did not receive a valid HTTP request: {exc}")
-        failure.__cause__ = exc
-        self._handshake_failed(failure)
+        if not isinstance(exc, SecurityError):
+            failure = InvalidMessage(f"did not receive a valid HTTP request: {exc}")
+            failure.__cause__ = exc
+            exc = failure
+        self._handshake_failed(exc)

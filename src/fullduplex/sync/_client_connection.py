@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import Any
 
+from ..core.handshake.client import BODY_TIMEOUT
 from ..core.handshake.draft import Draft
 from ..core.logs import check_logger
 from ..core.offering import Offering
@@ -68,11 +70,21 @@ class ClientConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
         self._connected(channel)
         self._prepare_handshake(uri, draft)
         channel.send(self._request_bytes())
+        waits = False  # for the body of a refusal, which has a time of its own
         while True:
-            data = channel.receive()
+            try:
+                data = channel.receive()
+            except OSError as exc:
+                if not self._refused():
+                    raise
+                late = isinstance(exc, TimeoutError)
+                raise self._given_up(None if late else exc)  # noqa: B904 (has a cause)
             if not data:
                 raise self._cut_off(None)
             handshake = self._answered(data)
             if handshake is not None:
                 break
+            if self._refused() and not waits:
+                waits = True
+                channel.deadline = min(channel.deadline, monotonic() + BODY_TIMEOUT)
         self._open(handshake.extensions, handshake.leftover)

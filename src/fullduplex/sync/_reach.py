@@ -13,10 +13,12 @@ from __future__ import annotations
 import socket
 import ssl as tls
 from time import monotonic
-from typing import Any
+from typing import Any, NoReturn
 
 from .._tls import context_for, explain
 from ..core import socks
+from ..core.certificates import reference_name
+from ..core.handshake.client import BODY_TIMEOUT
 from ..core.handshake.tunnel import Tunnel
 from ..core.opening import Opening
 from ..core.proxy import Route, check_proxy_tls
@@ -124,7 +126,7 @@ class Reach:
         server_hostname: str | None,
         host: str,
     ) -> None:
-        name = host if server_hostname is None else server_hostname
+        name = reference_name(host if server_hostname is None else server_hostname)
         self._opening.doing = f"during the TLS handshake with {name}"
         try:
             channel.start_tls(context, server_hostname=name)
@@ -194,7 +196,21 @@ class Reach:
                 if tunnel.data_received(data):
                     self._opening.mark("proxy", monotonic())
                     return channel
+                if tunnel.refused:
+                    self._read_refusal(channel, tunnel)
+                if tunnel.refused:
+                    self._read_refusal(channel, tunnel)
             tunnel.eof_received()
         except BaseException:
             channel.close()
             raise
+
+    def _read_refusal(self, channel: Channel, tunnel: Tunnel) -> NoReturn:
+        """Read the body of a refusal, as far as it comes in time."""
+        channel.deadline = min(channel.deadline, monotonic() + BODY_TIMEOUT)
+        try:
+            while data := channel.receive():
+                tunnel.data_received(data)
+        except OSError as exc:
+            raise tunnel.cut(exc)  # noqa: B904 (has a cause)
+        tunnel.eof_received()

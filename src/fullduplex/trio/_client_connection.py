@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import trio
@@ -9,6 +10,7 @@ import trio
 from .._tls import remember
 from ..core.datastructures import HeadersLike
 from ..core.extensions.base import ClientExtensionFactory
+from ..core.handshake.client import BODY_TIMEOUT
 from ..core.http1 import USER_AGENT
 from ..core.logs import check_logger
 from ..core.offering import Offering
@@ -84,16 +86,21 @@ class ClientConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
             OSError: TCP or TLS broke.
         """
         self._driver.pipe = pipe
-        try:
-            await send_all(pipe, self._request_bytes())
-            while data := await receive_head(pipe):
-                handshake = self._answered(data)
-                if handshake is not None:
-                    self._open(handshake.extensions, handshake.leftover)
-                    return
-        except (OSError, trio.ClosedResourceError) as exc:
-            raise self._cut_off(exc) from None
-        raise self._cut_off(None)
+        failure: Exception | None = None
+        with trio.CancelScope() as scope:
+            try:
+                await send_all(pipe, self._request_bytes())
+                while data := await receive_head(pipe):
+                    handshake = self._answered(data)
+                    if handshake is not None:
+                        self._open(handshake.extensions, handshake.leftover)
+                        return
+                    if self._refused() and scope.deadline == math.inf:
+                        # The body of a refusal has a time of its own.
+                        scope.deadline = trio.current_time() + BODY_TIMEOUT
+            except (OSError, trio.ClosedResourceError) as exc:
+                failure = exc
+        raise self._given_up() if scope.cancelled_caught else self._cut_off(failure)
 
     def _ended(self, exc: BaseException | None) -> None:
         remember(getattr(self._driver.pipe, "tls", None))

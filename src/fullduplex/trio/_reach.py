@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import os
 import ssl as tls
-from typing import Any
+from typing import Any, NoReturn
 
 import trio
 
 from .._tls import context_for, explain, resume
 from ..core import socks
+from ..core.certificates import reference_name
+from ..core.handshake.client import BODY_TIMEOUT
 from ..core.handshake.tunnel import Tunnel
 from ..core.opening import Opening
 from ..core.proxy import Route, check_proxy_tls
@@ -112,6 +114,7 @@ class Reach:
     async def _encrypt(
         self, stream: trio.abc.Stream, context: tls.SSLContext, name: str
     ) -> trio.abc.Stream:
+        name = reference_name(name)
         self._opening.doing = f"during the TLS handshake with {name}"
         return await encrypt(stream, context, server_hostname=name)
 
@@ -169,12 +172,25 @@ class Reach:
                 if tunnel.data_received(bytes(data)):
                     self._opening.mark("proxy", trio.current_time())
                     return stream
+                if tunnel.refused:
+                    await self._read_refusal(stream, tunnel)
             tunnel.eof_received()
         except BaseException as exc:
             await trio.aclose_forcefully(stream)
             if isinstance(exc, trio.BrokenResourceError):
                 raise os_error(exc) from None
             raise
+
+    async def _read_refusal(self, stream: trio.abc.Stream, tunnel: Tunnel) -> NoReturn:
+        """Read the body of a refusal, as far as it comes in time."""
+        self._opening.refusal = tunnel.cut
+        try:
+            with trio.fail_after(BODY_TIMEOUT):
+                while data := await stream.receive_some(65536):
+                    tunnel.data_received(bytes(data))
+        except (trio.TooSlowError, trio.BrokenResourceError) as exc:
+            raise tunnel.cut(exc)  # noqa: B904 (has a cause)
+        tunnel.eof_received()
 
 
 async def encrypt(

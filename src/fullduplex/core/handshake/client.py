@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from ..datastructures import Headers, HeadersLike
 from ..errors import (
@@ -25,7 +25,7 @@ from ..errors import (
     StatusLineTooLong,
 )
 from ..extensions.base import ClientExtensionFactory, Extension
-from ..http1 import USER_AGENT, Request, Response, ResponseParser
+from ..http1 import USER_AGENT, Request, Response, ResponseParser, is_redirect
 from ..uri import WebSocketURI
 from .draft import Draft
 from .keys import accept_key, generate_key
@@ -36,7 +36,10 @@ from .negotiation import (
     single,
 )
 
-__all__ = ["ClientHandshake"]
+__all__ = ["BODY_TIMEOUT", "ClientHandshake"]
+
+BODY_TIMEOUT: Final = 1.0
+"""Seconds for the body of a refusal, once its head has said all that decides."""
 
 ClientExtensions = Callable[
     [Headers, Sequence[ClientExtensionFactory] | None], list[Extension]
@@ -164,7 +167,8 @@ class ClientHandshake:
             InvalidMessage: this is not HTTP/1.1, or it exceeds a limit; the cause
                 tells.
             StatusLineTooLong: the first line exceeds the limit.
-            InvalidStatusCode: the server refused; its whole response is attached.
+            InvalidStatusCode: the server refused; its response is attached.  If the
+                body is not whole, the cause tells why.
             InvalidHandshake: the server accepted in a way that it may not.
                 After each of these, close TCP.
         """
@@ -173,9 +177,38 @@ class ClientHandshake:
         except (ValueError, InvalidHandshake) as exc:
             refuse_message(exc)
         if response is None:
-            return False
+            head = self._parser.head
+            if head is None or not is_redirect(head):
+                return False
+            # Where to go is known; nobody reads what is said beside it.
+            response = self._parser.cut(EOFError("the body of a redirect is not read"))
         self.judge(response)
         return True
+
+    @property
+    def refused(self) -> bool:
+        """
+        Whether the server has refused, and only the rest of a body is missing.
+
+        It is worth waiting for, as it tells why, for `BODY_TIMEOUT` at most; then
+        call `cut`.
+        """
+        return self._parser.refused
+
+    def cut(self, exc: Exception) -> InvalidStatusCode:
+        """
+        Give up on the body of a refusal.
+
+        Args:
+            exc: why.
+
+        Returns:
+            What to raise; `exc` is its cause.
+        """
+        self.response = response = self._parser.cut(exc)
+        error = InvalidStatusCode(response)
+        error.__cause__ = self._parser.fault
+        return error
 
     def eof_received(self) -> None:
         """
@@ -203,7 +236,7 @@ class ClientHandshake:
             return
         self.response = response
         if response.status_code != 101:
-            raise InvalidStatusCode(response)
+            raise InvalidStatusCode(response) from self._parser.fault
         headers = response.headers
         check_upgrade(headers)
         accept = single(headers, "Sec-WebSocket-Accept")

@@ -29,11 +29,13 @@ from ..extensions.base import (
 )
 from ..headers import (
     build_extension,
+    check_items,
     parse_connection,
     parse_extension,
     parse_subprotocol,
     parse_upgrade,
 )
+from ..keywords import exact_str
 from ..typing import ExtensionHeader, Subprotocol
 
 __all__ = [
@@ -262,12 +264,14 @@ def process_server_subprotocol(
     offered = parse_all(parse_subprotocol, headers, "Sec-WebSocket-Protocol")
     if select is not None:
         chosen = select(list(offered))
-        if chosen is not None and chosen not in offered:
+        if chosen is None:
+            return None
+        if chosen not in offered:
             raise ValueError(
                 f"select_subprotocol returned {chosen!r}, "
                 f"which is not in what the client offers: {shown(offered)}"
             )
-        return None if chosen is None else Subprotocol(chosen)
+        return Subprotocol(exact_str(chosen))
     return choose_subprotocol(offered, available_subprotocols)
 
 
@@ -284,7 +288,7 @@ def choose_subprotocol(
         return None
     for subprotocol in available:
         if subprotocol in offered:
-            return Subprotocol(subprotocol)
+            return Subprotocol(exact_str(subprotocol))
     supported = ", ".join(available)
     if not offered:
         raise NegotiationError(f"missing subprotocol; expected one of: {supported}")
@@ -305,7 +309,11 @@ def is_only(headers: Headers, name: str, value: str) -> bool:
 def parse_all(parse: Callable[[str], list[T]], headers: Headers, name: str) -> list[T]:
     """Parse a list that may be spread over several headers (RFC 9110, 5.3)."""
     values = headers._all(name)
-    return [item for value in values for item in parse(value)] if values else []
+    if not values:
+        return []
+    if len(values) > 1:
+        check_items(name, values)
+    return [item for value in values for item in parse(value)]
 
 
 def shown(items: Sequence[Any]) -> str | None:

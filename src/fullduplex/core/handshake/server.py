@@ -13,12 +13,13 @@ What a request is answered with:
     ------   ---------------------------------------------------------------------
     101      everything is right
     400      Host, Sec-WebSocket-Key, or a list is missing, repeated or malformed;
-             no subprotocol in common
+             no subprotocol in common; the request breaks the grammar of HTTP/1.1,
+             has a body, or is for something that has no path
     403      the origin is not allowed
     405      the method is not GET
     414      the request line is too long
     426      the request doesn't ask for WebSocket, or for a version other than 13
-    431      a header line is too long, or there are too many
+    431      a header line or the head is too long, or there are too many headers
     500      code of the application failed; the response doesn't tell how
     505      HTTP/1.0
 
@@ -32,6 +33,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from http import HTTPStatus
 from typing import Final
 
+from .._http1_messages import MalformedRequest
 from ..datastructures import Headers
 from ..errors import (
     HeaderLineTooLong,
@@ -220,6 +222,8 @@ class ServerHandshake:
             status = HTTPStatus.REQUEST_URI_TOO_LONG
         elif isinstance(exc, (HeaderLineTooLong, TooManyHeaders)):
             status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+        elif isinstance(exc, (MalformedRequest, UnicodeDecodeError)):
+            status = HTTPStatus.BAD_REQUEST
         else:
             return None
         return self.reject(status, explain(exc), now_date=now_date)

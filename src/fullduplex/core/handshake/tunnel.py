@@ -59,7 +59,6 @@ class Tunnel:
     ) -> None:
         self._route = Route(proxy, reason)
         self._parser = ResponseParser("CONNECT")
-        self._started = b""  # the first bytes of the response
         self.response = None
         target = build_host(host, port, True, always_include_port=True)
         headers = Headers()
@@ -85,22 +84,20 @@ class Tunnel:
             Whether the tunnel is open.
 
         Raises:
-            InvalidProxyStatus: the proxy refused; its response is attached, with as
-                much of its body as it announced.
+            InvalidProxyStatus: the proxy refused; its response is attached.  If the
+                body is not whole, the cause tells why.
             InvalidProxyMessage: this is no HTTP, or it exceeds a limit; the cause
                 tells.
             ProxyError: something follows the response, before we asked the server
                 for anything.  After each of these, close the stream.
         """
-        self._started = (self._started + data[:8])[:8]
         try:
             response = self._parser.feed(data)
         except (ValueError, InvalidHandshake) as exc:
             self._invalid(exc)
         head = self._parser.head
         if response is None and head is not None and self._endless(head):
-            head.body = self._parser.leftover
-            response = head
+            response = self._parser.cut(EOFError("its body may never end"))
         if response is None:
             return False
         self._check(response)
@@ -130,13 +127,38 @@ class Tunnel:
         self._check(response)
         self._fail(ProxyError("the proxy closed the tunnel"))
 
+    @property
+    def refused(self) -> bool:
+        """
+        Whether the proxy has refused, and only the rest of a body is missing.
+
+        It is worth waiting for, as it tells why, for `BODY_TIMEOUT` at most; then
+        call `cut`.
+        """
+        return self._parser.refused
+
+    def cut(self, exc: Exception) -> ProxyError:
+        """
+        Give up on the body of a refusal.
+
+        Args:
+            exc: why.
+
+        Returns:
+            What to raise; `exc` is its cause.
+        """
+        self.response = response = self._parser.cut(exc)
+        error = blame_proxy(InvalidProxyStatus(response), self._route)
+        error.__cause__ = self._parser.fault
+        return error
+
     def _endless(self, head: Response) -> bool:
         """Whether a body would last until the end of a connection that stays."""
         headers = head.headers
         return not (
             "Content-Length" in headers
             or "Transfer-Encoding" in headers
-            or self._started == b"HTTP/1.0"
+            or head.protocol == "HTTP/1.0"
             or "close" in ", ".join(headers.get_all("Connection")).lower()
         )
 
@@ -144,14 +166,10 @@ class Tunnel:
         if self.response is None:
             self.response = response
             if not 200 <= response.status_code < 300:
-                self._fail(InvalidProxyStatus(response))
+                self._fail(InvalidProxyStatus(response), self._parser.fault)
 
     def _invalid(self, exc: Exception) -> NoReturn:
-        """Refuse what can't be parsed; a refusal counts whatever its body is."""
-        head = self._parser.head
-        if head is not None and not 200 <= head.status_code < 300:
-            self.response = head
-            self._fail(InvalidProxyStatus(head), exc)
+        """Refuse what can't be parsed."""
         self._fail(
             InvalidProxyMessage(
                 f"did not receive a valid HTTP response from the proxy: {exc}"

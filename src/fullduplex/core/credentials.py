@@ -1,0 +1,77 @@
+"""What must not be shown of addresses and headers: in errors, logs and explanations.
+
+A URI that could not be taken apart may have its password anywhere: one that holds
+``/``, ``?`` or ``#`` ends the authority early (RFC 3986, 3.2).  So all before the last
+``@`` is hidden.  Headers are hidden by their names.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+__all__ = [
+    "HIDDEN",
+    "display_address",
+    "display_header",
+    "display_uri",
+    "escape",
+    "hide_userinfo",
+    "is_secret",
+]
+
+HIDDEN: Final = "[hidden]"
+
+# Headers whose values are credentials, by RFC 9110 and by habit.
+_secret = re.compile(
+    r"(?:proxy-)?authorization|(?:set-)?cookie2?|.*(?:api-?key|password|secret|token).*",
+    re.IGNORECASE,
+)
+# Everything from "//", or from the start where there is none, to the last "@".
+_userinfo = re.compile(r"((?:[^/?#@]*//)?).*@", re.DOTALL)
+# An authority with user information, somewhere in a text.
+_authority = re.compile(r"//[^/?#\s]*@")
+
+
+def is_secret(name: str) -> bool:
+    """Whether the value of a header is a credential."""
+    return _secret.fullmatch(name) is not None
+
+
+def hide_userinfo(address: str) -> str:
+    """Return an address, or what was to be one, without user name and password."""
+    return _userinfo.sub(r"\1***@", address, count=1) if "@" in address else address
+
+
+def escape(text: str) -> str:
+    """
+    Return text of a peer in one line, with all that acts on a terminal as escapes.
+
+    These are the control characters (C0, DEL, C1), line and paragraph separators,
+    marks that change the direction of text, and lone surrogates.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def display_uri(uri: str) -> str:
+    """Return a URI that is well formed as logs and errors may show it."""
+    return escape(_authority.sub("//***@", uri, count=1) if "@" in uri else uri)
+
+
+def display_address(address: str) -> str:
+    """Return what was to be an address as logs and errors may show it."""
+    return escape(hide_userinfo(address))
+
+
+def display_header(name: str, value: str) -> str:
+    """Return the value of a header as logs and explanations may show it."""
+    if is_secret(name):
+        return HIDDEN
+    if "@" in value:
+        if name.lower() == "location" and "//" in value:
+            value = hide_userinfo(value)
+        else:
+            value = _authority.sub("//***@", value)
+    return escape(value)
