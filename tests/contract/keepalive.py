@@ -6,7 +6,12 @@ from typing import Any
 
 import pytest
 
-from fullduplex import ConcurrencyError, ConnectionClosedError, ProtocolError
+from fullduplex import (
+    ConcurrencyError,
+    ConnectionClosedError,
+    ConnectionClosedOK,
+    ProtocolError,
+)
 
 from ..asyncio.raw import PING, PONG, TEXT
 from .faces import Kit
@@ -125,3 +130,84 @@ async def application_that_does_not_read_is_never_closed(kit: Kit, side: str) ->
         over = True
         await ws.ping()
         await answering.result()
+
+
+# The peer leaves while nothing is read
+
+UNREAD = {"max_queue": 4, "close_timeout": 0.3}
+
+
+async def fill(kit: Kit, ws: Any, peer: Any) -> None:
+    """Let the peer send more than the queue takes, so that reading is paused."""
+    await kit.do(peer.send, *[peer.frame(TEXT, f"{number}") for number in range(50)])
+    await kit.until(lambda: ws._session.reading_paused)
+
+
+@behaviour()
+async def peer_that_leaves_a_full_queue_is_noticed(kit: Kit, side: str) -> None:
+    for leave in ("close", "reset", "half_close"):
+        async with kit.ends(side, **UNREAD) as (ws, peer):
+            await fill(kit, ws, peer)
+            await kit.do(getattr(peer, leave))
+            clock = Clock()
+            await ws.wait_closed()
+            assert clock.elapsed < 0.25 + 0.3 + SLACK, leave
+            assert ws.close_code == 1006
+            # What was queued before the end is still there, in order.
+            assert [await ws.recv() for _ in range(4)] == ["0", "1", "2", "3"]
+            with pytest.raises(ConnectionClosedError):
+                while True:
+                    await ws.recv()
+
+
+@behaviour()
+async def peer_that_leaves_waits_for_an_application_that_is_slow(
+    kit: Kit, side: str
+) -> None:
+    async with kit.ends(side, **UNREAD) as (ws, peer):
+        await fill(kit, ws, peer)
+        await kit.do(peer.write_close, 1000)
+        await kit.do(peer.close)
+        # The end is seen soon, and what is taken puts it off.
+        for number in range(50):
+            assert await ws.recv() == f"{number}"
+            await kit.sleep(0.1 if number < 12 else 0)
+        with pytest.raises(ConnectionClosedOK):
+            await ws.recv()
+        assert ws.close_code == 1000
+
+
+@behaviour()
+async def sending_to_a_peer_that_half_closed_is_released(kit: Kit, side: str) -> None:
+    options = {**UNREAD, "ping_interval": 0.2, "ping_timeout": 0.2}
+    async with kit.ends(side, small=True, **options) as (ws, peer):
+        await fill(kit, ws, peer)
+        sending = kit.spawn(lambda: ws.send(bytes(16 * 2**20)))
+        await kit.stuck(ws, sending)
+        await kit.do(peer.half_close)
+        clock = Clock()
+        with pytest.raises(ConnectionClosedError):
+            await sending.result()
+        assert clock.elapsed < 0.25 + 0.3 + 0.4 + SLACK
+
+
+@behaviour()
+async def sending_is_released_though_nothing_is_received(kit: Kit, side: str) -> None:
+    options = {**UNREAD, "ping_interval": 0.2, "ping_timeout": 0.3}
+    async with kit.ends(side, small=True, **options) as (ws, peer):
+        await fill(kit, ws, peer)
+        sending = kit.spawn(lambda: ws.send(bytes(16 * 2**20)))
+        await kit.stuck(ws, sending)
+        clock = Clock()
+        with pytest.raises(ConnectionClosedError):
+            await sending.result()
+        assert clock.elapsed < 0.2 + 0.3 + 0.3 + SLACK
+
+
+@behaviour()
+async def pings_go_on_without_ping_timeout(kit: Kit, side: str) -> None:
+    options = {"ping_interval": 0.05, "ping_timeout": None}
+    async with kit.ends(side, **options) as (ws, peer):
+        for _ in range(5):
+            assert (await kit.do(peer.read)).opcode == PING
+        assert ws.open

@@ -90,11 +90,33 @@ def test_answer_after_the_next_ping_was_due_makes_it_due_at_once() -> None:
     assert keepalive.expired(45) is Due.PING
 
 
-def test_without_timeout_an_unanswered_ping_waits_for_ever() -> None:
+def test_without_timeout_pings_go_on_though_nobody_answers() -> None:
     keepalive = pinged(timeout=None)
 
-    assert keepalive.expired(1e9) is Due.NOTHING
-    assert keepalive.deadline(1e9) is None
+    for now in range(40, 1000, 20):
+        assert keepalive.deadline(now - 20) == now
+        assert keepalive.expired(now - 1) is Due.NOTHING
+        assert keepalive.expired(now) is Due.PING
+
+
+def test_pings_do_not_pile_up_in_a_system_that_cannot_send_them() -> None:
+    keepalive = pinged(timeout=None)
+
+    for now in range(40, 1000, 20):
+        keepalive.output(0, 6, now)
+        assert keepalive.expired(now) is Due.NOTHING
+        assert keepalive.deadline(now) == now + 20
+
+    keepalive.output(6, 0, 1000)
+    assert keepalive.expired(1000) is Due.PING
+
+
+def test_interval_of_zero_without_timeout_waits_between_unanswered_pings() -> None:
+    keepalive = pinged(interval=0, timeout=None)
+
+    assert keepalive.deadline(0) == 1
+    assert keepalive.expired(0.5) is Due.NOTHING
+    assert keepalive.expired(1) is Due.PING
 
 
 def test_interval_of_zero_pings_as_fast_as_it_is_answered() -> None:
@@ -116,9 +138,36 @@ def test_while_our_side_does_not_read_nobody_is_dead() -> None:
     keepalive = pinged()
     keepalive.reading(False, 22)
 
-    assert keepalive.expired(10_000) is Due.STALLED
-    assert keepalive.deadline(10_000) is None
-    assert keepalive.expired(20_000) is Due.NOTHING
+    assert keepalive.expired(52) is Due.STALLED
+    for now in range(52, 10_000, 20):
+        assert keepalive.expired(now) is Due.PING
+        assert keepalive.deadline(now) == now + 20
+
+
+def test_while_our_side_does_not_read_tcp_is_asked_for_signs_of_life() -> None:
+    keepalive = pinged()
+    keepalive.reading(False, 22)
+    keepalive.output(6, 6, 22, Link(0, 0, True))
+    keepalive.output(6, 6, 40, Link(0, 0, False))
+
+    # The peer's system has not acknowledged the ping.
+    assert keepalive.deadline(40) == 47.5
+    assert keepalive.expired(49) is Due.NOTHING
+    assert keepalive.expired(52) is Due.STALLED
+    assert keepalive.expired(52) is Due.DEAD
+    assert keepalive.verdict is Verdict.DEAD_LINK
+
+
+def test_while_our_side_does_not_read_a_blocked_sender_is_not_kept_waiting() -> None:
+    keepalive = pinged()
+    keepalive.reading(False, 22)
+    for now in (30, 40):
+        keepalive.output(0, 70_000, now, Link(0, 0, True), blocked=True)
+        assert keepalive.expired(now) is Due.NOTHING
+
+    keepalive.output(0, 70_000, 50, Link(0, 0, True), blocked=True)
+    assert keepalive.expired(50) is Due.DEAD
+    assert keepalive.verdict is Verdict.STALLED_PEER
 
 
 def test_application_that_does_not_read_for_a_timeout_stalls_once() -> None:
@@ -133,7 +182,7 @@ def test_application_that_does_not_read_for_a_timeout_stalls_once() -> None:
 
     assert str(keepalive.verdict) == "stalled application"
     assert keepalive.stalls == 1
-    assert keepalive.deadline(35) is None
+    assert keepalive.deadline(35) == 40
     keepalive.reading(True, 5)
     assert str(keepalive.verdict) == "alive"
 
@@ -166,7 +215,7 @@ def test_without_timeout_no_application_stalls() -> None:
     keepalive.reading(False, 5)
 
     assert keepalive.expired(20) is Due.PING
-    assert keepalive.expired(1e9) is Due.NOTHING
+    assert keepalive.expired(1e9) is Due.PING
 
 
 def test_ping_is_sent_though_our_side_does_not_read() -> None:

@@ -8,7 +8,9 @@ import pytest
 
 from fullduplex.core.closing import State
 from fullduplex.core.errors import ConnectionClosedError
-from fullduplex.core.session import Session
+from fullduplex.core.keepalive import Verdict
+from fullduplex.core.session import Move, Session
+from fullduplex.core.tcp import Link
 
 from .pair import (
     CLOSE,
@@ -19,7 +21,6 @@ from .pair import (
     Seen,
     Sink,
     deliver,
-    dissect,
     finish,
     frame,
     lose,
@@ -228,8 +229,8 @@ def test_answer_after_the_next_ping_was_due_asks_for_attention() -> None:
 
 def test_without_ping_timeout_pings_are_sent_but_nobody_is_closed() -> None:
     session = live(ping_timeout=None)
-    ticks(session, 1e6)
-    assert [seen.opcode for seen in sent(session)] == [PING]
+    ticks(session, 100)
+    assert [seen.opcode for seen in sent(session)] == [PING] * 5
     assert session.protocol.state is State.OPEN
 
 
@@ -265,11 +266,9 @@ def test_keepalive_ping_never_has_the_data_of_one_that_waits() -> None:
 # Our side does not read
 
 
-def paused() -> Session:
+def paused(**limits: Any) -> Session:
     """Make a session whose queue is full: reading is paused."""
-    session = make_session(
-        ping_interval=20, ping_timeout=30, queue_high=4, queue_low=1, close_timeout=10
-    )
+    session = live(queue_high=4, queue_low=1, **limits)
     deliver(session, frame(TEXT, "a") * 6, 1)
     assert session.reading_paused
     return session
@@ -278,11 +277,118 @@ def paused() -> Session:
 def test_while_reading_is_paused_our_keepalive_closes_nothing() -> None:
     session = paused()
 
-    ticks(session, 1e6)
+    ticks(session, 10_000)
     session.timer_expired(1e6)
 
     assert session.protocol.state is State.OPEN
-    assert dissect(session.writer.take())[0].opcode == PING
+    # They go on: without them, nothing would tell that the peer has gone.
+    assert [seen.opcode for seen in sent(session)] == [PING] * 501
+
+
+# The peer leaves while reading is paused
+
+
+def left(session: Session, gone: bool, at: float) -> None:
+    """Let the peer end TCP, as a driver sees it that watches."""
+    ticks(session, at)
+    assert session.watching
+    session.peer_left(gone, at)
+
+
+def test_after_a_moment_of_pause_the_end_is_watched_for() -> None:
+    session = paused(ping_interval=None)
+    assert not session.watching
+    assert session.deadline() == 1.25
+
+    ticks(session, 1.25)
+
+    assert session.watching
+    assert session.attention
+    assert session.deadline() is None
+    finish(session.recv())
+    while session.reading_paused:
+        finish(session.recv())
+    assert not session.watching
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_peer_that_left_is_given_up_when_nothing_is_taken(gone: bool) -> None:
+    session = paused()
+    left(session, gone, 5)
+    assert session.deadline() == 15
+
+    assert ticks(session, 20, start=5) == 15
+
+    assert session.must_abort
+    # What has arrived is read first, up to what may be kept.
+    assert session.next_move(False) is Move.READ_REST
+    session.rest_begun()
+    session.rest_read()
+    assert session.next_move(False) is Move.END
+    session.transport_lost(None, 15)
+    error = session.protocol.close_exc
+    assert isinstance(error.__cause__, ConnectionAbortedError)
+    assert "not taken for 10 s (close_timeout)" in str(error.__cause__)
+
+
+def test_peer_that_left_waits_for_an_application_that_takes_messages() -> None:
+    session = paused()
+    left(session, True, 5)
+    finish(session.recv())
+
+    assert ticks(session, 20, start=5) == 15
+    assert not session.must_abort
+    assert session.deadline() == 25
+
+    while session.reading_paused:
+        finish(session.recv())
+    # From here on reading finds the end.
+    assert session.deadline() != 25
+
+
+def test_without_close_timeout_only_a_peer_that_is_gone_is_given_up() -> None:
+    session = paused(close_timeout=None, ping_interval=None)
+    left(session, False, 5)
+    assert session.deadline() is None
+    session.peer_left(True, 100)
+
+    assert ticks(session, 200, start=100) == 110
+
+    assert session.must_abort
+
+
+def test_end_that_is_seen_too_late_changes_nothing() -> None:
+    session = paused()
+    while session.reading_paused:
+        finish(session.recv())
+    session.peer_left(True, 5)
+    assert session.deadline() != 15
+
+
+def test_dead_link_is_noticed_while_reading_is_paused() -> None:
+    session = paused()
+    ticks(session, 20)
+
+    for now in (40, 60, 80, 81):
+        session.output_left(6, now, Link(0, 0, False))
+        session.timer_expired(now)
+        if session.departing:
+            break
+
+    assert session.verdict is Verdict.DEAD_LINK
+
+
+def test_blocked_sender_is_released_while_reading_is_paused() -> None:
+    session = paused()
+    finish(session.recv())
+    session.pause_writing()
+    sending = session.send("waits", True)
+    start(sending)
+
+    ended_at = ticks(session, 200, left=100_000)
+
+    assert session.verdict is Verdict.STALLED_PEER
+    assert ended_at <= 20 + 30 + 10 + 30 / 4
 
 
 def test_when_reading_resumes_the_peer_has_a_whole_timeout() -> None:

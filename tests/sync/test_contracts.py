@@ -23,6 +23,7 @@ from .kit import (
     CONT,
     PATIENCE,
     PING,
+    PONG,
     TEXT,
     Peer,
     Stopwatch,
@@ -267,13 +268,59 @@ def test_housekeeper_starts_with_the_first_connection_and_ends_with_the_last() -
         until(lambda: not runs())
 
 
+@pytest.mark.parametrize("used", [False, True])
+def test_idle_connection_answers_when_something_arrives(used: bool) -> None:
+    with opened() as (ws, peer):
+        waits = []
+        for _ in range(6):
+            if used:
+                # The housekeeper finds a caller at work, and is told when it leaves.
+                receiving = job(ws.recv)
+                until(lambda: ws._driver.leader is not None)
+                peer.write(frame(TEXT, b"message"))
+                assert receiving.result() == "message"
+                time.sleep(0.05)
+            began = time.monotonic()
+            peer.write(frame(PING, b"ping"))
+            assert peer.read().opcode == PONG
+            waits.append(time.monotonic() - began)
+        # Before, each took up to a second; a loaded machine may be late once or twice.
+        assert sorted(waits)[2] < 0.3
+        peer.write(close_frame(1000))
+        assert peer.read().opcode == CLOSE
+        peer.close()
+        ws.wait_closed()
+
+
+def test_caller_that_is_always_at_work_wakes_the_housekeeper_seldom() -> None:
+    with opened() as (ws, peer):
+        keeper = housekeeping._housekeeper
+        tended = 0
+        tend = keeper._tend
+
+        def counted(driver: Any, news: int) -> None:
+            nonlocal tended
+            tended += 1
+            tend(driver, news)
+
+        keeper._tend = counted  # type: ignore[method-assign]
+        began = time.monotonic()
+        messages = 0
+        while time.monotonic() < began + 0.5:
+            peer.write(frame(TEXT, b"message"))
+            ws.recv()
+            messages += 1
+        assert messages > 200
+        assert tended < 40
+
+
 def test_idle_connections_do_not_wake_the_housekeeper() -> None:
     with listening() as listener:
         accepting = job(lambda: [listener.accept().handshake() for _ in range(50)])
         many = [connect(listener.uri) for _ in range(50)]
         accepting.result()
         keeper = housekeeping._housekeeper
-        until(lambda: not keeper._aside, "watching all of them")
+        until(lambda: all(ws._driver.watched for ws in many), "watching all of them")
         selector = keeper._selector
         calls = 0
         select = selector.select

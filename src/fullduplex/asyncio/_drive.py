@@ -18,6 +18,7 @@ from weakref import WeakKeyDictionary
 from .._sockets import tell_time
 from ..core._select import IMPLEMENTATION, loading
 from ..core.session import Move, Operation, Session
+from . import _hang_up
 from ._transport import read_buffer, receive_rest, tune
 
 if TYPE_CHECKING or IMPLEMENTATION == "pure":
@@ -84,6 +85,7 @@ class Driver(Hot, asyncio.BufferedProtocol):
         "_spare",
         "_timer",
         "_timer_at",
+        "_watched",
         "new_waiter",
     )
 
@@ -104,6 +106,7 @@ class Driver(Hot, asyncio.BufferedProtocol):
         self.new_waiter = functools.partial(Waiter, loop, at_once)
         self._spare: memoryview | None = None
         self._paused = False
+        self._watched: int | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self.get_buffer = self._handshake_buffer
@@ -155,6 +158,7 @@ class Driver(Hot, asyncio.BufferedProtocol):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Note that TCP has ended (asyncio calls this)."""
         self.ended = True
+        self.watch_end(False)
         for handle in (self._timer, self._burst):
             if handle is not None:
                 handle.cancel()
@@ -180,23 +184,44 @@ class Driver(Hot, asyncio.BufferedProtocol):
 
     def _read_rest(self, session: Session, exc: BaseException) -> None:
         """Read what had arrived, which is lost with the transport otherwise."""
-        now = monotonic()
         # If it was input that failed, nothing is there.
-        session.output_failed(exc, now)
+        session.output_failed(exc, monotonic())
+        self._take_rest(session)
+
+    def _take_rest(self, session: Session) -> None:
+        now = monotonic()
         session.rest_begun()
         while not session.input_over:
             size = receive_rest(self.transport, session.reader.get_buffer(-1))
             if not size:
-                return
+                break
             waiter = session.data_received(size, now)
             self._fire_soon(() if waiter is None else (waiter,))
             session.delivered()
+        session.rest_read()
 
     def _fire_soon(self, waiters: Iterable[Any]) -> None:
         for waiter in waiters:
             waiter.fire_soon()
 
+    def _peer_left(self, gone: bool) -> None:
+        session = self.session
+        if session is None:
+            # As where the end is read.
+            self.transport.abort()
+        elif not self.ended:
+            session.peer_left(gone, monotonic())
+            self.step()
+
     # The face calls
+
+    def watch_end(self, wanted: bool) -> None:
+        """Watch for the end of the peer, or no more, while reading is paused."""
+        if wanted:
+            self._watched = _hang_up.watch(self.loop, self.transport, self._peer_left)
+        elif self._watched is not None:
+            _hang_up.forget(self.loop, self._watched, self._peer_left)
+            self._watched = None
 
     def open(self, session: Session, leftover: bytes) -> None:
         """
@@ -205,6 +230,7 @@ class Driver(Hot, asyncio.BufferedProtocol):
         Args:
             leftover: bytes that arrived behind the handshake.
         """
+        self.watch_end(False)
         # The transport asks the compiled reader itself from here on.
         self.carry(session)
         self._spare = None
@@ -305,6 +331,8 @@ class Driver(Hot, asyncio.BufferedProtocol):
                     transport.pause_reading()
                 else:
                     transport.resume_reading()
+        if session.watching is not (self._watched is not None):
+            self.watch_end(session.watching)
         if session.departing and self._depart(session, transport):
             return
         self._arm(session)
@@ -317,6 +345,8 @@ class Driver(Hot, asyncio.BufferedProtocol):
         """
         if session.next_move(False) is Move.HALF_CLOSE:
             session.half_closed(self._half_close(transport))
+        if session.next_move(False) is Move.READ_REST:
+            self._take_rest(session)
         if session.next_move(False) is Move.END:
             if session.must_abort:
                 transport.abort()

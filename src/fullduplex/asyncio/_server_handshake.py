@@ -90,6 +90,7 @@ class Opening(  # pyright: ignore[reportIncompatibleVariableOverride]
             parser.feed(data)
             self._early_paused = True
             self.transport.pause_reading()
+            self._driver.watch_end(True)
             return
         try:
             taken = self._take(data, time())

@@ -108,6 +108,10 @@ cdef class TcpTransport(Link):
             self._sock.setblocking(False)
         return self._sock
 
+    def fileno(self):
+        """Return the descriptor; -1 once it is closed."""
+        return self._fd
+
     def set_options_of_ip(self, wanted):
         """Set options of a socket that is known to be one of IP; returns whether."""
         cdef int value

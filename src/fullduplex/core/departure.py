@@ -14,6 +14,16 @@
     the deadline has passed,  nothing                nothing             END
     or `abort` was called
 
+    the peer's end is seen    nothing                what has arrived:   END
+    while reading is paused                          READ_REST
+    (`peer_left`), and what
+    it sent is not taken
+
+While reading is paused, the end of input stands behind bytes that nobody reads.  After
+a moment the driver is asked to watch for it (`watching`), where the system has events
+for that.  The application may then go on to take what the peer sent; once it has taken
+nothing for as long as closing may last, TCP is ended.
+
 A peer may close the connection and be gone while we still send.  Then output fails,
 and what it sent before, its close frame above all, tells more than the failure does.
 
@@ -31,7 +41,15 @@ from .options import Options
 from .outgoing import Outgoing
 from .protocol import Protocol
 
-__all__ = ["Departing", "Move"]
+__all__ = ["WATCH", "Departing", "Move"]
+
+
+# Seconds for which reading is paused before the end of the peer is watched for: most
+# pauses are short.
+WATCH = 0.25
+# Seconds for which a peer that is gone waits for the application, without
+# close_timeout.
+PATIENCE = 10.0
 
 
 class Move(enum.Enum):
@@ -158,6 +176,46 @@ class Departing(Outgoing):
             # Senders wait for the end, and reading goes on.
             self.pause_writing()
             self._closing()
+
+    def peer_left(self, gone: bool, now: float) -> None:
+        """
+        Note that the peer's end was seen while reading is paused.
+
+        Args:
+            gone: whether it is gone for good; if not, it has closed its direction, and
+                may still read.
+        """
+        if not self.reading_paused or self._left_by is not None or self.departing:
+            return  # reading finds out
+        patience = self.options.close_timeout
+        if patience is None and gone:
+            patience = PATIENCE
+        if patience is not None:
+            self.now = now
+            self._left_by = now + patience
+            self._left_unread = len(self.messages)
+            self.attention = True
+
+    def _look_at_unread(self, now: float) -> None:
+        """Do what is due while reading is paused."""
+        if not self.watching and now >= self._paused_at + WATCH:
+            self.watching = self.attention = True
+        if self._left_by is None or now < self._left_by:
+            return
+        unread = len(self.messages)
+        if unread < self._left_unread:
+            # The application takes what is there, if slowly.
+            self._left_by = None
+            self.peer_left(True, now)
+            return
+        patience = self.options.close_timeout or PATIENCE
+        self.output_failed(
+            ConnectionAbortedError(
+                f"the peer has closed TCP; {unread} received messages were not taken "
+                f"for {patience:g} s (close_timeout)"
+            ),
+            now,
+        )
 
     def said_farewell(self) -> None:
         """Note that the end of TLS is on its way, or of no use."""

@@ -43,7 +43,10 @@ class Ending(Exchange):
         "_close_by",
         "_closed_waiters",
         "_keepalive",
+        "_left_by",
+        "_left_unread",
         "_new_waiter",
+        "_paused_at",
         "_settle_by",
         "departing",
         "fragmenting",
@@ -51,6 +54,7 @@ class Ending(Exchange):
         "must_half_close",
         "options",
         "reading_paused",
+        "watching",
     )
 
     def __init__(
@@ -65,6 +69,12 @@ class Ending(Exchange):
         self.options = options
         self._new_waiter = new_waiter
         self.reading_paused = False
+        self._paused_at = now
+        #: whether the driver is to tell `peer_left`, although it does not read
+        self.watching = False
+        # When a peer that has left is given up on, and how much was unread before.
+        self._left_by: float | None = None
+        self._left_unread = 0
         #: whether TCP is to end, so that the driver asks for its moves
         self.departing = False
         self.must_half_close = False
@@ -155,4 +165,9 @@ class Ending(Exchange):
         self.reading_paused = paused
         self.slow = self.slow | PAUSED if paused else self.slow & ~PAUSED
         self.attention = True
+        if paused:
+            self._paused_at = self.now
+        else:
+            self.watching = False
+            self._left_by = None
         self._keepalive.reading(not paused, self.now)

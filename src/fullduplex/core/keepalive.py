@@ -1,8 +1,10 @@
 """Is the peer alive?  Progress says so, not only a pong.
 
 Any byte that arrives proves that the peer lives.  While our own side does not
-read, its silence proves nothing, so the deadline waits.  While our output moves,
-the peer is slow, not dead, so the deadline starts again.
+read, its silence proves nothing: pings go on, and the deadline holds only where TCP
+says that the peer's system does not answer, or where a sender of ours waits for a
+peer that takes nothing.  While our output moves, the peer is slow, not dead, so the
+deadline starts again.
 
     verdict               what was seen                          what follows
     -------------------   ------------------------------------   ----------------
@@ -26,6 +28,8 @@ LOOKS = 4
 # Seconds.  Who looks later than that at the clock was busy, and bytes of the peer
 # may be waiting: they are read first, for as long.
 DOUBT = 0.01
+# Seconds between pings that nobody answers, where `interval` is 0.
+AGAIN = 1.0
 
 
 class Due(enum.Enum):
@@ -57,13 +61,15 @@ class Keepalive:
 
     Args:
         interval: seconds between pings; None sends none.
-        timeout: seconds without progress after a ping; None waits for ever.
+        timeout: seconds without progress after a ping; None waits for ever, and goes
+            on pinging.
         now: seconds; the first ping is due `interval` later.
     """
 
     PING, STALLED, DEAD = Due.PING, Due.STALLED, Due.DEAD
 
     __slots__ = (
+        "_blocked",
         "_doubted_until",
         "_flushed",
         "_interval",
@@ -103,6 +109,7 @@ class Keepalive:
         self._looked_at = now
         self._flushed = 0
         self._left = 0
+        self._blocked = False
         self._link: Link | None = None
         self._paused_at: float | None = None
         self._resumed_at = now
@@ -139,7 +146,13 @@ class Keepalive:
         return self.pinged_at is not None and not self.heard
 
     def output(
-        self, flushed: int, left: int, now: float, link: Link | None = None
+        self,
+        flushed: int,
+        left: int,
+        now: float,
+        link: Link | None = None,
+        *,
+        blocked: bool = False,
     ) -> None:
         """
         Note how much went out in all, how many bytes wait, and what TCP knows.
@@ -147,8 +160,10 @@ class Keepalive:
         Args:
             flushed: bytes that left, counted where `link` is not known.
             left: bytes that the peer's system has not taken.
+            blocked: whether a sender waits for the peer to take them.
         """
         self._looked_at = now
+        self._blocked = blocked
         last, self._link = self._link, link
         if link is None or last is None:
             # Any change counts: below TLS there are bytes that no count shows,
@@ -189,18 +204,17 @@ class Keepalive:
         next_ping = self.pinged_at + self._interval
         if self.heard:
             return _earliest(next_ping, stall)
-        if self._paused_at is not None:
-            return stall
         if self._resuming:
             return self._resumed_at  # at once, to learn the time
         if self._doubted_until is not None:
             return self._doubted_until
         give_up = self._give_up_at()
-        if give_up is None:
-            return next_ping if next_ping > now else None
+        look = None
         if self._left and self._timeout:
-            give_up = min(give_up, self._looked_at + self._timeout / LOOKS)
-        return min(give_up, next_ping) if next_ping > now else give_up
+            look = self._looked_at + self._timeout / LOOKS
+        if give_up is None or not self._judges():
+            return _earliest(stall, self._again_at(), look)
+        return _earliest(stall, give_up, look, next_ping if next_ping > now else None)
 
     def expired(self, now: float) -> Due:
         """Tell what is due at `now`."""
@@ -227,13 +241,14 @@ class Keepalive:
 
     def _unheard(self, now: float) -> Due:
         """Judge a peer that has not been heard since the last ping."""
-        if self._paused_at is not None:
-            return Due.NOTHING
         if self._resuming:
             self._resuming = False
             self._resumed_at = now
         give_up = self._give_up_at()
-        if give_up is None or now < give_up:
+        if give_up is None or not self._judges():
+            self._doubted_until = None
+            return self._ping_again(now)
+        if now < give_up:
             self._doubted_until = None
             return Due.NOTHING
         if self._doubted_until is None and now > give_up + DOUBT:
@@ -243,6 +258,33 @@ class Keepalive:
         waits = self._left > 0 and (self._link is None or self._link.answering)
         self.verdict = Verdict.STALLED_PEER if waits else Verdict.DEAD_LINK
         return Due.DEAD
+
+    def _judges(self) -> bool:
+        """
+        Whether silence counts.
+
+        While our side does not read, only what TCP knows does: what the peer's system
+        has not acknowledged, or what a sender waits to get rid of.
+        """
+        return (
+            self._paused_at is None
+            or self._blocked
+            or (self._link is not None and not self._link.answering)
+        )
+
+    def _again_at(self) -> float:
+        """When to ping again where the last ping was not answered, and need not be."""
+        assert self.pinged_at is not None
+        assert self._interval is not None
+        base = max(self.pinged_at, self._looked_at) if self._left else self.pinged_at
+        return base + (self._interval or AGAIN)
+
+    def _ping_again(self, now: float) -> Due:
+        """Ping, so that an end of TCP comes back, unless a ping waits in our system."""
+        if self._left or now < self._again_at():
+            return Due.NOTHING
+        self.pinged_at = now
+        return Due.PING
 
     def diagnosis(self, received_at: float, now: float) -> str:
         """

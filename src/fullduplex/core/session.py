@@ -3,8 +3,9 @@
 No I/O and no clock.  A driver tells what happened (`data_received`,
 `timer_expired`, `transport_lost`, ...), each time with the moment `now` in
 seconds on its own clock, and then carries out what the session wants: the bytes
-of ``protocol.writer``, `reading_paused`, `next_move()` while it is `departing`, and
-a timer for `deadline()`.  `attention` tells that one of these may have changed.
+of ``protocol.writer``, `reading_paused`, `watching`, `next_move()` while it is
+`departing`, and a timer for `deadline()`.  `attention` tells that one of these may have
+changed.
 
 A session is built in storeys, one file each: what every message passes (`exchange`),
 on that how it is closed (`ending`), receiving (`receiving`), sending (`outgoing`), and
@@ -20,7 +21,7 @@ import weakref
 from collections.abc import Callable
 
 from .closing import State
-from .departure import Departing, Move
+from .departure import WATCH, Departing, Move
 from .ending import PAUSED, Operation, Waiter
 from .frames import CloseCode
 from .keepalive import Keepalive, Verdict
@@ -125,7 +126,13 @@ class Session(Departing):
             size: bytes.
             link: what TCP knows of the peer, where it tells.
         """
-        self._keepalive.output(self.writer.total - size, size, now, link)
+        self._keepalive.output(
+            self.writer.total - size,
+            size,
+            now,
+            link,
+            blocked=bool(self._send_waiters),
+        )
 
     @property
     def lenient(self) -> bool:
@@ -150,7 +157,13 @@ class Session(Departing):
             return self._settle_by
         if self._close_by is not None:
             return self._close_by
-        return self._keepalive.deadline(self.now)
+        if self._left_by is not None:
+            return self._left_by
+        deadline = self._keepalive.deadline(self.now)
+        if self.reading_paused and not self.watching:
+            watch_at = self._paused_at + WATCH
+            return watch_at if deadline is None else min(watch_at, deadline)
+        return deadline
 
     def end_by(self, now: float) -> float:
         """When an end that takes its time, as that of TLS, has to be forced."""
@@ -171,6 +184,10 @@ class Session(Departing):
             return
         if self.protocol.state is not State.OPEN:
             return
+        if self.reading_paused:
+            self._look_at_unread(now)
+            if self._left_by is not None or self.departing:
+                return
         due = self._keepalive.expired(now)
         if due is Keepalive.PING:
             self.reader.eventful = True  # whatever arrives is a sign of life

@@ -185,6 +185,7 @@ class Opening(Driver):
             if len(self._early) > MAX_EARLY and not self._early_paused:
                 self._early_paused = True
                 self.transport.pause_reading()
+                self.watch_end(True)
 
     def pause_writing(self) -> None:
         """Note that the transport's buffer is above its high mark."""

@@ -18,7 +18,7 @@ from .._sockets import tell_time, tune
 from ..core._select import IMPLEMENTATION, loading
 from ..core.session import Move, Session
 from ._channel import DONTWAIT, IN, OUT, Channel
-from ._housekeeping import adopt, call_at, forget, look_after
+from ._housekeeping import PAUSE, adopt, call_at, came_back, forget, look_after
 
 if TYPE_CHECKING or IMPLEMENTATION == "pure":
     from ._hot import NOTHING, Hot, give_buffer, spare_buffer, take_buffer
@@ -52,6 +52,10 @@ class Flow(Hot):
         "abandoned",
         "alarm",
         "failure",
+        "pause",
+        "told_at",
+        "watched",
+        "watches_end",
     )
 
     def __init__(self, channel: Channel, session: Session, leftover: bytes) -> None:
@@ -61,6 +65,12 @@ class Flow(Hot):
         self.abandoned = False
         #: when the housekeeper is going to look, for the housekeeper
         self.alarm = math.inf
+        #: what it watches for, whether for the peer's end too, when it found something,
+        #: and for how long it then leaves the connection alone
+        self.watched = 0
+        self.watches_end = False
+        self.told_at = -math.inf
+        self.pause = PAUSE
         #: what went wrong with the last read, before the session is told
         self.failure: OSError | None = None
         self._sent: list[int] = []
@@ -254,9 +264,13 @@ class Flow(Hot):
         self.due = math.inf if deadline is None else deadline
         if self.due < self.alarm:
             call_at(self.due, self)
-        if self.followers and self.leader is None and not session.reading_paused:
-            # Reading may go on.
+        if session.reading_paused or self.leader is not None:
+            return
+        # Reading may go on.
+        if self.followers:
             self.followers[0].nudge()
+        elif self.aside and not self.blocked:
+            came_back(self)
 
     def _depart(self) -> None:
         """Do what comes next towards the end of TCP."""
@@ -386,8 +400,22 @@ class Flow(Hot):
                 self.delicate = cut
         elif self.backlog or self.session.must_abort:
             look_after(self)
+        elif self.aside and self.leader is None and not self.blocked:
+            came_back(self)
 
     # What the housekeeper calls
+
+    def hung_up(self, gone: bool, now: float) -> None:
+        """
+        Take note that the peer's end was seen while reading is paused.
+
+        Args:
+            gone: as for `Session.peer_left`.
+        """
+        with self.lock:
+            if not self.ended:
+                self.session.peer_left(gone, now)
+                self.step()
 
     def tend(self, now: float, readable: bool) -> tuple[bool, int]:
         """
@@ -405,6 +433,7 @@ class Flow(Hot):
             if self.ended and not self.delicate:
                 return False, 0
             if self.leader is not None or self.blocked:
+                self.aside = True
                 return True, 0
             if self.delicate or now >= self.due:
                 self.look_around(now)
@@ -414,6 +443,8 @@ class Flow(Hot):
             if self.ended:
                 return False, 0
             reads = not self.session.reading_paused and not self.eof
+            # Whoever lets reading go on says so.
+            self.aside = not reads
             return False, (IN if reads else 0) | (OUT if self.backlog else 0)
         except Exception as exc:
             self.session.protocol.logger.error(

@@ -59,6 +59,7 @@ class Hot:
     """
 
     __slots__ = (
+        "aside",
         "backlog",
         "blocked",
         "buffer",
@@ -85,6 +86,8 @@ class Hot:
         self.delicate = False
         #: whether TCP has ended
         self.ended = False
+        #: whether the housekeeper wants to hear when it may watch again
+        self.aside = False
         #: whether the peer has ended its direction of it
         self.eof = False
         #: when the session wants to be told the time

@@ -92,6 +92,7 @@ cpdef give_buffer(ReadBuffer buffer):
 
 
 cdef class Hot:
+    cdef public bint aside
     cdef public object backlog
     cdef public list blocked
     cdef public object buffer
@@ -311,7 +312,7 @@ cdef class Hot:
             give_buffer(buffer)
             if session.attention or session.writer.pending:
                 self.step()
-            if self.followers or self._pieces or self.ended:
+            if self.followers or self._pieces or self.ended or self.aside:
                 self.leave(self)
         finally:
             lock.drop()

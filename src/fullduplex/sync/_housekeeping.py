@@ -1,13 +1,21 @@
 """One thread a process looks after connections whose application is elsewhere.
 
 It starts with the first connection and goes with the last.  It reads, so that pings
-are answered, sends what waits, and runs the deadlines, of connections that no caller
-is at work on; it never waits for one that a caller has.
+are answered when they arrive, sends what waits, and runs the deadlines, of connections
+that no caller is at work on; it never waits for one that a caller has.
 
-Input is watched for once: after an event, a connection is left out until it is seen
-without a caller, at the next look, a second later at most.  So a caller that sends
-and receives all the time wakes this thread once a second, and a thousand connections
-on which nothing happens do not wake it at all.
+    a connection is       when                          until
+    -------------------   ---------------------------   ------------------------------
+    watched               from the beginning            an event finds a caller at
+                                                        work, or comes right behind
+                                                        another
+    aside                 a caller is at work, or       the caller leaves, or reading
+                          reading is paused             goes on (`came_back`)
+    about to be watched   otherwise                     a pause is over
+
+The pause grows while that goes on: a caller that sends and receives all the time wakes
+this thread a few times a second, and a thousand connections on which nothing happens
+do not wake it at all.
 """
 
 from __future__ import annotations
@@ -18,19 +26,42 @@ import os
 import selectors
 import socket
 import threading
+import weakref
 from itertools import count
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from .._net.hang_up import HangUps, new_hang_ups
 from ._channel import IN, OUT
 
 if TYPE_CHECKING:
     from ._flow import Flow
 
-__all__ = ["Housekeeper", "adopt", "call_at", "forget", "look_after"]
+__all__ = [
+    "PAUSE",
+    "Housekeeper",
+    "adopt",
+    "call_at",
+    "came_back",
+    "forget",
+    "look_after",
+]
 
-# Seconds between looks at connections that a caller was at work on.
+# Seconds between looks at connections that a caller is at work on.
 LOOK = 1.0
+# Seconds after which a connection is watched again, at least and at most, and by what
+# they are rounded, so that one look is for many connections.
+PAUSE = 1 / 64
+LONGEST_PAUSE = 0.25
+GRAIN = 64
+
+# What was found about a connection.
+READABLE, LEFT, GONE = 1, 2, 4
+
+
+def rounded(when: float) -> float:
+    """Return a moment that looks at many connections share."""
+    return math.ceil(when * GRAIN) / GRAIN
 
 
 class Housekeeper:
@@ -43,14 +74,13 @@ class Housekeeper:
         self.drivers: set[Flow] = set()
         self._thread: threading.Thread | None = None
         self._selector: selectors.BaseSelector
+        self._hang_ups: HangUps | None = None
         self._bell: socket.socket
         self._ringer: socket.socket
         self._rung = False
-        # Connections that are not watched now.
-        self._aside: set[Flow] = set()
-        self._alarms: list[tuple[float, int, Flow]] = []
+        # Connections that have ended are not kept by their alarms.
+        self._alarms: list[tuple[float, int, weakref.ref[Flow]]] = []
         self._order = count()
-        self._look_at = math.inf
         self._wakes_at = 0.0
 
     # What drivers call
@@ -58,12 +88,12 @@ class Housekeeper:
     def adopt(self, driver: Flow) -> None:
         """Look after a connection from now on."""
         with self._lock:
-            self.drivers.add(driver)
-            self._aside.add(driver)
             if self._thread is None:
                 self._start()
-            else:
-                self._ring(monotonic() + LOOK)
+            self.drivers.add(driver)
+            self._watch(driver, selectors.EVENT_READ)
+            if isinstance(self._selector, selectors.SelectSelector):
+                self._ring(0)  # it does not notice while it waits
 
     def forget(self, driver: Flow) -> None:
         """Let a connection go whose socket is about to be closed."""
@@ -71,8 +101,8 @@ class Housekeeper:
             if driver not in self.drivers:
                 return
             self.drivers.discard(driver)
-            self._aside.discard(driver)
             self._unwatch(driver)
+            self._unwatch_end(driver)
             if not self.drivers:
                 self._ring(0)
 
@@ -80,19 +110,19 @@ class Housekeeper:
         """Look at a connection at a moment."""
         with self._lock:
             if driver in self.drivers:
-                driver.alarm = when
-                heapq.heappush(self._alarms, (when, next(self._order), driver))
+                self._set_alarm(when, driver)
                 self._ring(when)
 
     def look_after(self, driver: Flow) -> None:
         """Look at a connection soon: a caller has left something undone."""
-        with self._lock:
-            if driver in self.drivers:
-                self._unwatch(driver)
-                self._aside.add(driver)
-                driver.alarm = 0.0
-                heapq.heappush(self._alarms, (0.0, next(self._order), driver))
-                self._ring(0)
+        self.call_at(0, driver)
+
+    def came_back(self, driver: Flow) -> None:
+        """Watch a connection that was left aside, unless it is at once again."""
+        driver.aside = False
+        when = rounded(monotonic() + driver.pause)
+        if when < driver.alarm:
+            self.call_at(when, driver)
 
     def give_up(self) -> None:
         """Close what a parent process goes on using."""
@@ -100,6 +130,9 @@ class Housekeeper:
             self._selector.close()
             self._bell.close()
             self._ringer.close()
+            if self._hang_ups is not None:
+                self._hang_ups.close()
+                self._hang_ups = None
 
     # The thread
 
@@ -110,7 +143,6 @@ class Housekeeper:
         self._ringer.setblocking(False)
         self._selector.register(self._bell, selectors.EVENT_READ, None)
         self._rung = False
-        self._look_at = math.inf
         self._wakes_at = 0.0
         self._thread = threading.Thread(
             target=self._run, name="fullduplex housekeeping", daemon=True
@@ -126,11 +158,50 @@ class Housekeeper:
             except OSError:
                 pass  # it is full, so there is enough of it
 
-    def _unwatch(self, driver: Flow) -> None:
+    def _set_alarm(self, when: float, driver: Flow) -> None:
+        driver.alarm = when
+        entry = when, next(self._order), weakref.ref(driver)
+        heapq.heappush(self._alarms, entry)
+
+    def _watch(self, driver: Flow, wanted: int) -> None:
+        """Watch for these events; the lock is held."""
+        if driver.watched == wanted:
+            return
         try:
-            self._selector.unregister(driver.sock)
+            if driver.watched:
+                self._selector.modify(driver.sock, wanted, driver)
+            else:
+                self._selector.register(driver.sock, wanted, driver)
         except (KeyError, ValueError, OSError):
-            pass  # it was not watched
+            driver.watched = 0
+            self.drivers.discard(driver)  # its opening was given up
+        else:
+            driver.watched = wanted
+
+    def _unwatch(self, driver: Flow) -> None:
+        if driver.watched:
+            driver.watched = 0
+            try:
+                self._selector.unregister(driver.sock)
+            except (KeyError, ValueError, OSError):
+                pass  # it was closed
+
+    def _watch_end(self, driver: Flow) -> None:
+        """Watch for the peer's end alone; the lock is held."""
+        if self._hang_ups is None:
+            self._hang_ups = new_hang_ups()
+            if self._hang_ups is None:
+                return
+            self._selector.register(
+                self._hang_ups, selectors.EVENT_READ, self._hang_ups
+            )
+        driver.watches_end = True
+        self._hang_ups.watch(driver.sock.fileno(), driver)
+
+    def _unwatch_end(self, driver: Flow) -> None:
+        if driver.watches_end and self._hang_ups is not None:
+            driver.watches_end = False
+            self._hang_ups.forget(driver.sock.fileno(), driver)
 
     def _run(self) -> None:
         while True:
@@ -140,26 +211,18 @@ class Housekeeper:
                     self.give_up()
                     self._thread = None
                     return
-                now = monotonic()
-                if self._aside and self._look_at == math.inf:
-                    self._look_at = now + LOOK
-                self._wakes_at = self._look_at
-                if self._alarms:
-                    self._wakes_at = min(self._wakes_at, self._alarms[0][0])
-                wait = self._wakes_at - now
+                self._wakes_at = self._alarms[0][0] if self._alarms else math.inf
+                wait = self._wakes_at - monotonic()
             found = self._selector.select(None if wait == math.inf else max(wait, 0))
-            for driver, readable in self._choose(found).items():
-                self._tend(driver, readable)
+            self._tend_all(self._choose(found))
+            del found  # connections that have ended are not kept
 
-    def _choose(self, found: list[tuple[Any, int]]) -> dict[Flow, bool]:
-        """Find the connections to look at, and whether they have input."""
+    def _choose(self, found: list[tuple[Any, int]]) -> dict[Flow, int]:
+        """Find the connections to look at, and what is new about them."""
         with self._lock:
             now = monotonic()
             self._wakes_at = 0.0
-            chosen: dict[Flow, bool] = {}
-            if now >= self._look_at:
-                self._look_at = math.inf
-                chosen = dict.fromkeys(self._aside, False)
+            chosen: dict[Flow, int] = {}
             for key, events in found:
                 driver = key.data
                 if driver is None:
@@ -168,42 +231,58 @@ class Housekeeper:
                         self._bell.recv(64)
                     except OSError:
                         pass
+                elif isinstance(driver, HangUps):
+                    for left, gone in driver.take():
+                        chosen[left] = chosen.get(left, 0) | (GONE if gone else LEFT)
                 elif driver in self.drivers:
-                    self._unwatch(driver)
-                    self._aside.add(driver)
-                    chosen[driver] = events & selectors.EVENT_READ != 0
+                    readable = READABLE if events & selectors.EVENT_READ else 0
+                    chosen[driver] = chosen.get(driver, 0) | readable
             while self._alarms and self._alarms[0][0] <= now:
-                _, _, driver = heapq.heappop(self._alarms)
-                if driver in self.drivers:
-                    driver.alarm = math.inf
-                    chosen.setdefault(driver, False)
+                due = heapq.heappop(self._alarms)[2]()
+                if due in self.drivers:
+                    assert due is not None
+                    due.alarm = math.inf
+                    chosen.setdefault(due, 0)
             return chosen
 
-    def _tend(self, driver: Flow, readable: bool) -> None:
+    def _tend_all(self, chosen: dict[Flow, int]) -> None:
+        for driver, news in chosen.items():
+            self._tend(driver, news)
+
+    def _tend(self, driver: Flow, news: int) -> None:
         now = monotonic()
-        busy, events = driver.tend(now, readable)
+        if news & (LEFT | GONE):
+            driver.hung_up(news & GONE != 0, now)
+        busy, events = driver.tend(now, news & READABLE != 0)
         with self._lock:
             if driver not in self.drivers:
                 return
             due = driver.due
-            if busy:
-                due = max(due, now + LOOK)
+            rests = busy
+            if busy or news & READABLE:
+                rests = busy or now < driver.told_at + 2 * driver.pause
+                driver.pause = min(2 * driver.pause, LONGEST_PAUSE) if rests else PAUSE
+                driver.told_at = now
+            if busy and driver.aside:
+                due = max(due, now + LOOK)  # what is due is the caller's business
+            elif rests:
+                due = min(due, rounded(now + driver.pause))
             if due < driver.alarm:
-                driver.alarm = due
-                heapq.heappush(self._alarms, (due, next(self._order), driver))
+                self._set_alarm(due, driver)
+            if driver.session.watching is not driver.watches_end:
+                if driver.watches_end:
+                    self._unwatch_end(driver)
+                else:
+                    self._watch_end(driver)
             wanted = 0
-            if events & IN:
+            if events & IN and not rests:
                 wanted |= selectors.EVENT_READ
             if events & OUT:
                 wanted |= selectors.EVENT_WRITE
-            if busy or not wanted:
-                return
-            self._unwatch(driver)
-            try:
-                self._selector.register(driver.sock, wanted, driver)
-            except (KeyError, ValueError, OSError):
-                self.drivers.discard(driver)  # its opening was given up
-            self._aside.discard(driver)
+            if wanted:
+                self._watch(driver, wanted)
+            else:
+                self._unwatch(driver)
 
 
 _housekeeper = Housekeeper()
@@ -227,6 +306,11 @@ def call_at(when: float, driver: Flow) -> None:
 def look_after(driver: Flow) -> None:
     """Look at a connection soon: a caller has left something undone."""
     _housekeeper.look_after(driver)
+
+
+def came_back(driver: Flow) -> None:
+    """Watch a connection again that was left aside; its lock is held."""
+    _housekeeper.came_back(driver)
 
 
 def _forked() -> None:

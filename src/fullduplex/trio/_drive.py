@@ -19,6 +19,7 @@ from .._sockets import tell_time, tune
 from ..core.backlog import Backlog
 from ..core.frames import CloseCode
 from ..core.session import Move, Operation, Session
+from . import _hang_up
 from ._pipe import Pipe
 from ._waiter import Waiter, run_clock
 
@@ -46,6 +47,7 @@ class Driver:
         "_scope",
         "_shield",
         "_start_soon",
+        "_watched",
         "_writer_parked",
         "_writing",
         "backlog",
@@ -71,6 +73,7 @@ class Driver:
         self._parked: Waiter | None = None
         self._writer_parked: Waiter | None = None
         self._writing = False
+        self._watched: int | None = None
 
     # The face calls
 
@@ -337,6 +340,8 @@ class Driver:
         session.attention = False
         if self.ended:
             return
+        if session.watching is not (self._watched is not None):
+            self._watch_end(session.watching)
         if session.departing:
             self._depart(session)
         if self._parked is not None and not session.reading_paused:
@@ -345,6 +350,27 @@ class Driver:
         # A timer that fires early is kept.
         if deadline is not None and deadline < self._scope.deadline:
             self._scope.deadline = deadline
+
+    def _watch_end(self, wanted: bool) -> None:
+        """Watch for the end of the peer, or no more, while reading is paused."""
+        assert self.pipe is not None
+        if wanted:
+            self._watched = _hang_up.watch(self.pipe.sock, self._peer_left)
+        elif self._watched is not None:
+            _hang_up.forget(self._watched, self._peer_left)
+            self._watched = None
+
+    def _peer_left(self, gone: bool) -> None:
+        session = self.session
+        if session is None or self.ended:
+            return
+        try:
+            session.peer_left(gone, self.clock())
+            self.step()
+        except Exception as exc:
+            session.protocol.logger.error("unexpected internal error", exc_info=exc)
+            session.input_failed(exc)
+            self._rouse()
 
     def _depart(self, session: Session) -> None:
         """Do what comes next towards the end of TCP."""
@@ -364,6 +390,7 @@ class Driver:
     async def _end(self, session: Session) -> None:
         assert self.pipe is not None
         self.ended = True
+        self._watch_end(False)
         with trio.CancelScope(deadline=session.end_by(self.clock()), shield=True):
             try:
                 await self.pipe.aclose()
