@@ -7,14 +7,17 @@ and also where the extra ``cli`` is not installed.
 from __future__ import annotations
 
 import importlib.util
+import os
 import platform
+import shlex
+import shutil
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from ..imports import reexport
 
-__all__ = ["main", "version_line"]
+__all__ = ["main", "program", "python", "version_line"]
 
 reexport(globals())
 
@@ -30,6 +33,30 @@ def version_line() -> str:
     return f"fullduplex {__version__} ({IMPLEMENTATION}, {interpreter})"
 
 
+def python() -> str:
+    """Return how a shell in this folder runs this interpreter."""
+    return _typed(sys.executable, "python")
+
+
+def program() -> str:
+    """Return how a shell in this folder runs this command."""
+    started = sys.argv[0]
+    if os.path.basename(started) == "__main__.py" or not os.path.exists(started):
+        return f"{python()} -m fullduplex"
+    return _typed(started, "fullduplex")
+
+
+def _typed(path: str, name: str) -> str:
+    """The shortest way to name a program: alone, from here, or in full."""
+    found = shutil.which(name)
+    full = os.path.abspath(path)
+    # Not resolved: what environments link to one file are still several programs.
+    if found is not None and os.path.abspath(found) == full:
+        return name
+    here = os.path.relpath(full)
+    return shlex.quote(full if here.startswith(os.pardir) else here)
+
+
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """
     Run a command line and exit.
@@ -38,10 +65,30 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         argv: arguments behind the program; by default those of this process.
 
     Exit status: 0 the connection was closed normally, 1 it could not be
-    opened or was closed abnormally (one line on standard error says why),
-    2 the command was called wrongly, 130 it was interrupted.
+    opened or was closed abnormally, or standard output cannot be written (one
+    line on standard error says why), 2 the command was called wrongly, 130 it
+    was interrupted.  A reader of standard output that has seen enough ends the
+    command with 0.
     """
-    arguments = sys.argv[1:] if argv is None else list(argv)
+    from ._output import OutputFailed, take_over
+
+    take_over()
+    try:
+        try:
+            _main(sys.argv[1:] if argv is None else list(argv))
+        finally:
+            sys.stdout.flush()
+    except OutputFailed as failure:
+        if failure.unread:
+            sys.exit(0)
+        print(
+            f"fullduplex: cannot write to standard output: {failure.reason}",
+            file=sys.stderr,
+        )
+        sys.exit(1)
+
+
+def _main(arguments: list[str]) -> NoReturn:
     if arguments == ["--version"]:
         print(version_line())
         sys.exit(0)

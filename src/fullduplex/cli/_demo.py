@@ -27,7 +27,7 @@ from rich.progress import (
 
 from .. import connect, serve
 from ..exceptions import ConnectionClosed, WebSocketException
-from . import version_line
+from . import program, python, version_line
 from ._failures import one_line
 from ._payloads import mixed_messages, size_of
 from ._render import keep_printing
@@ -200,12 +200,27 @@ def _report(results: _Results) -> str:
     lines += [
         "",
         "Where to go next",
-        "  fullduplex --help                    talk to a server from this terminal",
-        "  echo hi | fullduplex URI             the same in a script",
-        "  python -m pydoc fullduplex.connect   every option of the library's client",
-        "  python -m pydoc fullduplex.serve     and of its server",
+        *_table(
+            (f"{program()} --help", "talk to a server from this terminal"),
+            (f"{program()} serve", "a server to talk to, at ws://127.0.0.1:8765/"),
+            (
+                f"echo hi | {program()} ws://127.0.0.1:8765/",
+                "the same in a script",
+            ),
+            (
+                f"{python()} -m pydoc fullduplex.connect",
+                "every option of the library's client",
+            ),
+            (f"{python()} -m pydoc fullduplex.serve", "and of its server"),
+        ),
     ]
     return "\n".join(lines)
+
+
+def _table(*rows: tuple[str, str]) -> Iterator[str]:
+    width = max(len(command) for command, _ in rows)
+    for command, meaning in rows:
+        yield f"  {command:{width}}   {meaning}"
 
 
 def _percentile(ordered: Sequence[float], part: float) -> float:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from time import monotonic
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,6 +18,9 @@ from ..exceptions import ConnectionClosed, WebSocketException
 from ._failures import describe
 from ._render import keep_printing
 from ._target import OPEN_TIMEOUT, Target, open_target, with_target
+
+if TYPE_CHECKING:
+    from ..asyncio.client import ClientConnection
 
 __all__ = ["command", "run_explain"]
 
@@ -47,7 +51,15 @@ async def _tell(target: Target) -> int:
             file=sys.stderr,
         )
         return FAILED
-    took = monotonic() - began
+    try:
+        await _tell_of(ws, monotonic() - began)
+    finally:
+        with contextlib.suppress(ConnectionClosed):
+            await ws.close()
+    return 0
+
+
+async def _tell_of(ws: ClientConnection, took: float) -> None:
     verdict = f"works: open after {milliseconds(took)}"
     try:
         async with asyncio.timeout(PATIENCE):
@@ -58,9 +70,6 @@ async def _tell(target: Target) -> int:
     except ConnectionClosed:
         verdict += ", but the server ended the connection at once"
     _show(f"{ws.explain()}\nverdict: {verdict}")
-    with contextlib.suppress(ConnectionClosed):
-        await ws.close()
-    return 0
 
 
 def _show(text: str) -> None:

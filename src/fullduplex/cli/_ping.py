@@ -93,6 +93,14 @@ async def _ping(options: Options) -> int:
     except (OSError, WebSocketException, ImportError) as error:
         reason = describe(error, open_timeout=OPEN_TIMEOUT)
         return _fail(f"cannot connect to {target.shown_uri}: {reason}")
+    try:
+        return await _ping_open(ws, options)
+    finally:
+        await ws.close()
+
+
+async def _ping_open(ws: ClientConnection, options: Options) -> int:
+    target = options.target
     print(f"PING {target.shown_uri} ({show_address(ws.remote_address)})", flush=True)
     tally = Tally()
     began = monotonic()
@@ -106,7 +114,6 @@ async def _ping(options: Options) -> int:
     print(f"--- {target.shown_uri} ping statistics ---")
     for line in tally.summary(monotonic() - began):
         print(line, flush=True)
-    await ws.close()
     if failure is not None:
         return _fail(failure)
     return 0 if tally.times else FAILED
@@ -123,16 +130,30 @@ async def _measure(ws: ClientConnection, options: Options, tally: Tally) -> None
 
     Raises:
         ConnectionClosed: the connection ended first.
+        OutputFailed: a line could not be written.
     """
     # Messages that nobody takes would stop the reading of pongs behind them.
     discarding = asyncio.create_task(_discard(ws))
     waiting: set[asyncio.Task[None]] = set()
+    failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def over(task: asyncio.Task[None]) -> None:
+        waiting.discard(task)
+        if not task.cancelled() and not failed.done():
+            error = task.exception()
+            if error is not None:
+                failed.set_exception(error)
+
     start = monotonic()
     try:
         while options.count is None or tally.sent < options.count:
             pause = start + tally.sent * options.interval - monotonic()
             if pause > 0:
-                await asyncio.wait([discarding], timeout=pause)
+                await asyncio.wait(
+                    [discarding, failed], timeout=pause, return_when="FIRST_COMPLETED"
+                )
+            if failed.done():
+                break
             # Raises once the connection has ended.
             pong = await ws.ping()
             tally.sent += 1
@@ -140,10 +161,14 @@ async def _measure(ws: ClientConnection, options: Options, tally: Tally) -> None
                 _await_pong(ws, pong, tally.sent, options, tally)
             )
             waiting.add(task)
-            task.add_done_callback(waiting.discard)
-        if waiting:
-            await asyncio.gather(*waiting)
+            task.add_done_callback(over)
+        while waiting and not failed.done():
+            await asyncio.wait([failed, *waiting], return_when="FIRST_COMPLETED")
+        if failed.done():
+            failed.result()
     finally:
+        if failed.done():
+            failed.exception()  # seen, whatever ended it
         for task in (discarding, *waiting):
             task.cancel()
         await asyncio.gather(discarding, *waiting, return_exceptions=True)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..exceptions import ConnectionClosed
+from ._output import OutputFailed
 from ._receiver import Receiver
 from ._render import MessagePrinter
 
@@ -40,6 +41,7 @@ async def exchange(ws: ClientConnection, *, quiet: float | None) -> None:
     Raises:
         AbnormalEnd: the connection was not closed normally.
         click.UsageError: a line is not UTF-8; the lines before it were sent.
+        OutputFailed: standard output cannot be written; the connection was closed.
     """
     receiver = Receiver(ws, MessagePrinter(marks=False))
     sending = asyncio.create_task(_send_lines(ws))
@@ -58,10 +60,9 @@ async def exchange(ws: ClientConnection, *, quiet: float | None) -> None:
         except click.UsageError as error:
             refused = error
         await receiver.end()
-    except BrokenPipeError:
-        # Whoever read our output has seen enough: a normal end.  What is still
-        # buffered must not fail again when the interpreter exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OutputFailed:
+        await ws.close()
+        raise
     finally:
         sending.cancel()
         receiver.task.cancel()
@@ -107,8 +108,6 @@ async def _chunks() -> AsyncIterator[bytes]:
     neither holds up the end of the process.  It reads only when asked, so that
     the server's pace limits how much input is held.
     """
-    if sys.stdin is None:
-        return  # closed; descriptor 0 may meanwhile be a socket
     descriptor = sys.stdin.fileno()
     loop = asyncio.get_running_loop()
     chunks: asyncio.Queue[bytes] = asyncio.Queue()
