@@ -12,8 +12,10 @@ lint:        ; @tools/environment test lint && $(BIN)/ruff check && $(BIN)/ruff 
 types:       ; @tools/environment test lint && $(BIN)/mypy && $(BIN)/pyright --pythonpath $(BIN)/python
 conformance: ; @tools/environment test && $(BIN)/python -m conformance $(ARGS)
 bench:       ; @tools/environment bench && $(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(ARGS)
-fuzz:        ; @tools/environment test && HYPOTHESIS_PROFILE=fuzz $(BIN)/pytest --timeout 0 tests/properties tests/parity tests/core $(ARGS)
+fuzz:        ; @tools/environment test fuzz && $(BIN)/python -m tests.fuzz $(ARGS)
+properties:  ; @tools/environment test && HYPOTHESIS_PROFILE=long $(BIN)/pytest --timeout 0 tests/properties tests/parity tests/core $(ARGS)
+sanitize:    ; @tools/sanitize $(ARGS)
 thirdparty:  ; @VENV=$(THIRD) tools/environment thirdparty && $(THIRD)/bin/pip install --quiet --no-deps 'pyppeteer>=2' && $(THIRD)/bin/pytest tests/thirdparty $(ARGS)
 docs:        ; @tools/environment && $(BIN)/python -m pydoc -b
 
-.PHONY: demo test pure lint types conformance bench fuzz thirdparty docs
+.PHONY: demo test pure lint types conformance bench fuzz properties sanitize thirdparty docs

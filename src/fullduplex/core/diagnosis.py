@@ -136,7 +136,8 @@ def _end(session: Session) -> tuple[Party, Layer, str]:
 def _broken(exc: OSError) -> tuple[Party, Layer, str]:
     """Tell what is behind a failure of TCP or TLS."""
     text = _named(exc)
-    if type(exc).__module__ == "ssl":
+    # On PyPy, some classes of the module have another home.
+    if any(kind.__module__ == "ssl" for kind in type(exc).__mro__):
         if "CertVerification" in type(exc).__name__:
             return "we", "TLS", f"the certificate was not accepted: {text}"
         return "peer", "TLS", f"TLS failed: {text}"

@@ -1,0 +1,1 @@
+"""Fuzzers: bytes that nobody would think of, read by both bodies."""
