@@ -325,7 +325,7 @@ async def test_newer_name_of_a_timeout_counts(
     given: dict[str, Any], expected: float | None
 ) -> None:
     with pytest.warns(DeprecationWarning, match="timeout"):
-        assert connect(URI, **given)._plan.options.close_timeout == expected
+        assert connect(URI, **given)._checked_plan().options.close_timeout == expected
     with pytest.warns(DeprecationWarning, match="timeout"):
         server = serve(lambda ws: ws.wait_closed(), **given)._server
     assert server.settings.options.close_timeout == expected

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -10,8 +11,13 @@ import pytest
 
 import fullduplex
 from fullduplex import ConnectionClosedError, ConnectionClosedOK, connect, serve
+from fullduplex.core.connection_protocol import ConnectionProtocol
 from fullduplex.exceptions import ConnectionClosed, InvalidState, ProtocolError
 from fullduplex.frames import Close
+from fullduplex.uri import parse_uri
+
+from .record import signature_of
+from .tables import HERE, names_in, recorded
 
 
 def connected(
@@ -108,6 +114,59 @@ async def cutting(client: Any, server: Any) -> None:
 
 
 test_fail_connection_without_a_code_ends_tcp = connected(cutting)
+
+
+RECORDED = json.loads((HERE / "recorded" / "protocol.json").read_text())
+ABSENT = names_in("Members of `ws.protocol` that are not there")
+
+
+@pytest.mark.parametrize("side", ["client", "server"])
+def test_protocol_has_the_members_of_websockets_with_their_parameters(
+    side: str,
+) -> None:
+    kind = ConnectionProtocol
+    missing = {name for name in RECORDED[side] if not hasattr(kind, name)}
+    assert missing == ABSENT & set(RECORDED[side])
+    modules = recorded("17.4")["modules"]
+    theirs = modules[f"websockets.{side}"][f"{side.title()}Protocol"]["methods"]
+    for name, parameters in theirs.items():
+        if name not in ABSENT:
+            ours = signature_of(getattr(kind, name)) or []
+            assert ours == parameters, name
+
+
+def test_no_row_about_the_protocol_is_stale() -> None:
+    assert {*RECORDED["client"], *RECORDED["server"]} >= ABSENT
+    assert not {name for name in ABSENT if hasattr(ConnectionProtocol, name)}
+
+
+async def protocol_attributes(client: Any, server: Any) -> None:
+    for ws in (client, server):
+        for name in dir(ws.protocol):
+            if name == "close_exc" or (name == "uri" and ws is server):
+                continue
+            assert hasattr(ws.protocol, name)
+        assert ws.protocol.eof_sent is False
+        assert ws.protocol.handshake_exc is ws.protocol.parser_exc is None
+        with pytest.raises(InvalidState):
+            _ = ws.protocol.close_exc
+    assert client.protocol.key == server.protocol.key
+    assert client.protocol.uri == parse_uri(
+        f"ws://127.0.0.1:{client.remote_address[1]}/"
+    )
+
+
+test_protocol_attributes_are_read = connected(protocol_attributes)
+
+
+async def listening(client: Any, server: Any) -> None:
+    listener = server.server.server
+    assert listener.is_serving()
+    assert listener.sockets == server.server.sockets
+    assert listener.get_loop() is asyncio.get_running_loop()
+
+
+test_server_shows_what_listens = connected(listening)
 
 
 def test_subclass_may_use_these_names_for_its_own() -> None:

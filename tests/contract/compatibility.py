@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 import pytest
 
-from fullduplex import ConnectionClosedError, InvalidState, ProtocolError, State
+from fullduplex import (
+    ConnectionClosedError,
+    InvalidState,
+    InvalidStatus,
+    ProtocolError,
+    State,
+)
 
 from ..asyncio.raw import BINARY, CLOSE, CONT, PING, PONG, TEXT
 from .faces import Kit
@@ -175,3 +182,29 @@ async def iteration_takes_from_an_overridden_recv(kit: Kit, side: str) -> None:
                 saying = kit.spawn(partial(kit.do, say))
                 assert await ws.all() == ["<a>", "<b>"], patch
                 await saying.result()
+
+
+@behaviour(sides=())
+async def process_request_of_an_object_is_called(kit: Kit) -> None:
+    async def handler(ws: Any) -> None:
+        pytest.fail("it is open")
+
+    def refuse(path: str, headers: Any) -> Any:
+        return HTTPStatus.FORBIDDEN, [], b"no"
+
+    async def refuse_later(path: str, headers: Any) -> Any:
+        return refuse(path, headers)
+
+    package = {"sync": "sync", "trio": "trio"}.get(kit.face.name, "asyncio")
+    module = importlib.import_module(f"fullduplex.{package}.server")
+
+    def make(*args: Any, **kwds: Any) -> Any:
+        connection = module.ServerConnection(*args, **kwds)
+        connection.process_request = refuse if package == "sync" else refuse_later
+        return connection
+
+    async with kit.server(handler, create_protocol=make) as (host, port):
+        with pytest.raises(InvalidStatus) as caught:
+            async with kit.connection(f"ws://{host}:{port}/"):
+                pytest.fail("it is open")
+        assert caught.value.response.status_code == 403

@@ -76,6 +76,10 @@ class Listener:
         """The sockets; none once it is closed."""
         return self._sockets or ()
 
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """Return the event loop."""
+        return self._loop
+
     def is_serving(self) -> bool:
         """Tell whether connections are accepted."""
         return self._serving

@@ -124,6 +124,11 @@ class Server(Reception[ServerConnection]):
         """The listening sockets; empty once the server is closed."""
         return () if self._closing is not None else self._listener.sockets
 
+    @property
+    def server(self) -> Any:
+        """What listens; it has what programs ask an `asyncio.Server` for."""
+        return self._listener
+
     def get_loop(self) -> asyncio.AbstractEventLoop:
         """Return the event loop of the server."""
         return self._loop

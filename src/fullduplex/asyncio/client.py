@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import os
 import ssl as tls
 from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
+    Coroutine,
     Generator,
     Iterator,
     Sequence,
@@ -29,15 +31,18 @@ from ..core.backoff import (
 from ..core.connecting import Elsewhere, Plan, check_tls
 from ..core.datastructures import HeadersLike
 from ..core.errors import InvalidStatus
+from ..core.exposed import shown as attribute
 from ..core.extensions.base import ClientExtensionFactory
 from ..core.http1 import USER_AGENT
 from ..core.keywords import callable_or_none, deprecated, either, unknown
 from ..core.logs import check_logger
 from ..core.opening import Opening
+from ..core.overrides import overridden
 from ..core.proxy import Proxy, check_proxy_tls
 from ..core.reconnect import Reconnector, StateChange, delays_from, process_exception
 from ..core.redirects import shown
 from ..core.typing import LoggerLike, PathLike
+from ..core.uri import WebSocketURI
 from ..imports import reexport
 from ._client_connection import ClientConnection
 from ._deadline import Deadline
@@ -53,6 +58,9 @@ __all__ = [
 ]
 
 reexport(globals())
+
+# The classes below have an attribute of that name.
+decide = process_exception
 
 # What `connect` passes on to ``loop.create_connection``.
 CONNECTION_KEYWORDS = frozenset(
@@ -163,7 +171,21 @@ class connect:
     BACKOFF_MAX = BACKOFF_MAX_DELAY
     BACKOFF_FACTOR = BACKOFF_FACTOR
 
+    #: the latest connection; None before the first
+    connection: ClientConnection | None = None
+    #: tells which failures may pass; may be set
+    process_exception: Callable[[Exception], Exception | None]
+    #: as it was given; what is set counts for the next loop
+    reconnect_delays: Backoff | Callable[[], Iterator[float]] | None = None
+    #: where reconnecting is logged; may be set
+    logger: LoggerLike = logging.getLogger("fullduplex.client")
+
+    # A subclass may call `__init__` as late as when it is awaited.
+    _plan: Plan | None = None
+    _uri: str = ""
     _unix_path: PathLike | None = None
+    _on_state: Callable[[StateChange], Any] | None = None
+    _entered: ClientConnection | None = None
 
     def __init__(
         self,
@@ -187,7 +209,7 @@ class connect:
         open_timeout: float | None = 10,
         additional_headers: HeadersLike | Callable[[], Any] | None = None,
         create_connection: Callable[..., ClientConnection] | None = None,
-        process_exception: Callable[[Exception], Exception | None] = process_exception,
+        process_exception: Callable[[Exception], Exception | None] = decide,
         reconnect_delays: Backoff | Callable[[], Iterator[float]] | None = None,
         on_open: Callable[[ClientConnection], Awaitable[Any]] | None = None,
         on_state: Callable[[StateChange], Any] | None = None,
@@ -222,14 +244,15 @@ class connect:
         has_address = "host" in kwds or "port" in kwds
         if sock is not None and has_address:
             raise ValueError("sock is given, so host and port must not be")
-        elsewhere: Elsewhere = None
+        self._elsewhere: Elsewhere = None
         if sock is not None:
-            elsewhere = "sock"
+            self._elsewhere = "sock"
         elif self._unix_path is not None:
-            elsewhere = "unix"
+            self._elsewhere = "unix"
         elif has_address:
-            elsewhere = "address"
-        self._plan = Plan(
+            self._elsewhere = "address"
+        self._kwds = kwds
+        self._make_plan(
             uri,
             {
                 "origin": origin,
@@ -250,11 +273,7 @@ class connect:
                 "logger": logger,
                 "proxy": proxy,
             },
-            elsewhere=elsewhere,
         )
-        check_tls(self._plan.uri, kwds, tls.SSLContext)
-        if isinstance(self._plan.proxy, Proxy):
-            check_proxy_tls(self._plan.proxy, kwds)
         self._create = (
             either(
                 "create_protocol",
@@ -264,13 +283,78 @@ class connect:
             )
             or ClientConnection
         )
-        self._kwds = kwds
-        self._process_exception = process_exception
-        self._delays = delays_from(reconnect_delays, type(self))
+        self.process_exception = process_exception
+        self.reconnect_delays = reconnect_delays
+        self.logger = check_logger(logger, "fullduplex.client")
         self._on_open = on_open
         self._on_state = on_state
-        self._logger = check_logger(logger, "fullduplex.client")
-        self._connection: ClientConnection | None = None
+
+    def _make_plan(self, uri: str, given: dict[str, Any]) -> None:
+        plan = Plan(uri, given, elsewhere=self._elsewhere)
+        check_tls(plan.uri, self._kwds, tls.SSLContext)
+        if isinstance(plan.proxy, Proxy):
+            check_proxy_tls(plan.proxy, self._kwds)
+        self._plan, self._uri, self._keywords = plan, uri, given
+
+    # What programs read, and set for the next attempt
+
+    @property
+    def uri(self) -> str:
+        """
+        The address that was given; another one counts from the next attempt on.
+
+        Setting it raises what the call would have raised.
+        """
+        return self._uri
+
+    @uri.setter
+    def uri(self, uri: str) -> None:
+        if self._plan is None:
+            self._uri = uri
+        elif uri != self._uri:
+            self._make_plan(uri, self._keywords)
+
+    @property
+    def additional_headers(self) -> Any:
+        """Further headers of the request; others count from the next attempt on."""
+        self._checked_plan()
+        extra = self._keywords["extra_headers"]
+        return self._keywords["additional_headers"] if extra is None else extra
+
+    @additional_headers.setter
+    def additional_headers(self, headers: Any) -> None:
+        self._checked_plan()
+        self._make_plan(
+            self._uri,
+            {**self._keywords, "extra_headers": headers, "additional_headers": None},
+        )
+
+    @property
+    def open_timeout(self) -> float | None:
+        """Seconds for opening as a whole; another limit counts from the next on."""
+        return self._checked_plan().open_timeout
+
+    @open_timeout.setter
+    def open_timeout(self, timeout: float | None) -> None:
+        self._checked_plan()
+        self._make_plan(self._uri, {**self._keywords, "open_timeout": timeout})
+
+    @attribute
+    def ws_uri(self) -> WebSocketURI:
+        """The parts of the address; after a redirect, of the one that it led to."""
+        return self._checked_plan().uri
+
+    @attribute
+    def protocol(self) -> ClientConnection | None:
+        """The same as `connection`."""
+        return self.connection
+
+    def _checked_plan(self) -> Plan:
+        if self._plan is None:
+            raise RuntimeError(
+                f"{type(self).__qualname__} has not called super().__init__() yet"
+            )
+        return self._plan
 
     # Connecting
 
@@ -280,7 +364,7 @@ class connect:
 
         Cut: the attempt is given up, and its socket closed.
         """
-        connection = await self._open()
+        self.connection = connection = await self._open()
         if self._on_open is not None:
             try:
                 await self._on_open(connection)
@@ -290,7 +374,7 @@ class connect:
         return connection
 
     async def _open(self) -> ClientConnection:
-        plan = self._plan
+        plan = self._checked_plan()
         opening = Opening(shown(plan.uri), monotonic())
         try:
             with Deadline(asyncio.get_running_loop(), plan.open_timeout):
@@ -302,7 +386,7 @@ class connect:
                     plan.supply(headers)
                 while True:
                     try:
-                        return await self._attempt(opening)
+                        return await self._attempt(plan, opening)
                     except InvalidStatus as exc:
                         if not plan.redirected(exc):
                             raise
@@ -315,8 +399,8 @@ class connect:
             plan.failed(exc, opening)
             raise
 
-    async def _attempt(self, opening: Opening) -> ClientConnection:
-        plan, uri = self._plan, self._plan.uri
+    async def _attempt(self, plan: Plan, opening: Opening) -> ClientConnection:
+        uri = plan.uri
         connection = self._create(
             **plan.keywords, host=uri.host, port=uri.port, secure=uri.secure
         )
@@ -349,14 +433,24 @@ class connect:
             raise
         return connection
 
+    # Each goes through the one above it, as subclasses for websockets count on.
+
+    def __await_impl__(self) -> Coroutine[Any, Any, ClientConnection]:
+        """Do what ``await`` does; as `connect`, for subclasses."""
+        return self.connect()
+
+    def __await_impl_timeout__(self) -> Coroutine[Any, Any, ClientConnection]:
+        """Do what ``await`` does; as `connect`, for subclasses."""
+        return self.__await_impl__()
+
     def __await__(self) -> Generator[Any, None, ClientConnection]:
-        return self.connect().__await__()
+        return self.__await_impl_timeout__().__await__()
 
     async def __aenter__(self) -> ClientConnection:
-        if self._connection is not None:
+        if self._entered is not None:
             raise RuntimeError("connect() is in use by another block already")
-        self._connection = await self.connect()
-        return self._connection
+        self._entered = self.connection = connection = await self
+        return await connection.__aenter__()
 
     async def __aexit__(
         self,
@@ -364,32 +458,43 @@ class connect:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        connection, self._connection = self._connection, None
+        connection, self._entered = self._entered, None
         assert connection is not None
         await connection.__aexit__(exc_type, exc, traceback)
 
     async def __aiter__(self) -> AsyncIterator[ClientConnection]:
-        again = Reconnector(
-            self._delays, self._process_exception, self._logger, self._on_state
+        again, planned = self._reconnector(), self._plan is not None
+        # What a block does, a subclass may have made do more.
+        block = overridden(self, "__aenter__", ENTER) or overridden(
+            self, "__aexit__", EXIT
         )
         while True:
             delay: float | None
             again.connecting()
             try:
-                connection = await self.connect()
+                entered = await (self.__aenter__() if block else self)
             except Exception as exc:
+                again, planned = self._planned(again, planned)
                 delay = again.failed(exc, time())
             else:
+                again, planned = self._planned(again, planned)
                 again.opened(monotonic())
+                connection: Any = entered
+                if not isinstance(entered, ClientConnection):
+                    connection = self.connection
                 try:
-                    yield connection
+                    yield entered
                 except GeneratorExit:
                     # The loop was left, by `break` or by an exception: nobody can
                     # tell which, and 1001 is true of both.
                     await connection.close(1001)
+                    if block:
+                        await self.__aexit__(None, None, None)
                     raise
                 done = connection.open
                 try:
+                    if block:
+                        await self.__aexit__(None, None, None)
                     await connection.close()
                 except Exception as exc:
                     delay = again.failed(exc, time())
@@ -399,6 +504,28 @@ class connect:
                     )
             if delay is not None:
                 await asyncio.sleep(delay)
+
+    def _reconnector(self) -> Reconnector:
+        return Reconnector(
+            delays_from(self.reconnect_delays, self),
+            lambda exc: self.process_exception(exc),
+            self.logger,
+            self._on_state,
+        )
+
+    def _planned(self, again: Reconnector, planned: bool) -> tuple[Reconnector, bool]:
+        """Return what decides, anew if the attempt has set up this object."""
+        if planned or self._plan is None:
+            return again, planned
+        again = self._reconnector()
+        again.connecting()
+        return again, True
+
+
+connect.process_exception = staticmethod(decide)
+
+# As they are defined; programs may patch the class.
+ENTER, EXIT = connect.__aenter__, connect.__aexit__
 
 
 class unix_connect(connect):

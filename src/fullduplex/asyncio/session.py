@@ -94,7 +94,7 @@ class Session:
         self._on_undelivered = on_undelivered
         self._on_open = on_open
         self._connect = connect(uri, on_open=self._opened, **kwds)
-        self._logger = self._connect._logger
+        self._logger = self._connect.logger
         #: the connection of the moment; None while there is none
         self.connection: ClientConnection | None = None
         self._connections = 0

@@ -118,7 +118,7 @@ class Answering(Judging):
         if (
             settings.process_request is None
             and settings.process_response is None
-            and not self._own_request
+            and not self._overrides("process_request")
         ):
             assert self._parser is not None
             raw = self._parser.raw
@@ -137,7 +137,7 @@ class Answering(Judging):
         hook = "process_request"
         try:
             response = None
-            if self._own_request:
+            if self._overrides("process_request"):
                 value = yield self.process_request(request.path, request.headers)
                 response = as_response(hook, value)
             elif settings.process_request is not None:
@@ -162,7 +162,7 @@ class Answering(Judging):
         except Exception as exc:
             if self._client_gone():
                 return ABORT
-            if self._own_request and isinstance(exc, InvalidHandshake):
+            if self._overrides("process_request") and isinstance(exc, InvalidHandshake):
                 # Methods of older programs call the checks of the handshake.
                 self.logger.debug("! invalid handshake", exc_info=exc)
                 refusal = settings.judge.refusal(exc, http_date(now))

@@ -21,7 +21,7 @@ from .handshake.server import ServerHandshake
 from .hooks import HookError, as_response, call_hook
 from .http1 import Request, Response
 from .keeping import Keeping
-from .overrides import SERVER_STEPS, refuse_overrides
+from .overrides import SERVER_STEPS, overridden, refuse_overrides
 from .protocol import Side
 from .serving import Settings
 from .typing import StatusLike, Subprotocol
@@ -30,6 +30,10 @@ __all__ = ["Agreement", "Judging"]
 
 # What a handshake agreed on: extensions and subprotocol.
 Agreement = tuple[list[Extension], str | None]
+
+# What programs override: what the judge calls, and the rest.
+JUDGED = ("process_origin", "process_extensions", "process_subprotocol")
+STEPS = (*JUDGED, "process_request", "select_subprotocol")
 
 
 class Judging(Keeping):
@@ -44,15 +48,12 @@ class Judging(Keeping):
 
     _settings: Settings
 
-    # Which steps a subclass overrides; set once a class.
-    _face: type[Judging]
-    _own_request = False
-    _own_select = False
-    _own_steps: tuple[str, ...] = ()
+    # The steps of the class of a face, as they were defined.
+    _defaults: dict[str, Any] = {}  # noqa: RUF012
 
     def __init_subclass__(cls, *, face: bool = False, **kwds: Any) -> None:
         """
-        Learn which steps a subclass overrides.
+        Learn which steps there are to override.
 
         Args:
             face: whether it is the class of a face, whose steps are the default.
@@ -62,19 +63,14 @@ class Judging(Keeping):
         """
         super().__init_subclass__(**kwds)
         if face:
-            cls._face = cls
-        base = getattr(cls, "_face", None)
-        if base is None:
-            return
-        refuse_overrides(cls, SERVER_STEPS)
+            cls._defaults = {name: getattr(cls, name) for name in STEPS}
+        if cls._defaults:
+            refuse_overrides(cls, SERVER_STEPS)
 
-        def own(name: str) -> bool:
-            return getattr(cls, name) is not getattr(base, name)
-
-        steps = ("process_origin", "process_extensions", "process_subprotocol")
-        cls._own_request = own("process_request")
-        cls._own_select = own("select_subprotocol")
-        cls._own_steps = tuple(name for name in steps if own(name))
+    def _overrides(self, name: str) -> bool:
+        """Whether a step is a subclass's, a patch, or an attribute of this object."""
+        own = self._defaults.get(name)
+        return own is not None and overridden(self, name, own)
 
     def _judge(self, request: Request, now: float) -> tuple[Response, Agreement]:
         """Decide on a request."""
@@ -125,10 +121,13 @@ class Judging(Keeping):
 
     def _make_judge(self) -> ServerHandshake:
         settings = self._settings
-        if not (self._own_steps or self._own_select or settings.select_subprotocol):
+        steps: dict[str, Any] = {
+            name: getattr(self, name) for name in JUDGED if self._overrides(name)
+        }
+        own_select = self._overrides("select_subprotocol")
+        if not (steps or own_select or settings.select_subprotocol):
             return settings.judge
-        steps: dict[str, Any] = {name: getattr(self, name) for name in self._own_steps}
-        if settings.select_subprotocol is not None or self._own_select:
+        if settings.select_subprotocol is not None or own_select:
             steps["process_subprotocol"] = self.process_subprotocol
         for name, step in steps.items():
             steps[name] = functools.partial(call_hook, name, step)
@@ -188,7 +187,7 @@ class Judging(Keeping):
     ) -> Subprotocol | None:
         """Override to read and choose a subprotocol."""
         available = list(available_subprotocols or ())
-        if self._own_select:
+        if self._overrides("select_subprotocol"):
 
             def select(offered: list[Subprotocol]) -> str | None:
                 if not offered or not available:

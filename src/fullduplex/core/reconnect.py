@@ -311,8 +311,8 @@ def delays_from(given: Any, defaults: Any) -> Backoff | Callable[[], Iterator[fl
 
     Args:
         given: ``reconnect_delays``.
-        defaults: a class whose attributes ``BACKOFF_INITIAL``, ``BACKOFF_MIN``,
-            ``BACKOFF_MAX`` and ``BACKOFF_FACTOR`` count where `given` is None.
+        defaults: what has the attributes ``BACKOFF_INITIAL``, ``BACKOFF_MIN``,
+            ``BACKOFF_MAX`` and ``BACKOFF_FACTOR``, which count where `given` is None.
     """
     if given is not None:
         return given  # type: ignore[no-any-return]

@@ -26,6 +26,7 @@ from ..core.http1 import USER_AGENT
 from ..core.keywords import callable_or_none, deprecated, either, unknown
 from ..core.logs import check_logger
 from ..core.opening import Opening
+from ..core.overrides import overridden
 from ..core.proxy import Proxy, check_proxy_tls
 from ..core.reconnect import Reconnector, StateChange, delays_from, process_exception
 from ..core.redirects import shown
@@ -43,6 +44,9 @@ __all__ = [
 ]
 
 reexport(globals())
+
+# The classes below have an attribute of that name.
+decide = process_exception
 
 # What is passed on to where sockets are made.
 CONNECTION_KEYWORDS = frozenset(
@@ -353,7 +357,7 @@ class reconnect:
         self,
         uri: str,
         *,
-        process_exception: Callable[[Exception], Exception | None] = process_exception,
+        process_exception: Callable[[Exception], Exception | None] = decide,
         reconnect_delays: Backoff | Callable[[], Iterator[float]] | None = None,
         on_state: Callable[[StateChange], Any] | None = None,
         **kwds: Any,
@@ -365,16 +369,31 @@ class reconnect:
         ):
             callable_or_none(name, value)
         self._call = _call("reconnect", uri, **kwds)
-        self._process_exception = process_exception
-        self._delays = delays_from(reconnect_delays, type(self))
+        self.process_exception = process_exception
+        self.reconnect_delays = reconnect_delays
+        self.logger = self._call.logger
         self._on_state = on_state
-        self._connection: ClientConnection | None = None
+
+    #: tells which failures may pass; may be set
+    process_exception: Callable[[Exception], Exception | None]
+    #: as it was given; what is set counts for the next loop
+    reconnect_delays: Backoff | Callable[[], Iterator[float]] | None
+    #: where reconnecting is logged; may be set
+    logger: LoggerLike
+    #: the latest connection; None before the first
+    connection: ClientConnection | None = None
+    _entered: ClientConnection | None = None
+
+    def connect(self) -> ClientConnection:
+        """Connect once; a block and a loop call this."""
+        self.connection = self._call.connect()
+        return self.connection
 
     def __enter__(self) -> ClientConnection:
-        if self._connection is not None:
+        if self._entered is not None:
             raise RuntimeError("reconnect() is in use by another block already")
-        self._connection = self._call.connect()
-        return self._connection
+        self._entered = self.connection = connection = self.connect()
+        return connection.__enter__()
 
     def __exit__(
         self,
@@ -382,32 +401,46 @@ class reconnect:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        connection, self._connection = self._connection, None
+        connection, self._entered = self._entered, None
         assert connection is not None
         connection.__exit__(exc_type, exc, traceback)
 
     def __iter__(self) -> Iterator[ClientConnection]:
         again = Reconnector(
-            self._delays, self._process_exception, self._call.logger, self._on_state
+            delays_from(self.reconnect_delays, self),
+            lambda exc: self.process_exception(exc),
+            self.logger,
+            self._on_state,
+        )
+        # What a block does, a subclass may have made do more.
+        block = overridden(self, "__enter__", ENTER) or overridden(
+            self, "__exit__", EXIT
         )
         while True:
             delay: float | None
             again.connecting()
             try:
-                connection = self._call.connect()
+                entered = self.__enter__() if block else self.connect()
             except Exception as exc:
                 delay = again.failed(exc, time())
             else:
                 again.opened(monotonic())
+                connection: Any = entered
+                if not isinstance(entered, ClientConnection):
+                    connection = self.connection
                 try:
-                    yield connection
+                    yield entered
                 except GeneratorExit:
                     # The loop was left, by `break` or by an exception: nobody can
                     # tell which, and 1001 is true of both.
                     connection.close(1001)
+                    if block:
+                        self.__exit__(None, None, None)
                     raise
                 done = connection.open
                 try:
+                    if block:
+                        self.__exit__(None, None, None)
                     connection.close()
                 except Exception as exc:
                     delay = again.failed(exc, time())
@@ -417,6 +450,10 @@ class reconnect:
                     )
             if delay is not None:
                 sleep(delay)
+
+
+# As they are defined; programs may patch the class.
+ENTER, EXIT = reconnect.__enter__, reconnect.__exit__
 
 
 def unix_connect(

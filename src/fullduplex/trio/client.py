@@ -26,6 +26,7 @@ from ..core.http1 import USER_AGENT
 from ..core.keywords import callable_or_none, either, unknown
 from ..core.logs import check_logger
 from ..core.opening import Opening
+from ..core.overrides import overridden
 from ..core.proxy import Proxy, check_proxy_tls
 from ..core.reconnect import Reconnector, StateChange, delays_from, process_exception
 from ..core.redirects import shown
@@ -41,6 +42,9 @@ from ._reconnecting import Reconnecting
 __all__ = ["ClientConnection", "connect", "unix_connect"]
 
 reexport(globals())
+
+# The classes below have an attribute of that name.
+decide = process_exception
 
 
 class connect:
@@ -133,7 +137,18 @@ class connect:
     BACKOFF_MAX = BACKOFF_MAX_DELAY
     BACKOFF_FACTOR = BACKOFF_FACTOR
 
+    #: tells which failures may pass; may be set
+    process_exception: Callable[[Exception], Exception | None]
+    #: as it was given; what is set counts for the next loop
+    reconnect_delays: Backoff | Callable[[], Iterator[float]] | None
+    #: where reconnecting is logged; may be set
+    logger: LoggerLike
+    #: the latest connection; None before the first
+    connection: ClientConnection | None = None
+
     _unix_path: PathLike | None = None
+    _connection: ClientConnection | None = None
+    _nursery: Any = None
 
     def __init__(
         self,
@@ -151,7 +166,7 @@ class connect:
         proxy: Proxy | str | bool | None = True,
         proxy_ssl: tls.SSLContext | bool | None = None,
         proxy_server_hostname: str | None = None,
-        process_exception: Callable[[Exception], Exception | None] = process_exception,
+        process_exception: Callable[[Exception], Exception | None] = decide,
         open_timeout: float | None = 10,
         ping_interval: float | None = 20,
         ping_timeout: float | None = 20,
@@ -238,14 +253,10 @@ class connect:
         self._stream = stream
         self._kwds = kwds
         self._on_open = on_open
-        self._reconnector = (
-            delays_from(reconnect_delays, type(self)),
-            process_exception,
-            check_logger(logger, "fullduplex.client"),
-            on_state,
-        )
-        self._connection: ClientConnection | None = None
-        self._nursery: Any = None
+        self.process_exception = process_exception
+        self.reconnect_delays = reconnect_delays
+        self.logger = check_logger(logger, "fullduplex.client")
+        self._on_state = on_state
 
     # Connecting
 
@@ -268,7 +279,8 @@ class connect:
             connection._driver.start(nursery.start_soon, shield=False)
 
         await self._connect(start)
-        return opened[0]
+        self.connection = opened[0]
+        return self.connection
 
     async def _connect(self, start: Callable[[ClientConnection], None]) -> None:
         """
@@ -355,12 +367,16 @@ class connect:
             connection._driver.start(nursery.start_soon, shield=True)
 
         try:
-            await self._connect(start)
+            if overridden(self, "connect", CONNECT):
+                self._connection = await self.connect(nursery)
+            else:
+                await self._connect(start)
         except BaseException:
             await self._leave()
             raise
         assert self._connection is not None
-        return self._connection
+        self.connection = self._connection
+        return await self._connection.__aenter__()
 
     async def __aexit__(
         self,
@@ -382,7 +398,28 @@ class connect:
         await nursery.__aexit__(None, None, None)
 
     def __aiter__(self) -> AsyncIterator[ClientConnection]:
-        return Reconnecting(self._connect, Reconnector(*self._reconnector))
+        for name, own in METHODS.items():
+            if overridden(self, name, own):
+                raise TypeError(
+                    f"{type(self).__qualname__} overrides {name}(), which async for "
+                    "does not call; use async with in a loop of your own"
+                )
+        again = Reconnector(
+            delays_from(self.reconnect_delays, self),
+            lambda exc: self.process_exception(exc),
+            self.logger,
+            self._on_state,
+        )
+        return Reconnecting(self._connect, again)
+
+
+# As they are defined; programs may patch the class.
+CONNECT = connect.connect
+METHODS = {
+    "connect": CONNECT,
+    "__aenter__": connect.__aenter__,
+    "__aexit__": connect.__aexit__,
+}
 
 
 class unix_connect(connect):
