@@ -94,7 +94,17 @@ ROWS = [
         warmup=500,
         size=256,
         tls=True,
-        targets=(compiled("picows", 1.0), PURE),
+        targets=(compiled("picows", 1.1), PURE),
+    ),
+    Row(
+        "echo-100k-tls",
+        "round trip 100 KB, TLS",
+        "echo",
+        operations=2_000,
+        warmup=50,
+        size=100_000,
+        tls=True,
+        targets=(compiled("picows", 1.1), PURE),
     ),
     Row(
         "echo-100k",
@@ -112,6 +122,15 @@ ROWS = [
         operations=300,
         warmup=20,
         targets=(compiled("picows", 0.9), PURE),
+    ),
+    Row(
+        "connect-close-tls",
+        "connect + close, TLS",
+        "connect",
+        operations=200,
+        warmup=20,
+        tls=True,
+        targets=(compiled("picows", 0.7), PURE),
     ),
     Row(
         "serve-echo-256",
@@ -191,7 +210,7 @@ ROWS = [
         warmup=20,
         measures="memory",
         tls=True,
-        targets=(at_most(70),),
+        targets=(at_most(45),),
     ),
     Row(
         "import-package",

@@ -20,9 +20,23 @@ __all__ = [
     "context_for",
     "default_context",
     "explain",
+    "explain_handshake",
     "remember",
     "resume",
 ]
+
+
+# What OpenSSL says about an answer that is no record of TLS.
+NOT_TLS = frozenset(
+    {
+        "HTTP_REQUEST",
+        "HTTPS_PROXY_REQUEST",
+        "PACKET_LENGTH_TOO_LONG",
+        "RECORD_LAYER_FAILURE",
+        "UNKNOWN_PROTOCOL",
+        "WRONG_VERSION_NUMBER",
+    }
+)
 
 
 @functools.cache
@@ -106,6 +120,29 @@ def explain(exc: ssl.SSLCertVerificationError, expected: str) -> None:
     # What is raised by others than the module ssl has a text only.
     reason = getattr(exc, "verify_message", "") or exc.strerror or str(exc)
     amend(exc, describe_refusal(reason.rstrip("."), expected, found))
+
+
+def explain_handshake(exc: OSError, server: str, plain: str) -> None:
+    """
+    Let an error of a client's TLS handshake say with whom, and what may be wrong.
+
+    Args:
+        exc: gets a new text; what is about TCP or a certificate keeps its own.
+        server: host and port.
+        plain: scheme of the same without TLS.
+    """
+    reason = getattr(exc, "reason", None)
+    if isinstance(exc, (ssl.SSLEOFError, ssl.SSLZeroReturnError)) or (
+        isinstance(exc, ConnectionError) and not isinstance(exc, ConnectionRefusedError)
+    ):
+        what = f"the server hung up; does it speak TLS? ({plain}://)"
+    elif reason in NOT_TLS:
+        what = f"the server answered, but not in TLS; use {plain}://"
+    elif isinstance(exc, ssl.SSLError) and not hasattr(exc, "expected"):
+        what = exc.strerror or str(exc)
+    else:
+        return
+    amend(exc, f"TLS handshake with {server}: {what}")
 
 
 def _refused_names(traceback: TracebackType | None) -> Iterator[list[str]]:

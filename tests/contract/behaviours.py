@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import (
     closing,
     compatibility,
+    encryption,
     heads,
     keepalive,
     limits,
@@ -26,6 +27,7 @@ PARTS = (
     keepalive,
     limits,
     serving,
-    compatibility,
     heads,
+    compatibility,
+    encryption,
 )

@@ -21,12 +21,12 @@ from contextlib import contextmanager, nullcontext
 from time import monotonic
 from typing import Any, NoReturn
 
-from .._tls import context_for, explain
+from .._tls import context_for, explain, explain_handshake
 from ..core import socks
 from ..core.certificates import reference_name
 from ..core.handshake.client import BODY_TIMEOUT
 from ..core.handshake.tunnel import Tunnel
-from ..core.opening import Opening
+from ..core.opening import Opening, show_address
 from ..core.proxy import Route, check_proxy_tls
 from ..core.uri import WebSocketURI
 from . import _transport
@@ -77,6 +77,7 @@ class Reach:
         self._sock: socket.socket | None = kwds.get("sock")
         self._host = uri.host
         self._port = uri.port
+        self._server = show_address((uri.host, uri.port))
         self._tls: dict[str, Any] = {}
         self._dialing: dict[str, Any] = {}
         self._proxy_tls: dict[str, Any] = {}
@@ -198,6 +199,14 @@ class Reach:
             yield
         except ssl.SSLCertVerificationError as exc:
             explain(exc, name)
+            raise
+        except OSError as exc:
+            if tls is self._tls:
+                explain_handshake(exc, self._server, "ws")
+            else:
+                assert self._route.proxy is not None
+                address = self._route.proxy.host, self._route.proxy.port
+                explain_handshake(exc, show_address(address), "http")
             raise
 
     # Proxies

@@ -219,7 +219,7 @@ cdef class TcpTransport(Link):
             PyBuffer_Release(&view)
             self._failed(RuntimeError("get_buffer() returned no memory"), "get_buffer")
             return 0
-        count = receive(self._fd, <char *>view.buf, view.len, LONG)
+        count = receive(self._fd, <char *>view.buf, view.len, LONG_READ)
         if count < 0:
             exc = None if errno == EAGAIN else os_error()
             PyBuffer_Release(&view)

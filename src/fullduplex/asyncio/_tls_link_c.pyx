@@ -35,6 +35,8 @@ cdef enum:
     PORTION = 18432
     # Room before what is read, for the part of a record that came before.
     FRONT = HEAD + RECORD + EXPANSION
+    # Records, where their number is not known.
+    MANY = 1 << 20
 
 
 cdef class TlsLink(Link):
@@ -57,8 +59,10 @@ cdef class TlsLink(Link):
     cdef uint8_t *_start
     # Whether what arrives is not seen to be records, so that TLS is to judge it.
     cdef bint _unframed
-    # Whether TLS may hold plain text.
+    # Whether TLS may hold plain text; and how many records it was given and has not
+    # been asked for.
     cdef bint _more
+    cdef int _records
     # Bytes that `_fill` has written, also when it fails.
     cdef Py_ssize_t _filled
 
@@ -101,6 +105,7 @@ cdef class TlsLink(Link):
         """Return the size of the whole records that TLS can be given next."""
         cdef Py_ssize_t whole = 0
         cdef Py_ssize_t record
+        self._records = 0
         while not self._unframed and size - whole >= HEAD:
             record = HEAD + (data[whole + 3] << 8 | data[whole + 4])
             if not 20 <= data[whole] <= 24 or record > FRONT:
@@ -109,6 +114,7 @@ cdef class TlsLink(Link):
             if whole + record > size or (whole and whole + record > PORTION):
                 return whole
             whole += record
+            self._records += 1
         if self._unframed:
             return min(size, PORTION)
         return whole
@@ -129,8 +135,9 @@ cdef class TlsLink(Link):
         return self._more or PyBytes_GET_SIZE(self.rest) > 0 or self.tls.pending()
 
     def pump(self):
-        # The handshake may have left something.
+        # The handshake may have left records that nobody has counted.
         self._more = self.tls.pending()
+        self._records = MANY
         self._take_rest()
 
     cdef int _take_rest(self) except -1:
@@ -232,10 +239,13 @@ cdef class TlsLink(Link):
                 self.tls.over = True
                 raise ZeroReturn()
             self._filled += count
-            # A record that has not been read to its end is within TLS.
-            self._more = self._incoming.pending or (
-                self._filled == room and self._coder.pending()
-            )
+            if self._filled == room and self._coder.pending():
+                self._more = True  # this record has not been read to its end
+            else:
+                self._records -= 1
+                self._more = self._records > 0 or (
+                    self._unframed and self._incoming.pending
+                )
         return self._filled
 
     # What goes out

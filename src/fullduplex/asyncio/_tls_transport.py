@@ -461,13 +461,14 @@ class TlsTransport(TlsLink, asyncio.BufferedProtocol):
             secured.set_exception(
                 failure or ConnectionAbortedError("TLS handshake was aborted")
             )
+        if self._established:
+            # The protocol may connect again at once.
+            self.tls.remember()
         try:
             if self._established or self._early:
                 protocol.connection_lost(failure)
         finally:
             self.closing = self.slow = True
-            if self._established:
-                self.tls.remember()
             self.set_protocol(None)
             self._when_secure = None
 

@@ -178,6 +178,17 @@ class Attributes(Exposed):
         return self._address("peername")
 
     @property
+    def ssl_object(self) -> Any:
+        """
+        What tells of TLS, once its handshake is done; None without TLS.
+
+        It has `getpeercert`, `cipher`, `version`, `selected_alpn_protocol` and
+        `session_reused`, as `ssl.SSLObject` has them, on every face.  It is for
+        looking only: bytes read or written here are missing elsewhere.
+        """
+        return self._tls()
+
+    @property
     def state(self) -> State:
         """State of the connection (RFC 6455, 4 and 7)."""
         if self._session is not NOT_OPEN:

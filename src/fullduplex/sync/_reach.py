@@ -15,12 +15,12 @@ import ssl as tls
 from time import monotonic
 from typing import Any, NoReturn
 
-from .._tls import context_for, explain
+from .._tls import context_for, explain, explain_handshake
 from ..core import socks
 from ..core.certificates import reference_name
 from ..core.handshake.client import BODY_TIMEOUT
 from ..core.handshake.tunnel import Tunnel
-from ..core.opening import Opening
+from ..core.opening import Opening, show_address
 from ..core.proxy import Route, check_proxy_tls
 from ..core.typing import PathLike
 from ..core.uri import WebSocketURI
@@ -91,7 +91,8 @@ class Reach:
                     context_for(self._given.get("ssl")),
                     # The name that is verified is that of the URI, wherever it leads.
                     self._given.get("server_hostname"),
-                    self._uri.host,
+                    (self._uri.host, self._uri.port),
+                    "ws",
                 )
                 self._opening.mark("tls", monotonic())
         except BaseException:
@@ -124,14 +125,20 @@ class Reach:
         channel: Channel,
         context: tls.SSLContext,
         server_hostname: str | None,
-        host: str,
+        address: tuple[str, int],
+        plain: str,
     ) -> None:
-        name = reference_name(host if server_hostname is None else server_hostname)
+        name = reference_name(
+            address[0] if server_hostname is None else server_hostname
+        )
         self._opening.doing = f"during the TLS handshake with {name}"
         try:
             channel.start_tls(context, server_hostname=name)
         except tls.SSLCertVerificationError as exc:
             explain(exc, name)
+            raise
+        except OSError as exc:
+            explain_handshake(exc, show_address(address), plain)
             raise
 
     # Proxies
@@ -188,7 +195,8 @@ class Reach:
                     channel,
                     context_for(self._given.get("proxy_ssl")),
                     self._given.get("proxy_server_hostname"),
-                    proxy.host,
+                    (proxy.host, proxy.port),
+                    "http",
                 )
                 self._opening.doing = f"waiting for {self._route}"
             channel.send(tunnel.request_bytes())

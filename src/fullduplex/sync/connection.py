@@ -133,7 +133,10 @@ class Connection(Attributes):
         return self._channel is not None and self._channel.sock.fileno() < 0
 
     def _tls(self) -> Any:
-        tls = None if self._driver is NO_DRIVER else self._driver.tls
+        if self._driver is not NO_DRIVER:
+            tls = self._driver.tls
+        else:
+            tls = None if self._channel is None else self._channel.tls
         return None if tls is None else tls.object
 
     def _now(self) -> float:

@@ -16,12 +16,12 @@ from typing import Any, NoReturn
 
 import trio
 
-from .._tls import context_for, explain, resume
+from .._tls import context_for, explain, explain_handshake, resume
 from ..core import socks
 from ..core.certificates import reference_name
 from ..core.handshake.client import BODY_TIMEOUT
 from ..core.handshake.tunnel import Tunnel
-from ..core.opening import Opening
+from ..core.opening import Opening, show_address
 from ..core.proxy import Route, check_proxy_tls
 from ..core.typing import PathLike
 from ..core.uri import WebSocketURI
@@ -105,18 +105,29 @@ class Reach:
                 stream,
                 context_for(self._given.get("ssl")),
                 # The name that is verified is that of the URI, wherever it leads.
-                self._given.get("server_hostname") or self._uri.host,
+                self._given.get("server_hostname"),
+                (self._uri.host, self._uri.port),
+                "ws",
             )
             self._opening.mark("tls", trio.current_time())
         self._opening.doing = "during the opening handshake"
         return stream
 
     async def _encrypt(
-        self, stream: trio.abc.Stream, context: tls.SSLContext, name: str
+        self,
+        stream: trio.abc.Stream,
+        context: tls.SSLContext,
+        server_hostname: str | None,
+        address: tuple[str, int],
+        plain: str,
     ) -> trio.abc.Stream:
-        name = reference_name(name)
+        name = reference_name(server_hostname or address[0])
         self._opening.doing = f"during the TLS handshake with {name}"
-        return await encrypt(stream, context, server_hostname=name)
+        try:
+            return await encrypt(stream, context, server_hostname=name)
+        except OSError as exc:
+            explain_handshake(exc, show_address(address), plain)
+            raise
 
     # Proxies
 
@@ -164,7 +175,9 @@ class Reach:
                 stream = await self._encrypt(
                     stream,
                     context_for(self._given.get("proxy_ssl")),
-                    self._given.get("proxy_server_hostname") or proxy.host,
+                    self._given.get("proxy_server_hostname"),
+                    (proxy.host, proxy.port),
+                    "http",
                 )
                 self._opening.doing = f"waiting for {self._route}"
             await stream.send_all(tunnel.request_bytes())

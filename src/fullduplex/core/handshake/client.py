@@ -41,6 +41,9 @@ __all__ = ["BODY_TIMEOUT", "ClientHandshake"]
 BODY_TIMEOUT: Final = 1.0
 """Seconds for the body of a refusal, once its head has said all that decides."""
 
+# First bytes of an alert and of a handshake in TLS (RFC 8446, 5.1).
+TLS_RECORDS = (b"\x15", b"\x16")
+
 ClientExtensions = Callable[
     [Headers, Sequence[ClientExtensionFactory] | None], list[Extension]
 ]
@@ -110,6 +113,8 @@ class ClientHandshake:
         self._process_extensions = process_extensions or process_client_extensions
         self._process_subprotocol = process_subprotocol or process_client_subprotocol
         self._parser = ResponseParser()
+        self._secure = uri.secure
+        self._heard = False
         self._complete = False
         self._key = generate_key(random)
         self._data = draft.with_key(self._key)
@@ -172,6 +177,12 @@ class ClientHandshake:
             InvalidHandshake: the server accepted in a way that it may not.
                 After each of these, close TCP.
         """
+        if not self._heard and not self._secure and data[:1] in TLS_RECORDS:
+            raise InvalidMessage(
+                "did not receive a valid HTTP response: the server answered in TLS; "
+                "use wss://"
+            )
+        self._heard = True
         try:
             response = self._parser.feed(data)
         except (ValueError, InvalidHandshake) as exc:
@@ -220,7 +231,12 @@ class ClientHandshake:
         """
         try:
             response = self._parser.feed_eof()
-        except (EOFError, ValueError, InvalidHandshake) as exc:
+        except EOFError as exc:
+            if not self._heard and not self._secure:
+                # What servers do that expect TLS.
+                exc.args = (f"{exc}; does the server expect TLS? (wss://)",)
+            refuse_message(exc)
+        except (ValueError, InvalidHandshake) as exc:
             refuse_message(exc)
         self.judge(response)
 
