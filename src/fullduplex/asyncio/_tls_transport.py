@@ -507,6 +507,14 @@ class TlsTransport(TlsLink, asyncio.BufferedProtocol):
 
     # What is known
 
+    def fileno(self) -> int:
+        """Return the descriptor of the socket; -1 if there is none."""
+        if hasattr(self.lower, "fileno"):
+            number: int = self.lower.fileno()
+            return number
+        sock = self.get_extra_info("socket")
+        return -1 if sock is None else sock.fileno()
+
     def get_protocol(self) -> Any:
         """Return the protocol."""
         return self.protocol
