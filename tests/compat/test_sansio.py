@@ -491,6 +491,12 @@ def test_extension_of_a_program_takes_part_and_its_text_is_checked() -> None:
     data = output(client)
     server.receive_data(data)
     assert server.events_received() == [Frame(Opcode.TEXT, b"abc")]
+    client.send_ping(b"xyz")
+    data = output(client)
+    assert data == frame(PING, b"zyx", mask=data[2:6])
+    server.receive_data(data)
+    assert server.events_received() == [Frame(Opcode.PING, b"xyz")]
+    assert output(server) == frame(PONG, b"zyx")
     server.receive_data(frame(TEXT, b"\x82\xe2", mask=KEY))
     assert server.close_sent is not None
     assert server.close_sent.code == 1007

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -16,6 +17,13 @@ from fullduplex import (
     ProtocolError,
     State,
 )
+from fullduplex.extensions import (
+    ClientExtensionFactory,
+    Extension,
+    ServerExtensionFactory,
+)
+from fullduplex.frames import Frame, Opcode
+from fullduplex.typing import ExtensionName
 
 from ..asyncio.raw import BINARY, CLOSE, CONT, PING, PONG, TEXT
 from .faces import Kit
@@ -208,3 +216,73 @@ async def process_request_of_an_object_is_called(kit: Kit) -> None:
             async with kit.connection(f"ws://{host}:{port}/"):
                 pytest.fail("it is open")
         assert caught.value.response.status_code == 403
+
+
+class Mark(Extension):
+    """Sets a reserved bit in each frame, and inverts the payload."""
+
+    name = ExtensionName("x-mark")
+
+    def __init__(self) -> None:
+        self.seen: list[Opcode] = []
+
+    def encode(self, frame: Frame) -> Frame:
+        return replace(frame, rsv2=True, data=invert(frame.data))
+
+    def decode(self, frame: Frame, *, max_size: int | None = None) -> Frame:
+        assert frame.rsv2
+        self.seen.append(frame.opcode)
+        return replace(frame, rsv2=False, data=invert(frame.data))
+
+
+def invert(data: Any) -> bytes:
+    return bytes(byte ^ 0xFF for byte in bytes(data))
+
+
+class MarkFromClient(ClientExtensionFactory):
+    name = ExtensionName("x-mark")
+
+    def get_request_params(self) -> list[Any]:
+        return []
+
+    def process_response_params(self, params: Any, accepted_extensions: Any) -> Mark:
+        return Mark()
+
+
+class MarkFromServer(ServerExtensionFactory):
+    name = ExtensionName("x-mark")
+
+    def process_request_params(self, params: Any, accepted_extensions: Any) -> Any:
+        return [], Mark()
+
+
+@behaviour(sides=())
+async def extension_sees_control_frames_too(kit: Kit) -> None:
+    ends: list[Any] = []
+    arrived = kit.event()
+
+    async def handler(ws: Any) -> None:
+        ends.append(ws)
+        arrived.set()
+        end = kit.end(ws)
+        await end.send(await end.recv())
+        await end.pong_of(await end.ping(b"from the server"))
+        await end.wait_closed()
+
+    options: dict[str, Any] = {"compression": None, "ping_interval": None}
+    async with kit.server(handler, extensions=[MarkFromServer()], **options) as place:
+        uri = f"ws://{place[0]}:{place[1]}/"
+        async with kit.connection(
+            uri, extensions=[MarkFromClient()], **options
+        ) as client:
+            end = kit.end(client)
+            await end.send("text")
+            assert await end.recv() == "text"
+            await end.pong_of(await end.ping(b"from the client"))
+            await kit.wait(arrived.wait())
+            await end.close(3000, "bye")
+        assert (client.close_code, client.close_reason) == (3000, "bye")
+        await kit.until(lambda: ends[0].close_code is not None)
+        assert (ends[0].close_code, ends[0].close_reason) == (3000, "bye")
+    (mark,) = client.extensions
+    assert set(mark.seen) == {Opcode.TEXT, Opcode.PING, Opcode.PONG, Opcode.CLOSE}

@@ -389,6 +389,45 @@ def test_reserved_bit_that_no_extension_took_is_refused() -> None:
     assert isinstance(session.protocol.fault, ProtocolError)
 
 
+def test_other_extension_changes_control_frames_too() -> None:
+    session = make_session(extensions=[Reverse(True)])
+    deliver(session, frame(PING, b"abc", rsv=1))
+    # Decoded and encoded again, the payload is what it was.
+    assert sent(session) == [Seen(PONG, b"abc", rsv=1, masked=True)]
+    deliver(session, frame(CLOSE, b"eyb\xe8\x03", rsv=1))
+    session.settle(0)
+    close = sent(session)[-1]
+    assert close.rsv == 1
+    assert close.payload == b"eyb\xe8\x03"
+    assert session.protocol.close_rcvd == Close(1000, "bye")
+
+
+def test_marked_control_frame_is_refused_with_permessage_deflate_alone() -> None:
+    session = deflating()
+    deliver(session, frame(PING, b"abc", rsv=4))
+    assert isinstance(session.protocol.fault, ProtocolError)
+
+
+def test_control_frame_that_an_extension_makes_too_long_is_refused() -> None:
+    session = make_session(extensions=[Repeat()])
+    deliver(session, frame(PING, b"ab"))
+    assert isinstance(session.protocol.fault, (PayloadTooBig, ProtocolError))
+
+
+def test_close_frame_goes_out_though_an_extension_fails_at_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Failing(PassOn):
+        def encode(self, frame: Frame) -> Frame:
+            raise KeyError("mine")
+
+    session = make_session(extensions=[Failing()])
+    deliver(session, frame(PING, b"ab"))
+    session.settle(0)
+    assert sent(session)[-1].close[0] == 1011
+    assert "an extension failed at a close frame" in caplog.text
+
+
 class PassOn(Extension):
     """Changes nothing."""
 

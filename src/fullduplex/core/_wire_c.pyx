@@ -214,7 +214,8 @@ cdef class FrameReader(Limits):
         if opcode >= 8:
             if opcode > 10:
                 self._refuse(ProtocolError(f"invalid opcode: 0x{opcode:X}"))
-            if head & 0x70:
+            # Extensions other than permessage-deflate may mark these too.
+            if head & 0x70 and self.allowed_rsv != 0x70:
                 self._refuse(ProtocolError("reserved bits must be 0"))
             if not head & 0x80:
                 self._refuse(ProtocolError("fragmented control frame"))
@@ -226,7 +227,7 @@ cdef class FrameReader(Limits):
         if opcode == 0:
             if self.opcode == 0:
                 self._refuse(ProtocolError("unexpected continuation frame"))
-            if head & 0x40:
+            if head & 0x40 and self.allowed_rsv != 0x70:
                 self._refuse(ProtocolError("reserved bits must be 0 in a continuation frame"))
         elif self.opcode != 0:
             self._refuse(ProtocolError("expected a continuation frame"))

@@ -40,11 +40,27 @@ FIN, RSV1 = 0x80, 0x40
 # Above this many bytes waiting to be sent, only the latest ping is answered,
 # which RFC 6455, 5.5.3, allows: a flood of pings must not fill our memory.
 PONG_BACKLOG = 65536
+# Bytes in the payload of a control frame; RFC 6455, 5.5.
+MAX_CONTROL = 125
 LOGGER = logging.getLogger("fullduplex")
 
 
 def unheard(payload: bytes) -> None:
     """Take a pong that nobody waits for."""
+
+
+def check_control(payload: BytesLike) -> None:
+    """
+    Check what an extension has made of a control frame.
+
+    Raises:
+        ProtocolError: it is too long for one (RFC 6455, 5.5).
+    """
+    if len(payload) > MAX_CONTROL:
+        raise ProtocolError(
+            f"an extension made {len(payload)} bytes of the payload of a control "
+            f"frame; {MAX_CONTROL} are allowed"
+        )
 
 
 class Side(enum.IntEnum):
@@ -209,7 +225,15 @@ class Protocol:
             self.logger.debug("< %s", _chain.frame_of(head, payload))
         if opcode < 8:
             self._data_received(head, payload)
-        elif opcode == PING:
+            return False
+        if self._chained:
+            payload = _chain.decode(self.extensions, head, payload, MAX_CONTROL)
+            check_control(payload)
+        return self._control_received(opcode, payload)
+
+    def _control_received(self, opcode: int, payload: bytes) -> bool:
+        """Take a control frame as the extensions have decoded it."""
+        if opcode == PING:
             self._ping_received(payload)
         elif opcode == PONG:
             self.on_pong(payload)
@@ -217,6 +241,11 @@ class Protocol:
             self._close_received(payload)
             return True
         return False
+
+    @property
+    def _chained(self) -> bool:
+        """Whether there are extensions that see every frame."""
+        return bool(self.extensions) and self._deflate is None
 
     def drop_messages(self) -> None:
         """
@@ -291,7 +320,7 @@ class Protocol:
         if self.pongs_wait or self.writer.pending > PONG_BACKLOG:
             self._owed_pong = payload
         else:
-            self._send(FIN | PONG, payload)
+            self._send_control(PONG, payload)
 
     def pay_pongs(self) -> None:
         """Answer the latest ping that was put off, once output moves again."""
@@ -305,7 +334,7 @@ class Protocol:
             and self.close_rcvd is None
             and self.fault is None
         ):
-            self._send(FIN | PONG, payload)
+            self._send_control(PONG, payload)
 
     def _close_received(self, payload: bytes) -> None:
         close = Close.parse(payload)
@@ -387,11 +416,11 @@ class Protocol:
 
     def send_ping(self, payload: bytes) -> None:
         """Queue a ping; `payload` has at most 125 bytes, checked by the caller."""
-        self._send(FIN | PING, payload)
+        self._send_control(PING, payload)
 
     def send_pong(self, payload: bytes) -> None:
         """Queue an unsolicited pong (RFC 6455, 5.5.3)."""
-        self._send(FIN | PONG, payload)
+        self._send_control(PONG, payload)
 
     def send_close(self, code: int | None, reason: str) -> None:
         """
@@ -435,12 +464,26 @@ class Protocol:
         self.state = after(self.state, Step.CLOSE_SENT)
         empty = close.code == CloseCode.NO_STATUS_RCVD
         # Checked when it was received, or given; ours are right.
-        self._send(FIN | CLOSE, b"" if empty else close._pack())
+        payload = b"" if empty else close._pack()
+        try:
+            self._send_control(CLOSE, payload)
+        except Exception:
+            # An extension of the application's; the end must be told all the same.
+            self.logger.error("an extension failed at a close frame", exc_info=True)
+            self._send(FIN | CLOSE, payload)
         self.close_sent = close
         if self.close_rcvd is not None:
             self.close_rcvd_then_sent = True
         if self.debug:
             self.logger.debug("= connection is CLOSING")
+
+    def _send_control(self, opcode: int, payload: bytes) -> None:
+        if self._chained:
+            head, data = _chain.encode(self.extensions, FIN | opcode, payload, None)
+            check_control(data)
+            self._send(head, data)
+        else:
+            self._send(FIN | opcode, payload)
 
     def _send(self, head: int, payload: str | BytesLike) -> None:
         if self.debug:

@@ -49,11 +49,10 @@ class FrameLevel(Protocol):
         # Each frame is one event, so none is to be taken for a whole message.
         self.reader.whole = False
 
-    def frame_received(self, head: int, payload: bytes) -> bool:
-        """Take a frame; as the base class, and keep it."""
-        stop = super().frame_received(head, payload)
-        if head & 0x08:
-            self.frames.append(Frame(Opcode(head & 0x0F), payload))
+    def _control_received(self, opcode: int, payload: bytes) -> bool:
+        """Take a control frame; as the base class, and keep it."""
+        stop = super()._control_received(opcode, payload)
+        self.frames.append(Frame(Opcode(opcode), payload))
         return stop
 
     def _data_received(self, head: int, payload: bytes) -> None:
