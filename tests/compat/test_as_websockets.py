@@ -141,23 +141,64 @@ def test_loggers_of_websockets_configure_ours() -> None:
     out = program(
         """
         import logging
-        ours = logging.getLogger("fullduplex.client")
-        assert not ours.isEnabledFor(logging.DEBUG)
-        logging.getLogger("websockets.client").setLevel(logging.DEBUG)
-        assert ours.isEnabledFor(logging.DEBUG)
+        from websockets.client import connect
+        theirs = logging.getLogger("websockets.client")
         seen = []
         handler = logging.Handler()
         handler.emit = lambda record: seen.append(record.getMessage())
-        logging.getLogger("websockets").addHandler(handler)
-        ours.debug("heard")
+        logging.getLogger("fullduplex").addHandler(handler)
+        theirs.addFilter(lambda record: "secret" not in record.getMessage())
+
+        def logger():
+            return connect("ws://localhost/").logger
+
+        assert logger() is theirs
+        assert not logger().isEnabledFor(logging.DEBUG)
+        theirs.setLevel(logging.DEBUG)
+        logger().debug("heard")
+        logger().debug("secret")
+        theirs.disabled = True
+        logger().debug("not heard")
+        theirs.disabled = False
         from fullduplex.as_websockets import uninstall
         uninstall()
-        ours.debug("not heard")
-        assert not ours.isEnabledFor(logging.DEBUG)
+        assert logger().name == "fullduplex.client"
+        assert logging.getLogger("websockets").parent is logging.getLogger()
         print(seen)
         """
     )
     assert out == "['heard']\n"
+
+
+@pytest.mark.parametrize("alias", [True, False])
+def test_configuration_of_logging_after_the_import_silences_nothing(
+    alias: bool,
+) -> None:
+    head = "import fullduplex; fullduplex.install_as_websockets()\n" if alias else ""
+    name = "websockets" if alias else "fullduplex"
+    code = f"""
+        import logging.config
+        import {name}, {name}.sync.client, {name}.server, {name}.asyncio.server
+        from {name} import connect, serve
+        from {name}.client import ClientProtocol
+        from {name}.uri import parse_uri
+        logging.config.dictConfig(
+            {{"version": 1, "root": {{"level": "INFO", "handlers": []}}}}
+        )
+        uri = "ws://localhost/"
+        for logger in (
+            connect(uri).logger,
+            ClientProtocol(parse_uri(uri)).logger,
+            {name}.sync.client.reconnect(uri).logger,
+            serve(lambda ws: None)._server.logger,
+        ):
+            print(logger.name, logger.isEnabledFor(logging.INFO))
+        """
+    lines = run("-c", head + textwrap.dedent(code)).stdout.splitlines()
+    assert lines == [
+        *[f"{name}.client True"] * 3,
+        f"{name}.server True",
+    ]
 
 
 def test_install_when_websockets_was_imported_is_refused(tmp_path: Path) -> None:

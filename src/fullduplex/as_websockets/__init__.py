@@ -15,14 +15,17 @@ from __future__ import annotations
 import logging
 import sys
 
+from ..core.logs import rename_loggers
 from ._finder import COMPATIBLE, ROOT, Finder
 
 __all__ = ["COMPATIBLE", "install_as_websockets", "is_installed", "uninstall"]
 
-LOGGERS = ("fullduplex", "fullduplex.client", "fullduplex.server")
+LOGGERS = {
+    name: name.replace("fullduplex", ROOT, 1)
+    for name in ("fullduplex", "fullduplex.client", "fullduplex.server")
+}
 
 _finder: Finder | None = None
-_parents: dict[str, logging.Logger | None] = {}
 
 
 def is_installed() -> bool:
@@ -37,8 +40,8 @@ def install_as_websockets() -> None:
     Submodules are the same objects: ``websockets.exceptions`` is
     ``fullduplex.exceptions``.  ``websockets.__version__`` and
     ``importlib.metadata.version("websockets")`` tell the version of websockets that
-    this package is compatible with.  Levels and handlers of the loggers
-    ``websockets.client`` and ``websockets.server`` hold for ours.
+    this package is compatible with.  What is logged by default goes to the loggers
+    ``websockets.client`` and ``websockets.server``, which are below ``fullduplex``.
 
     Calling it twice does no harm.
 
@@ -57,10 +60,8 @@ def install_as_websockets() -> None:
         )
     _finder = Finder()
     sys.meta_path.insert(0, _finder)
-    for name in LOGGERS:
-        logger = logging.getLogger(name)
-        _parents[name] = logger.parent
-        _hang(logger, logging.getLogger(name.replace("fullduplex", ROOT, 1)))
+    rename_loggers(LOGGERS)
+    _hang(logging.getLogger("fullduplex"))
 
 
 def uninstall() -> None:
@@ -77,12 +78,13 @@ def uninstall() -> None:
     for name in list(sys.modules):
         if name == ROOT or name.startswith(ROOT + "."):
             del sys.modules[name]
-    for name, parent in _parents.items():
-        _hang(logging.getLogger(name), parent)
-    _parents.clear()
+    rename_loggers({})
+    _hang(logging.getLogger())
 
 
-def _hang(logger: logging.Logger, parent: logging.Logger | None) -> None:
+def _hang(parent: logging.Logger) -> None:
+    """Let the loggers of websockets be below another one."""
+    logger = logging.getLogger(ROOT)
     logger.parent = parent
     # Loggers remember which levels are enabled; setting one makes them forget.
     logger.setLevel(logger.level)

@@ -10,12 +10,12 @@ driver.
 from __future__ import annotations
 
 import copy
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ..core.exposed import shown
 from ..core.hooks import adapt_handler
+from ..core.logs import find_logger
 from ..core.serving import Settings
 from ._drive import later
 from ._server_handshake import Opening
@@ -72,7 +72,7 @@ class Standalone(Opening):
             super().__init__(ws_handler, ws_server, **kwds)
             return
         self._nobody = _Nobody(
-            ws_server, Settings(kwds, logging.getLogger("fullduplex.server"))
+            ws_server, Settings(kwds, find_logger("fullduplex.server"))
         )
         # Who gives us the request first gives us the transport.
         self._begin = later

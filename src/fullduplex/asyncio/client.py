@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 import os
 import ssl as tls
 from collections.abc import (
@@ -178,7 +177,7 @@ class connect:
     #: as it was given; what is set counts for the next loop
     reconnect_delays: Backoff | Callable[[], Iterator[float]] | None = None
     #: where reconnecting is logged; may be set
-    logger: LoggerLike = logging.getLogger("fullduplex.client")
+    logger: LoggerLike
 
     # A subclass may call `__init__` as late as when it is awaited.
     _plan: Plan | None = None
@@ -509,7 +508,8 @@ class connect:
         return Reconnector(
             delays_from(self.reconnect_delays, self),
             lambda exc: self.process_exception(exc),
-            self.logger,
+            # A subclass may not have called `__init__` yet.
+            check_logger(vars(self).get("logger"), "fullduplex.client"),
             self._on_state,
         )
 

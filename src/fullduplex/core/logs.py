@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import weakref
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from .credentials import display_header, escape
@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 else:
     _Adapter = logging.LoggerAdapter
 
-__all__ = ["ConnectionLogger", "check_logger", "log_head"]
+__all__ = [
+    "ConnectionLogger",
+    "check_logger",
+    "find_logger",
+    "log_head",
+    "rename_loggers",
+]
 
 
 class ConnectionLogger(_Adapter):
@@ -58,6 +64,23 @@ def log_head(logger: LoggerLike, mark: str, start: str, headers: Headers) -> Non
 
 # Looking it up takes a lock, and gives the same one each time.
 _own = functools.cache(logging.getLogger)
+# Other names of our loggers, while another library's name is ours.
+_names: dict[str, str] = {}
+
+
+def find_logger(name: str) -> LoggerLike:
+    """
+    Return a logger of ours.
+
+    None is made before it is needed: `logging.config` disables those that exist.
+    """
+    return _own(_names.get(name, name))
+
+
+def rename_loggers(names: Mapping[str, str]) -> None:
+    """Let our loggers have other names from here on; all others their own."""
+    _names.clear()
+    _names.update(names)
 
 
 def check_logger(logger: Any, name: str) -> LoggerLike:
@@ -68,7 +91,7 @@ def check_logger(logger: Any, name: str) -> LoggerLike:
         TypeError: it is no logger.
     """
     if logger is None:
-        return _own(name)
+        return find_logger(name)
     if not isinstance(logger, (logging.Logger, logging.LoggerAdapter)):
         raise TypeError(
             f"logger must be a Logger or a LoggerAdapter, not {type(logger).__name__}"

@@ -29,6 +29,7 @@ from .extensions import _chain
 from .extensions.base import Extension
 from .extensions.permessage_deflate import PerMessageDeflate
 from .frames import OK_CLOSE_CODES, Close, CloseCode
+from .logs import find_logger
 from .messages import Fragment, FragmentMeter, TextDecoder
 from .typing import BytesLike, LoggerLike
 from .wire import FrameReader, FrameWriter, Inbox, ReadBuffer
@@ -42,7 +43,11 @@ FIN, RSV1 = 0x80, 0x40
 PONG_BACKLOG = 65536
 # Bytes in the payload of a control frame; RFC 6455, 5.5.
 MAX_CONTROL = 125
-LOGGER = logging.getLogger("fullduplex")
+
+
+def find_default_logger() -> LoggerLike:
+    """Return where is logged what belongs to no connection."""
+    return find_logger("fullduplex")
 
 
 def unheard(payload: bytes) -> None:
@@ -124,7 +129,7 @@ class Protocol:
     ) -> None:
         self.side = side
         self.state = State.OPEN
-        self._logger = LOGGER if logger is None else logger
+        self._logger = find_default_logger if logger is None else logger
         #: whether frames are logged; sampled once
         self.debug = self.logger.isEnabledFor(logging.DEBUG) if debug is None else debug
         #: whole messages and `Fragment`s, in order of arrival
@@ -377,7 +382,7 @@ class Protocol:
         self.reader.end()
         self.on_pong = unheard
         if callable(self._logger):
-            self._logger = LOGGER
+            self._logger = find_default_logger
 
     # Output
 

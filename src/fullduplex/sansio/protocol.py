@@ -6,7 +6,6 @@ method that sends, the owner takes what `data_to_send` and `events_received` giv
 
 from __future__ import annotations
 
-import logging
 import uuid
 from typing import Final, TypeAlias
 
@@ -15,6 +14,7 @@ from ..core.errors import ConnectionClosed, InvalidState, ProtocolError
 from ..core.extensions.base import Extension
 from ..core.frames import Close, CloseCode, Frame, Opcode, prepare_ctrl
 from ..core.http1 import Request, Response
+from ..core.logs import find_logger
 from ..core.options import Options
 from ..core.protocol import Side
 from ..core.typing import BytesLike, LoggerLike, Origin, Subprotocol
@@ -63,7 +63,7 @@ class Protocol:
         self.id: uuid.UUID = uuid.uuid4()
         side = Side(side)
         if logger is None:
-            logger = logging.getLogger(f"fullduplex.{side.name.lower()}")
+            logger = find_logger(f"fullduplex.{side.name.lower()}")
         limits = Options.check(max_size=max_size)
         self._frames = FrameLevel(
             side,
