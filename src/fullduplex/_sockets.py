@@ -13,6 +13,11 @@ import stat
 import sys
 from typing import Any, TypeAlias
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 from .core.options import Options
 from .core.session import Session
 from .core.tcp import TCP_INFO_SIZE, Link, socket_options, tcp_info, user_timeout
@@ -96,13 +101,11 @@ def tell_time(session: Session, sock: Socket, waiting: int, now: float) -> None:
 
 def unacknowledged(sock: Socket) -> int:
     """Return how many bytes the peer's system has not taken (Linux); else 0."""
-    if not _is_tcp(sock):
+    if fcntl is None or not _is_tcp(sock):
         return 0
     try:
-        import fcntl
-
         answer = fcntl.ioctl(sock.fileno(), _SIOCOUTQ, b"\0\0\0\0")
-    except (ImportError, OSError, ValueError):
+    except (OSError, ValueError):
         return 0
     return int.from_bytes(answer, sys.byteorder)
 

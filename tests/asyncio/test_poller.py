@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -195,3 +196,38 @@ async def test_server_leaves_no_descriptors_and_lets_connections_go_on() -> None
                 await ws.send("still here")
 
                 assert await asyncio.wait_for(ws.recv(), PATIENCE) == "still here"
+
+
+async def test_connection_that_cannot_be_watched_ends_alone(tmp_path: Path) -> None:
+    loop = asyncio.get_running_loop()
+    complaints: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, context: complaints.append(context))
+    with none_left():
+        poller = _transport.Poller(loop)
+        first = watched(poller)
+        # The system refuses to watch a regular file, as all that it has no room for.
+        fd = os.open(tmp_path / "file", os.O_CREAT | os.O_RDWR)
+        refused = Reader()
+        transport = _transport.TcpTransport(loop, fd, refused, None, poller)
+        transport.start()
+        assert isinstance(await asyncio.wait_for(refused.lost, PATIENCE), OSError)
+        assert len(complaints) == 1
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(fd)
+        # The count is right: the poller is there for the first one, and ends with it.
+        poller.close()
+        first[2].sendall(b"x")
+        await asyncio.wait_for(first[0].arrived.wait(), PATIENCE)
+        await ended([first])
+
+
+async def test_descriptors_that_were_never_watched_are_not_removed() -> None:
+    with none_left():
+        poller = _transport.Poller(asyncio.get_running_loop())
+        first, second = watched(poller), watched(poller)
+        for number in (-1, 0, 100_000, second[1].fileno()):
+            poller.remove_reader(number, first[1])
+        second[2].sendall(b"x")
+        await asyncio.wait_for(second[0].arrived.wait(), PATIENCE)
+        await ended([first, second])
+        poller.close()

@@ -231,7 +231,8 @@ async def test_server_without_descriptors_pauses_and_goes_on_accepting(
             taken = fill_descriptors()
             try:
                 await loop.sock_connect(waiting, ("127.0.0.1", place.port))
-                await until(lambda: len(reports) > 1)
+                await until(lambda: bool(reports))
+                await asyncio.sleep(0.3)  # a few attempts more
             finally:
                 for number in taken:
                     os.close(number)
@@ -242,5 +243,4 @@ async def test_server_without_descriptors_pauses_and_goes_on_accepting(
         client.send(TEXT, "served")
         assert (await client.read()).text == "served"
         await until(lambda: len(place.server._connections) == 1)
-    assert len(reports) < 10
-    assert {type(report["exception"]) for report in reports} == {OSError}
+    assert [type(report["exception"]) for report in reports] == [OSError]

@@ -14,13 +14,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from .. import _sockets
+from ..core.exhaustion import ACCEPT_PAUSE, EXHAUSTED, Exhaustion
 
 __all__ = ["Accepted", "Listener", "bind", "bind_unix"]
-
-# Seconds for which no connection is accepted when the system has no room for one.
-ACCEPT_PAUSE = 1.0
-EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-
 
 # What an accepted connection is: a socket or its descriptor, and its address.
 Accepted = tuple[socket.socket | int, Any]
@@ -69,7 +65,8 @@ class Listener:
         self._accept_ip = accept_ip
         self._poller = poller
         self._serving = False
-        self._retries: dict[socket.socket, asyncio.TimerHandle] = {}
+        self._retries: dict[socket.socket, asyncio.Handle] = {}
+        self._exhaustion = Exhaustion()
 
     @property
     def sockets(self) -> Sequence[socket.socket]:
@@ -118,14 +115,15 @@ class Listener:
             except OSError as exc:
                 if exc.errno not in EXHAUSTED:
                     raise
-                # As the loop's own servers report it.
-                self._loop.call_exception_handler(
-                    {
-                        "message": "no connection can be accepted for now",
-                        "exception": exc,
-                        "socket": sock,
-                    }
-                )
+                if self._exhaustion.begins(self._loop.time()):
+                    # As the loop's own servers report it, but once.
+                    self._loop.call_exception_handler(
+                        {
+                            "message": "no connection can be accepted for now",
+                            "exception": exc,
+                            "socket": sock,
+                        }
+                    )
                 self._loop.remove_reader(sock.fileno())
                 self._retries[sock] = self._loop.call_later(
                     ACCEPT_PAUSE, self._watch, sock
@@ -136,6 +134,14 @@ class Listener:
             self._make(*accepted)
             if not self._serving:
                 return  # a handler may have closed us, and the descriptor with us
+
+    def resume(self) -> None:
+        """Accept again soon, if accepting has paused: a connection has ended."""
+        for sock, retry in self._retries.items():
+            if isinstance(retry, asyncio.TimerHandle):
+                retry.cancel()
+                # By then its descriptor is free.
+                self._retries[sock] = self._loop.call_soon(self._watch, sock)
 
     def close(self) -> None:
         """Close the sockets; connections go on."""

@@ -8,9 +8,10 @@ instructions, and with 5,000 connections, which do not fit in the caches, a quar
 less time.  A client, which has one connection, would only pay for the epoll.
 """
 
-from libc.errno cimport errno
+import os
+
+from libc.errno cimport EEXIST, errno
 from libc.stdint cimport uint32_t
-from libc.string cimport strerror
 
 from ._hot_c cimport Link
 
@@ -32,6 +33,11 @@ cdef extern from "unistd.h":
 cdef enum:
     # Connections that are served before the loop has its turn again.
     BATCH = 256
+
+
+cdef object system_error():
+    cdef int code = errno
+    return OSError(code, os.strerror(code))
 
 
 cdef class Poller:
@@ -59,11 +65,16 @@ cdef class Poller:
     cdef _open(self):
         self._epoll = epoll_create1(EPOLL_CLOEXEC)
         if self._epoll < 0:
-            raise OSError(errno, strerror(errno).decode())
+            raise system_error()
         self._loop.add_reader(self._epoll, self._ready)
 
     def add_reader(self, int fd, Link link not None):
-        """Call ``link.readable()`` whenever `fd` is ready, until it is removed."""
+        """
+        Call ``link.readable()`` whenever `fd` is ready, until it is removed.
+
+        Raises:
+            OSError: the system cannot watch it; nothing has changed.
+        """
         cdef epoll_event event
         if self._epoll < 0:
             self._open()
@@ -71,13 +82,17 @@ cdef class Poller:
             self._links += [None] * (fd + 1)
         event.events = EPOLLIN
         event.data.fd = fd
-        if epoll_ctl(self._epoll, EPOLL_CTL_ADD, fd, &event) < 0:
-            raise OSError(errno, strerror(errno).decode())
+        if epoll_ctl(self._epoll, EPOLL_CTL_ADD, fd, &event) < 0 and errno != EEXIST:
+            raise system_error()
+        if self._links[fd] is None:
+            self._count += 1
         self._links[fd] = link
-        self._count += 1
 
-    def remove_reader(self, int fd):
+    def remove_reader(self, int fd, Link link not None):
+        """Watch `fd` no more, if it is still this one's."""
         cdef epoll_event event
+        if not 0 <= fd < len(self._links) or self._links[fd] is not link:
+            return
         epoll_ctl(self._epoll, EPOLL_CTL_DEL, fd, &event)
         self._links[fd] = None
         self._count -= 1

@@ -19,6 +19,7 @@ from typing import Any, Self
 from ..core.admission import Admission
 from ..core.reception import PERSUASION, SHUTDOWN_GRACE, Reception, named
 from ..core.serving import Settings
+from ._listen import Listener
 from ._server_connection import ServerConnection
 
 __all__ = ["Server"]
@@ -95,6 +96,12 @@ class Server(Reception[ServerConnection]):
         empty = self._empty
         if self._gone(connection) and empty is not None and not empty.done():
             empty.set_result(None)
+
+    def _freed(self) -> None:
+        """Note that TCP of a connection has ended, and its descriptor is free soon."""
+        listener = self._listener
+        if type(listener) is Listener:
+            listener.resume()
 
     def _refusal_counted(self) -> None:
         if self._report_timer is None:

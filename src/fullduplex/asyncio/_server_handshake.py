@@ -120,6 +120,7 @@ class Opening(  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def _ended(self, exc: BaseException | None) -> None:
         self._parser = None if self.handler_task is None else self._parser
+        self._reception._freed()
         if self._response_timer is not None:
             self._response_timer.cancel()
             self._response_timer = None

@@ -40,6 +40,9 @@ class _Nobody:
     def _detach(self, connection: Any) -> None:
         self._theirs.unregister(connection)
 
+    def _freed(self) -> None:
+        pass
+
     def _answered(self, connection: Any) -> None:
         pass
 

@@ -71,8 +71,9 @@ cdef enum:
 
 
 cdef object os_error():
+    # Whatever language and encoding the system's messages have.
     cdef int code = errno
-    return OSError(code, strerror(code).decode())
+    return OSError(code, os.strerror(code))
 
 
 cdef ssize_t receive(int fd, char *start, Py_ssize_t room, Py_ssize_t alone) noexcept:

@@ -5,18 +5,25 @@ An idle one takes some 200 bytes beside its socket.  It does what asyncio's own
 transports do, for protocols that have `get_buffer`; TLS is not its business.
 """
 
+import os
 import socket as _socket
+import warnings
+from asyncio.trsock import TransportSocket
 
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from libc.errno cimport EAGAIN, EINTR, errno
-from libc.string cimport memset, strerror
+from libc.errno cimport EAGAIN, EBADF, EINTR, errno
+from libc.string cimport memset
 
 from ..core._wire_c cimport Source
 from ._hot_c cimport Hot, Link
 
 include "_tcp_api_c.pxi"
 include "_address.pxi"
+
+
+cdef object bad_descriptor():
+    return OSError(EBADF, "the socket was closed by another owner")
 
 
 cdef class TcpTransport(Link):
@@ -38,6 +45,8 @@ cdef class TcpTransport(Link):
     cdef Py_ssize_t _high
     cdef Py_ssize_t _low
     cdef int _fd
+    # Whether others have the socket too, and may have closed it.
+    cdef bint _guest
     cdef bint _closing
     cdef bint _lost
     # Whether the loop is about to hear of the end of input, in which case the end of
@@ -55,12 +64,14 @@ cdef class TcpTransport(Link):
     cdef object _timer
     cdef bint _moved
 
-    def __init__(self, loop, sock, protocol, peername, poller=None):
+    def __init__(self, loop, sock, protocol, peername, poller=None, bint guest=False):
         """
         Args:
             sock: a socket, or the descriptor of one, which gets an object if asked for.
             peername: its address; None to look it up.
             poller: the `Poller` to watch it; None for the loop.
+            guest: whether the socket is the program's, which may close it: its number
+                may be another's then, so it is asked for each time.
         """
         self._loop = loop
         self._poller = poller
@@ -69,6 +80,7 @@ cdef class TcpTransport(Link):
         else:
             self._sock = sock
             self._fd = sock.fileno()
+            self._guest = guest
         self._protocol = protocol
         self._peername = peername
         self._high = 65536
@@ -92,7 +104,9 @@ cdef class TcpTransport(Link):
 
     def get_extra_info(self, name, default=None):
         if name == "socket":
-            return self._object()
+            # Who closed the real one would leave us with a number that may be another's.
+            sock = self._object()
+            return default if sock is None else TransportSocket(sock)
         if name == "peername":
             return self._peername
         if name == "sockname":
@@ -125,7 +139,7 @@ cdef class TcpTransport(Link):
 
     cdef _remember_name(self):
         cdef fdx_name name
-        if self._fd < 0:
+        if self._fd < 0 or (self._guest and self._lent()):
             return
         if fdx_getsockname(self._fd, &name) == 0:
             self._sockname = address_in(&name)
@@ -137,7 +151,7 @@ cdef class TcpTransport(Link):
 
     cdef _close_socket(self):
         cdef int fd = self._fd
-        if fd < 0:
+        if fd < 0 or (self._guest and self._lent()):
             return
         self._fd = -1
         if self._sock is not None:
@@ -191,11 +205,28 @@ cdef class TcpTransport(Link):
     def resume_reading(self):
         if self._closing or self._reading:
             return
-        self._reading = True
-        if self._poller is None:
-            self._loop.add_reader(self._fd, self._readable)
+        if self._lent():
+            self._force_close(bad_descriptor())
+            return
+        try:
+            if self._poller is None:
+                self._loop.add_reader(self._fd, self._readable)
+            else:
+                self._poller.add_reader(self._fd, self)
+        except OSError as exc:
+            # The system watches as many as it can, or has no memory.
+            self._complain(exc, "a connection cannot be watched by the system")
+            self._force_close(exc)
         else:
-            self._poller.add_reader(self._fd, self)
+            self._reading = True
+
+    cdef bint _lent(self) except -1:
+        """Whether the socket was closed by somebody else, and is not to be touched."""
+        if self._guest and self._fd >= 0 and self._sock.fileno() != self._fd:
+            # What the loop watches may be another's by now.
+            self._fd = -1
+            self._reading = False
+        return self._guest and self._fd < 0
 
     def _readable(self):
         self.readable()
@@ -204,6 +235,9 @@ cdef class TcpTransport(Link):
         cdef Py_buffer view
         cdef ssize_t count
         if self._closing:
+            return 0
+        if self._guest and self._lent():
+            self._force_close(bad_descriptor())
             return 0
         if self._hot is not None:
             self._read_message(self._hot)
@@ -267,6 +301,8 @@ cdef class TcpTransport(Link):
         """Be called for a good part of a large payload, not for each packet."""
         if size == self._portion or self._closing or (size < FLOWING and not self._portion):
             return
+        if self._guest and self._lent():
+            return
         fdx_ready_at(self._fd, size or 1)
         self._portion = size
         if self._timer is None:
@@ -311,6 +347,9 @@ cdef class TcpTransport(Link):
         cdef const char *start
         if size == 0 or self._lost or self._eof:
             return 0
+        if self._guest and self._lent():
+            self._force_close(bad_descriptor())
+            return 0
         if self._chunks is None:
             start = PyBytes_AS_STRING(data)
             while True:
@@ -331,7 +370,14 @@ cdef class TcpTransport(Link):
             self._chunks = [data]
             self._offset = count
             self._size = size - count
-            self._loop.add_writer(self._fd, self._writable)
+            try:
+                self._loop.add_writer(self._fd, self._writable)
+            except OSError as exc:
+                self._chunks = None
+                self._size = self._offset = 0
+                self._complain(exc, "a connection cannot be watched by the system")
+                self._force_close(exc)
+                return 0
         else:
             self._chunks.append(data)
             self._size += size
@@ -348,7 +394,7 @@ cdef class TcpTransport(Link):
         try:
             self._protocol.pause_writing()
         except Exception as exc:
-            self._complain(exc, "pause_writing")
+            self._complain(exc, "protocol.pause_writing() failed")
 
     def _writable(self):
         cdef iovec vectors[PIECES]
@@ -358,6 +404,9 @@ cdef class TcpTransport(Link):
         cdef int number = 0
         cdef int done = 0
         if self._lost or self._chunks is None:
+            return
+        if self._guest and self._lent():
+            self._force_close(bad_descriptor())
             return
         for chunk in self._chunks:
             vectors[number].iov_base = PyBytes_AS_STRING(chunk)
@@ -399,7 +448,7 @@ cdef class TcpTransport(Link):
             try:
                 self._protocol.resume_writing()
             except Exception as exc:
-                self._complain(exc, "resume_writing")
+                self._complain(exc, "protocol.resume_writing() failed")
         if self._size == 0 and not self._lost:
             # The protocol may have written again.
             if self._closing:
@@ -415,6 +464,8 @@ cdef class TcpTransport(Link):
             self._shut_down()
 
     cdef _shut_down(self):
+        if self._guest and self._lent():
+            return
         with nogil:
             # If it fails, the peer has gone; reading will tell.
             c_shutdown(self._fd, SHUT_WR)
@@ -433,9 +484,13 @@ cdef class TcpTransport(Link):
         self._force_close(None)
 
     cdef _stop_reading(self):
-        if self._reading:
-            self._reading = False
-            (self._loop if self._poller is None else self._poller).remove_reader(self._fd)
+        if not self._reading or (self._guest and self._lent()):
+            return
+        self._reading = False
+        if self._poller is None:
+            self._loop.remove_reader(self._fd)
+        else:
+            self._poller.remove_reader(self._fd, self)
 
     cdef _force_close(self, exc):
         if self._lost:
@@ -443,7 +498,8 @@ cdef class TcpTransport(Link):
         if self._chunks is not None:
             self._chunks = None
             self._size = self._offset = 0
-            self._loop.remove_writer(self._fd)
+            if self._fd >= 0:
+                self._loop.remove_writer(self._fd)
         self._stop_reading()
         self._closing = True
         self._lose(exc)
@@ -475,13 +531,13 @@ cdef class TcpTransport(Link):
 
     cdef _failed(self, exc, where):
         # A fault of the protocol, which its owner should hear of.
-        self._complain(exc, where)
+        self._complain(exc, f"protocol.{where}() failed")
         self._force_close(exc)
 
-    cdef _complain(self, exc, where):
+    cdef _complain(self, exc, what):
         self._loop.call_exception_handler(
             {
-                "message": f"protocol.{where}() failed",
+                "message": what,
                 "exception": exc,
                 "transport": self,
                 "protocol": self._protocol,
@@ -489,8 +545,10 @@ cdef class TcpTransport(Link):
         )
 
     def __del__(self):
-        if not self._lost and self._fd >= 0:
-            import warnings
-
-            warnings.warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
-            self._close_socket()
+        if self._lost or self._fd < 0:
+            return
+        text = repr(self)
+        self._close_socket()
+        # Where the interpreter ends, nobody is left to be warned.
+        if warnings is not None:
+            warnings.warn(f"unclosed transport {text}", ResourceWarning, source=self)

@@ -106,7 +106,9 @@ async def create_connection(
         return await _secured(loop, transport, connecting)
     sock = kwds.get("sock")
     if sock is not None and _own(loop):
-        return _started(loop, factory, sock, peer or _peer_of(sock))
+        if peer is not None:
+            return _started(loop, factory, sock, peer)
+        return _started(loop, factory, sock, _peer_of(sock), guest=True)
     return await loop.create_connection(factory, *args, **kwds)
 
 
@@ -232,15 +234,20 @@ async def create_unix_server(
 
 
 def _started(
-    loop: asyncio.AbstractEventLoop, factory: Factory, sock: socket.socket, peer: Any
+    loop: asyncio.AbstractEventLoop,
+    factory: Factory,
+    sock: socket.socket,
+    peer: Any,
+    *,
+    guest: bool = False,
 ) -> tuple[Any, Any]:
-    """Give a connected socket to a protocol."""
+    """Give a connected socket, or one of the program's, to a protocol."""
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError:
         pass  # a stream of another kind
     protocol = factory()
-    transport = TcpTransport(loop, sock, protocol, peer)
+    transport = TcpTransport(loop, sock, protocol, peer, None, guest)
     transport.start()
     return transport, protocol
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .closing import State
 from .datastructures import Headers
+from .diagnosis import Diagnosis  # noqa: F401 (without descriptors, none can be loaded)
 from .exposed import Exposed
 from .extensions.base import Extension
 from .http1 import Request, Response

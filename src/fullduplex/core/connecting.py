@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from .datastructures import Headers, HeadersLike
+from .diagnosis import blame
 from .errors import InvalidStatus
 from .extensions.base import ClientExtensionFactory
 from .extensions.permessage_deflate import enable_client_permessage_deflate
@@ -181,8 +182,6 @@ class Plan:
 
     def failed(self, exc: Exception, opening: Opening) -> None:
         """Let an error tell how far opening came; it gets a ``diagnosis``."""
-        from .diagnosis import blame  # which most programs never need
-
         blame(exc, opening)
 
 

@@ -71,11 +71,13 @@ class Channel:
             `time.monotonic`; infinity for no limit.
     """
 
-    __slots__ = ("deadline", "look", "sock", "tls")
+    __slots__ = ("deadline", "guest", "look", "sock", "tls")
 
     def __init__(self, sock: socket.socket, deadline: float) -> None:
         self.sock = sock
         self.deadline = deadline
+        #: whether the socket is the program's too, which may close it
+        self.guest = False
         #: what encrypts, if anything does
         self.tls: TLS | None = None
         #: called now and then while waiting; what it raises ends the waiting

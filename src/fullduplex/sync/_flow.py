@@ -60,7 +60,7 @@ class Flow(Hot):
 
     def __init__(self, channel: Channel, session: Session, leftover: bytes) -> None:
         sock = channel.sock
-        super().__init__(sock, session, channel.tls, TICK)
+        super().__init__(sock, session, channel.tls, TICK, channel.guest)
         #: whether a stream of fragments was dropped before its end
         self.abandoned = False
         #: when the housekeeper is going to look, for the housekeeper

@@ -56,6 +56,8 @@ class Hot:
         session: what is driven.
         tls: what encrypts; None if nothing does.
         tick: seconds for which a blocking read waits.
+        guest: whether the socket is the program's too, which may close it: its number
+            may be another's then, so it is asked for each time.
     """
 
     __slots__ = (
@@ -77,7 +79,9 @@ class Hot:
         "view",
     )
 
-    def __init__(self, sock: Any, session: Any, tls: Any, tick: float) -> None:
+    def __init__(
+        self, sock: Any, session: Any, tls: Any, tick: float, guest: bool = False
+    ) -> None:
         self.sock = sock
         self.session = session
         self.tls = tls

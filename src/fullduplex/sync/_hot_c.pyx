@@ -111,6 +111,7 @@ cdef class Hot:
     cdef object _pieces
     cdef double _tick
     cdef int _fd
+    cdef bint _guest
     # What TLS consists of, unless it is in other TLS.
     cdef object _coder
     cdef object _incoming
@@ -120,7 +121,7 @@ cdef class Hot:
     cdef object _encode
     cdef object _take_out
 
-    def __init__(self, sock, session, tls, double tick):
+    def __init__(self, sock, session, tls, double tick, bint guest=False):
         self.sock = sock
         self.session = session
         self.tls = tls
@@ -132,6 +133,7 @@ cdef class Hot:
         self._pieces = self.backlog.pieces
         self.got = []
         self._fd = sock.fileno()
+        self._guest = guest
         self._tick = tick
         if tls is not None and tls.single:
             self._coder = tls.coder
@@ -184,6 +186,8 @@ cdef class Hot:
         cdef const char *p = PyBytes_AS_STRING(data)
         cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
         cdef int fd = self._fd
+        if self._guest and self.sock.fileno() != fd:
+            return 0
         with nogil:
             size = fdx_send(fd, p, size)
         return max(size, 0)
@@ -253,6 +257,8 @@ cdef class Hot:
         cdef Py_ssize_t size
         cdef int fd = self._fd
         cdef int error = 0
+        if self._guest and self.sock.fileno() != fd:
+            return -1
         while True:
             with nogil:
                 size = fdx_recv(fd, start, room)

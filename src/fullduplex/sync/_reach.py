@@ -103,6 +103,7 @@ class Reach:
 
     def _begin(self, sock: socket.socket | None, path: PathLike | None) -> Channel:
         proxy = self._route.proxy
+        guest = sock is not None
         if sock is not None:
             pass
         elif path is not None:
@@ -118,7 +119,9 @@ class Reach:
             except OSError as exc:
                 self._route.blame(exc)
                 raise
-        return Channel(sock, self._deadline)
+        channel = Channel(sock, self._deadline)
+        channel.guest = guest
+        return channel
 
     def _encrypt(
         self,

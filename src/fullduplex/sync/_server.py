@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from ..core.admission import Admission
+from ..core.exhaustion import ACCEPT_PAUSE, Exhaustion
 from ..core.reception import PERSUASION, SHUTDOWN_GRACE, Reception, named
 from ..core.serving import Settings
 from ._channel import IN, Channel, wait_for
@@ -28,8 +29,6 @@ __all__ = ["Server"]
 # Seconds between looks at what is due, while a server waits for clients or for the
 # end of handlers.
 LOOK = 0.5
-# Seconds until accepting is tried again where the system has no more of something.
-EXHAUSTED = 1.0
 
 
 class Server(Reception[ServerConnection]):
@@ -61,6 +60,7 @@ class Server(Reception[ServerConnection]):
         self._closes_others = True
         self._report_at = math.inf
         self._grace_until = math.inf
+        self._exhaustion = Exhaustion()
         # Held by the thread that waits for the end, also within a signal handler.
         self._ending = threading.RLock()
         self._ended = False
@@ -84,9 +84,11 @@ class Server(Reception[ServerConnection]):
             except (OSError, ValueError) as exc:
                 if self._closing_with is not None or self.socket.fileno() < 0:
                     break  # another thread has shut it down
-                self.logger.error("accepting failed: %s", exc)
+                if self._exhaustion.begins(monotonic()):
+                    self.logger.error("no connection can be accepted for now: %s", exc)
                 with self._changed:
-                    self._changed.wait(EXHAUSTED)
+                    # A connection that ends cuts it short.
+                    self._changed.wait(ACCEPT_PAUSE)
             self._do_what_is_due()
         self._end()
 

@@ -14,6 +14,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, Literal, Self, overload
 
+from .._net.socket_view import SocketView
 from ..core.attributes import Attributes
 from ..core.errors import ConcurrencyError, ConnectionClosedOK
 from ..core.extensions.base import Extension
@@ -147,10 +148,20 @@ class Connection(Attributes):
 
     @property
     def socket(self) -> Any:
-        """The socket; for looking only.  None before TCP is connected."""
+        """
+        The socket, for looking; None before TCP is connected.
+
+        It has what tells of a socket, and of TLS: ``getpeername``, ``setsockopt``,
+        ``getpeercert`` and so on.  ``close()`` ends the connection at once.  It cannot
+        be read, written or detached.
+        """
         if self._driver is not NO_DRIVER:
-            return self._driver.sock
-        return None if self._channel is None else self._channel.sock
+            return SocketView(self._driver.sock, self._tls(), self._end_tcp)
+        channel = self._channel
+        if channel is None:
+            return None
+        tls = None if channel.tls is None else channel.tls.object
+        return SocketView(channel.sock, tls, self._end_tcp)
 
     def _end_tcp(self) -> None:
         self._abandon()

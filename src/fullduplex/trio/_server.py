@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import trio
 
+from ..core.exhaustion import ACCEPT_PAUSE, Exhaustion
 from ..core.hosting import Hosting
 from ..core.reception import PERSUASION, SHUTDOWN_GRACE, Reception, named
 from ._nursery import ungrouped
@@ -52,6 +53,8 @@ class Server(Reception[ServerConnection]):
         self._started = False
         self._reporting = False
         self._close_connections = False
+        self._exhaustion = Exhaustion()
+        self._freed = trio.Event()
         # Set when closing begins, when it is to be looked at again, and at its end.
         self._begun = trio.Event()
         self._news = trio.Event()
@@ -94,9 +97,34 @@ class Server(Reception[ServerConnection]):
 
     async def _listen(self) -> None:
         with self._listening:
-            await trio.serve_listeners(
-                self._welcome, list(self.listeners), handler_nursery=self._nursery
-            )
+            async with trio.open_nursery() as nursery:
+                for listener in self.listeners:
+                    nursery.start_soon(self._listen_on, listener)
+
+    async def _listen_on(self, listener: trio.abc.Listener[Any]) -> None:
+        """Accept connections, also after the system had no room for one."""
+        async with listener:
+            while True:
+                try:
+                    stream = await listener.accept()
+                except OSError as exc:
+                    if self._exhaustion.begins(self._clock()):
+                        self.logger.error(
+                            "no connection can be accepted for now: %s", exc
+                        )
+                    self._freed = trio.Event()
+                    with trio.move_on_after(ACCEPT_PAUSE):
+                        # A connection that ends cuts it short.
+                        await self._freed.wait()
+                else:
+                    self._nursery.start_soon(self._run, stream)
+
+    async def _run(self, stream: trio.abc.Stream) -> None:
+        try:
+            await self._welcome(stream)
+        finally:
+            await trio.aclose_forcefully(stream)
+            self._freed.set()
 
     async def _welcome(self, stream: trio.abc.Stream) -> None:
         try:
