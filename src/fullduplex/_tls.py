@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import ssl
 from collections.abc import Hashable, Iterator
+from time import monotonic
 from types import TracebackType
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -77,7 +78,7 @@ def resume(tls: Any) -> None:
             and before its handshake.
     """
     tickets = _tickets.get(tls.context)
-    session = None if tickets is None else tickets.get(_key(tls))
+    session = None if tickets is None else tickets.get(_key(tls), monotonic())
     if session is not None:
         tls.session = session
 
@@ -89,15 +90,20 @@ def remember(tls: Any) -> None:
     By then the server has sent its tickets, which TLS 1.3 does after the handshake.
 
     Args:
-        tls: as for `resume`, but used up.  What has no session is ignored.
+        tls: as for `resume`, but used up; None is ignored.
     """
-    session = getattr(tls, "session", None)
-    if session is None or not session.has_ticket:
+    if tls is None:
         return
     tickets = _tickets.get(tls.context)
+    key, now = _key(tls), monotonic()
+    if tickets is not None and tls.session_reused and tickets.serves(key, now):
+        return
+    session = tls.session  # a copy, which is dear
+    if session is None or not session.has_ticket:
+        return
     if tickets is None:
         tickets = _tickets.setdefault(tls.context, Tickets())
-    tickets.put(_key(tls), session)
+    tickets.put(key, session, now)
 
 
 # -- Certificates --------------------------------------------------------------

@@ -2,32 +2,60 @@
 
 from __future__ import annotations
 
-from fullduplex.core.tickets import Tickets
+from fullduplex.core.tickets import WINDOW, Tickets
 
 
 def test_session_is_kept_for_its_server_only() -> None:
     tickets: Tickets[str] = Tickets()
-    tickets.put(("a", 1), "session")
+    tickets.put(("a", 1), "session", 0)
 
-    assert tickets.get(("a", 1)) == "session"
-    assert tickets.get(("a", 2)) is None
+    assert tickets.get(("a", 1), 0) == "session"
+    assert tickets.get(("a", 2), 0) is None
 
 
 def test_newest_session_takes_the_place_of_the_last() -> None:
     tickets: Tickets[str] = Tickets()
-    tickets.put("a", "old")
-    tickets.put("a", "new")
-    tickets.put("a", None)
+    tickets.put("a", "old", 0)
+    tickets.put("a", "new", 0)
+    tickets.put("a", None, 0)
 
-    assert tickets.get("a") == "new"
+    assert tickets.get("a", 0) == "new"
     assert len(tickets) == 1
 
 
 def test_server_longest_unused_is_forgotten_first() -> None:
     tickets: Tickets[str] = Tickets(limit=2)
-    tickets.put("a", "A")
-    tickets.put("b", "B")
-    tickets.get("a")
-    tickets.put("c", "C")
+    tickets.put("a", "A", 0)
+    tickets.put("b", "B", 0)
+    tickets.get("a", 0)
+    tickets.put("c", "C", 0)
 
-    assert (tickets.get("a"), tickets.get("b"), tickets.get("c")) == ("A", None, "C")
+    found = [tickets.get(name, 0) for name in "abc"]
+    assert found == ["A", None, "C"]
+
+
+def test_session_is_used_again_within_the_window_only() -> None:
+    tickets: Tickets[str] = Tickets()
+    tickets.put("a", "session", 10)
+
+    assert tickets.get("a", 10) == "session"
+    assert tickets.get("a", 10 + WINDOW) == "session"
+    assert tickets.get("a", 11 + WINDOW) is None
+    assert len(tickets) == 0
+
+
+def test_session_may_be_used_once_at_any_time() -> None:
+    tickets: Tickets[str] = Tickets()
+    tickets.put("a", "session", 10)
+
+    assert tickets.get("a", 10_000) == "session"
+    assert tickets.get("a", 10_000) is None
+
+
+def test_new_session_needs_no_other() -> None:
+    tickets: Tickets[str] = Tickets()
+    assert not tickets.serves("a", 10)
+    tickets.put("a", "session", 10)
+
+    assert tickets.serves("a", 10 + WINDOW)
+    assert not tickets.serves("a", 11 + WINDOW)

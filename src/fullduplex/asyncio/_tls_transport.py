@@ -198,9 +198,11 @@ class TlsTransport(TlsLink, asyncio.BufferedProtocol):
             # Also what subclasses of contexts raise that verify on their own.
             self._broken(exc)
             return
-        self._send_output()
         if done:
+            # The last of the handshake travels with what the protocol writes.
             self._secure()
+        else:
+            self._send_output()
 
     def _handshake_due(self) -> None:
         self._timer = None
