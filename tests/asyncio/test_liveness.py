@@ -124,7 +124,7 @@ async def test_peer_that_answers_nothing_is_closed_and_named(
     assert frames[-1].code == 1011
     assert str(exc.__cause__).startswith("dead link: no pong within 0.3 s ")
     [record] = [r for r in caplog.records if "dead link" in r.getMessage()]
-    assert record.levelno == logging.INFO
+    assert record.levelno == logging.WARNING
 
 
 # Peers that do not read

@@ -126,17 +126,34 @@ async def test_logger_adapter_of_the_user_sees_the_connection_in_extra(
 
 
 @pytest.mark.variants("plain")
-async def test_nothing_is_logged_above_debug_for_ends_of_any_kind(
+async def test_nothing_is_logged_above_debug_for_ends_that_are_not_ours(
     collector: tuple[logging.Logger, Collector],
 ) -> None:
     logger, handler = collector
-    for data in (close_frame(4000), frame(3), b""):
+    for data in (close_frame(4000), close_frame(1002), b""):
         async with opened(logger=logger, close_timeout=0.1) as (ws, peer):
             peer.write(data)
             peer.close() if not data else None
             with pytest.raises(ConnectionClosed):
                 await ws.recv()
     assert not [r for r in handler.records if r.levelno > logging.DEBUG]
+
+
+@pytest.mark.variants("plain")
+async def test_debug_log_shows_compressed_messages_as_they_are_read(
+    collector: tuple[logging.Logger, Collector],
+) -> None:
+    logger, handler = collector
+    async with opened(DEFLATE, compression="deflate", logger=logger) as (ws, peer):
+        task = asyncio.ensure_future(peer.echo())
+        text = "hello, hello, hello, hello " * 9
+        await ws.send(text)
+        assert await ws.recv() == text
+        await ws.close()
+        await task
+    shown = [line for line in handler.lines if line[0] in "<>" and "TEXT" in line]
+    assert [line[:16] for line in shown] == ["> TEXT 'hello, h", "< TEXT 'hello, h"]
+    assert all("hello ' [243 bytes, compressed to " in line for line in shown)
 
 
 @pytest.mark.variants("plain")

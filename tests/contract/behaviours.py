@@ -11,6 +11,7 @@ from . import (
     limits,
     opening,
     receiving,
+    records,
     sending,
     serving,
 )
@@ -30,4 +31,5 @@ PARTS = (
     heads,
     compatibility,
     encryption,
+    records,
 )

@@ -944,9 +944,33 @@ def test_without_debug_nothing_is_logged(caplog: pytest.LogCaptureFixture) -> No
     logger = logging.getLogger("fullduplex.test_protocol")
     logger.setLevel(logging.INFO)
     session = make_session(logger=logger)
-    deliver(session, frame(TEXT, "in") + frame(3))
+    deliver(session, frame(TEXT, "in") + frame(CLOSE))
     lose(session)
     assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    ("data", "text", "code"),
+    [
+        (frame(3), "invalid opcode: 0x3", 1002),
+        (frame(TEXT, b"\xff"), "invalid", 1007),
+        (frame(TEXT, "xxxx"), "frame has 4 bytes; max_size is 3 bytes", 1009),
+    ],
+)
+def test_what_a_rule_of_ours_ends_is_one_warning(
+    data: bytes, text: str, code: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    logger = logging.getLogger("fullduplex.test_protocol")
+    logger.setLevel(logging.INFO)
+    session = make_session(logger=logger, max_size=3)
+    deliver(session, data + data)
+    lose(session)
+    [record] = caplog.records
+    assert record.levelno == logging.WARNING
+    line = record.getMessage()
+    assert line.startswith("closing the connection with an unknown address: ")
+    assert text in line
+    assert line.endswith(f"(close code {code})")
 
 
 def test_protocol_alone_starts_open_with_an_empty_queue() -> None:

@@ -253,7 +253,7 @@ class InvalidHeader(InvalidHandshake):
             return f"missing {self.name} header"
         if self.value == "":
             return f"empty {self.name} header"
-        return f"invalid {self.name} header: {self.value}"
+        return f"invalid {self.name} header: {escape(self.value)}"
 
 
 class InvalidHeaderFormat(InvalidHeader):

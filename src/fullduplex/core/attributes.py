@@ -14,8 +14,8 @@ from .diagnosis import Diagnosis  # noqa: F401 (without descriptors, none can be
 from .exposed import Exposed
 from .extensions.base import Extension
 from .http1 import Request, Response
-from .logs import ConnectionLogger, log_head
-from .opening import Opening
+from .logs import PEER, ConnectionLogger, log_head
+from .opening import Opening, show_address
 from .options import Options
 from .protocol import Protocol, Side
 from .session import Session, Waiter
@@ -300,6 +300,9 @@ class Attributes(Exposed):
     def _note(self, level: int, message: str, *args: Any) -> None:
         """Log with the connection's own logger, which is made only if needed."""
         if self._base_logger.isEnabledFor(level):
+            if any(arg is PEER for arg in args) and self.remote_address:
+                name = show_address(self.remote_address)
+                args = tuple(name if arg is PEER else arg for arg in args)
             self.logger.log(level, message, *args)
 
     def _debugging(self) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .credentials import escape
 from .environ import setting
 from .errors import PayloadTooBig, ProtocolError
 from .typing import BytesLike, DataLike
@@ -162,7 +163,7 @@ class Close:
     def __str__(self) -> str:
         text = f"{int(self.code)} ({explain_close_code(self.code)})"
         if self.reason:
-            text += " " + self.reason.translate(_escaped_controls)
+            text += " " + escape(self.reason.translate(_escaped_controls))
         return text
 
     @classmethod
@@ -255,9 +256,25 @@ class Frame:
         Payloads are cut to ``MAX_LOG_SIZE`` characters; control characters are
         escaped.  The cost doesn't depend on the size of the payload.
         """
-        text, coding = _describe(self.opcode, self.data)
+        return self.describe()
+
+    def describe(self, *, compressed: int | None = None) -> str:
+        """
+        Describe the frame for logs.
+
+        Args:
+            compressed: bytes that the payload had on the wire, if it was compressed.
+        """
+        if self.rsv1 and self.opcode in DATA_OPCODES:
+            # RFC 7692, 6: as it travels; bytes of text would be read as text.
+            view = memoryview(self.data)
+            text, coding = _hexadecimal(view), "compressed"
+        else:
+            text, coding = _describe(self.opcode, self.data)
         size = memoryview(self.data).nbytes
         remarks = [coding, f"{size} byte{'' if size == 1 else 's'}"]
+        if compressed is not None:
+            remarks.append(f"compressed to {compressed}")
         if not self.fin:
             remarks.append("continued")
         words = [Opcode(self.opcode).name, text]

@@ -6,7 +6,7 @@ import functools
 import logging
 import weakref
 from collections.abc import Mapping, MutableMapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from .credentials import display_header, escape
 from .datastructures import Headers
@@ -18,12 +18,24 @@ else:
     _Adapter = logging.LoggerAdapter
 
 __all__ = [
+    "PEER",
     "ConnectionLogger",
     "check_logger",
     "find_logger",
     "log_head",
     "rename_loggers",
 ]
+
+
+class _Peer:
+    """Stands for the address of the peer, which what logs may not know."""
+
+    def __str__(self) -> str:
+        return "an unknown address"
+
+
+#: argument of a record; connections put the address of their peer in its place
+PEER: Final = _Peer()
 
 
 class ConnectionLogger(_Adapter):

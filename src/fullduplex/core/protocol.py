@@ -50,8 +50,18 @@ def find_default_logger() -> LoggerLike:
     return find_logger("fullduplex")
 
 
-def unheard(payload: bytes) -> None:
-    """Take a pong that nobody waits for."""
+# Codes for what a limit or a rule of ours ends.
+OURS = frozenset(
+    {
+        CloseCode.PROTOCOL_ERROR,
+        CloseCode.INVALID_DATA,
+        CloseCode.MESSAGE_TOO_BIG,
+    }
+)
+
+
+def unheard(*arguments: object) -> None:
+    """Take what nobody waits for."""
 
 
 def check_control(payload: BytesLike) -> None:
@@ -106,6 +116,7 @@ class Protocol:
         "fault",
         "fragments",
         "messages",
+        "on_fault",
         "on_pong",
         "pongs_wait",
         "reader",
@@ -169,6 +180,8 @@ class Protocol:
         self.pongs_wait = False
         #: once it is closed, refers to the session, whom exceptions ask for more
         self.witness: Callable[[], Any] | None = None
+        #: called with what one of our limits or rules has ended, and the close code
+        self.on_fault: Callable[[BaseException, int], None] = unheard
         #: called with the payload of each pong
         self.on_pong: Callable[[bytes], None] = unheard
 
@@ -226,7 +239,7 @@ class Protocol:
         """
         opcode = head & 0x0F
         self.reader.eventful = True
-        if self.debug:
+        if self.debug and not self._logs_inflated(head):
             self.logger.debug("< %s", _chain.frame_of(head, payload))
         if opcode < 8:
             self._data_received(head, payload)
@@ -251,6 +264,12 @@ class Protocol:
     def _chained(self) -> bool:
         """Whether there are extensions that see every frame."""
         return bool(self.extensions) and self._deflate is None
+
+    def _logs_inflated(self, head: int) -> bool:
+        """Whether a frame is logged once it was inflated, so that it can be read."""
+        if self._deflate is None or self._dropping or head & 0x0F >= 8:
+            return False
+        return (head if head & 0x0F else self._started) & RSV1 != 0
 
     def drop_messages(self) -> None:
         """
@@ -302,9 +321,21 @@ class Protocol:
             limit = max(limit - reader.used, 0)
         if reader.max_fragment is not None:
             limit = min(reader.max_fragment, sys.maxsize if limit is None else limit)
-        payload = deflate.inflate(payload, fin=fin, max_size=limit)
-        reader.used += len(payload)
-        return payload
+        if not self.debug:
+            payload = deflate.inflate(payload, fin=fin, max_size=limit)
+            reader.used += len(payload)
+            return payload
+        opcode = self._started & 0x0F if first else 0
+        head = opcode | (FIN if fin else 0)
+        try:
+            inflated = deflate.inflate(payload, fin=fin, max_size=limit)
+        except Exception:
+            self.logger.debug("< %s", _chain.frame_of(head | RSV1, payload))
+            raise
+        frame = _chain.frame_of(head, inflated)
+        self.logger.debug("< %s", frame.describe(compressed=len(payload)))
+        reader.used += len(inflated)
+        return inflated
 
     def _decode(self, head: int, payload: bytes, fin: bool) -> bytes:
         """Let extensions other than a single permessage-deflate decode."""
@@ -380,7 +411,7 @@ class Protocol:
         self.writer.take()
         # What leads back to the connection would keep it until garbage is collected.
         self.reader.end()
-        self.on_pong = unheard
+        self.on_pong = self.on_fault = unheard
         if callable(self._logger):
             self._logger = find_default_logger
 
@@ -414,7 +445,14 @@ class Protocol:
             return
         payload = data.encode() if isinstance(data, str) else data
         if self._deflate is not None:
-            rsv1, payload = self._deflate.outgoing(payload, opcode != 0, fin, compress)
+            plain = payload
+            rsv1, payload = self._deflate.outgoing(plain, opcode != 0, fin, compress)
+            if self.debug:
+                size = None if payload is plain else memoryview(payload).nbytes
+                frame = _chain.frame_of(head, bytes(plain))
+                self.logger.debug("> %s", frame.describe(compressed=size))
+                self.writer.add(head | RSV1 if rsv1 else head, payload)
+                return
             self._send(head | RSV1 if rsv1 else head, payload)
             return
         self._send(*_chain.encode(self.extensions, head, payload, compress))
@@ -462,6 +500,8 @@ class Protocol:
         self.fault = exc
         if self.debug:
             self.logger.debug("! failing the connection with %d", code, exc_info=exc)
+        if code in OURS or isinstance(exc, TimeoutError):
+            self.on_fault(exc, code)
         self._fault_close = Close(code, shorten(reason))
         self.unsettled = True
 

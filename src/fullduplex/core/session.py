@@ -21,10 +21,12 @@ import weakref
 from collections.abc import Callable
 
 from .closing import State
+from .credentials import escape
 from .departure import WATCH, Departing, Move
 from .ending import PAUSED, Operation, Waiter
 from .frames import CloseCode
 from .keepalive import Keepalive, Verdict
+from .logs import PEER
 from .opening import Opening
 from .options import Options
 from .outgoing import PingSink
@@ -79,6 +81,18 @@ class Session(Departing):
         #: how the connection was opened, where that is known
         self.opening: Opening | None = None
         self.note = protocol.logger.log if note is None else note
+        protocol.on_fault = self._faulted
+
+    def _faulted(self, exc: BaseException, code: int) -> None:
+        """Log what a limit or a rule of ours has ended; whoever runs us may ask."""
+        text = exc.reason if isinstance(exc, UnicodeDecodeError) else str(exc)
+        self.note(
+            logging.WARNING,
+            "closing the connection with %s: %s (close code %d)",
+            PEER,
+            escape(text),
+            code,
+        )
 
     # What the driver tells
 
@@ -195,11 +209,14 @@ class Session(Departing):
         elif due is Keepalive.STALLED:
             text = self._keepalive.diagnosis(self.received_at, now)
             self.note(
-                logging.WARNING, "%s; messages waiting: %d", text, len(self.messages)
+                logging.WARNING,
+                "%s; messages waiting: %d; the peer: %s",
+                text,
+                len(self.messages),
+                PEER,
             )
         elif due is Keepalive.DEAD:
             text = self._keepalive.diagnosis(self.received_at, now)
-            self.note(logging.INFO, "%s", text)
             self.protocol.fail(
                 TimeoutError(text), CloseCode.INTERNAL_ERROR, "keepalive ping timeout"
             )

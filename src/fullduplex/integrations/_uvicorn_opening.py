@@ -27,6 +27,8 @@ from ..core.extensions.base import Extension
 from ..core.extensions.permessage_deflate import enable_server_permessage_deflate
 from ..core.handshake.server import ServerHandshake, explain
 from ..core.http1 import MAX_HEAD_SIZE, RequestParser, Response
+from ..core.logs import PEER
+from ..core.opening import show_address
 from ..core.options import Options
 from ..core.protocol import Protocol, Side
 from ..core.session import Session
@@ -277,9 +279,21 @@ class Opening(Driver):
         shared.logger.info("connection open")
         early, self._early = bytes(self._early), bytearray()
         self.open(
-            Session(protocol, options, new_waiter=self.new_waiter, now=monotonic()),
+            Session(
+                protocol,
+                options,
+                new_waiter=self.new_waiter,
+                now=monotonic(),
+                note=self._note,
+            ),
             early,
         )
+
+    def _note(self, level: int, message: str, *args: Any) -> None:
+        client = get_remote_addr(self.transport)
+        name = show_address(client) if client else PEER
+        args = tuple(name if arg is PEER else arg for arg in args)
+        self._shared.logger.log(level, message, *args)
 
     # Responses
 
