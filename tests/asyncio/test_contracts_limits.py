@@ -290,11 +290,12 @@ async def test_inflation_of_exactly_max_size_passes_and_a_bomb_fails() -> None:
 
 async def test_fragments_without_end_are_refused() -> None:
     async with opened() as (ws, peer):
+        receiving = asyncio.ensure_future(ws.recv())
         peer.write(frame(TEXT, "x", fin=False), frame(CONT, fin=False) * 10_000)
 
         assert (await peer.answer_close()).code == 1009
         with pytest.raises(ConnectionClosedError) as caught:
-            await ws.recv()
+            await receiving
         assert isinstance(caught.value.__cause__, TooManyFragments)
 
 

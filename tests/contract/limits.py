@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fullduplex import ConnectionClosedError, PayloadTooBig
+from fullduplex import ConnectionClosedError, PayloadTooBig, TooManyFragments
 
 from ..asyncio.raw import BINARY, CONT, DEFLATE, PING, PONG, RSV1, TEXT
 from .faces import End, Kit
@@ -53,7 +53,8 @@ async def huge_length_is_refused_before_its_payload(kit: Kit, side: str) -> None
 
 @behaviour()
 async def fragments_without_end_are_refused(kit: Kit, side: str) -> None:
-    async with kit.ends(side) as (_, peer):
+    async with kit.ends(side) as (ws, peer):
+        receiving = kit.spawn(ws.recv)
         flood = peer.frame(TEXT, "x", fin=False) + peer.frame(CONT, fin=False) * 10_000
         sending = kit.spawn(lambda: kit.do(peer.send, flood))
         assert (await kit.do(peer.read)).code == 1009
@@ -61,6 +62,10 @@ async def fragments_without_end_are_refused(kit: Kit, side: str) -> None:
             await sending.result()
         except OSError:
             pass  # it was not let finish
+        peer.close()
+        with pytest.raises(ConnectionClosedError) as caught:
+            await receiving.result()
+        assert isinstance(caught.value.__cause__, TooManyFragments)
 
 
 @behaviour(sides=())

@@ -235,12 +235,15 @@ def test_messages_of_one_read_that_fit_are_kept_while_closing() -> None:
 
 
 def test_close_frame_from_the_peer_resumes_reading() -> None:
-    session = queue_of(4)
-    deliver(session, frame(TEXT, "a") * 10 + close_frame(1000))
-    session.settle(0)
+    session = queue_of(4, 1)
+    deliver(session, frame(TEXT, "a") * 8 + close_frame(1000))
+    assert session.reading_paused
+    for _ in range(4):
+        finish(session.recv())
     assert not session.reading_paused
+    session.settle(0)
     assert [seen.opcode for seen in sent(session)] == [CLOSE]
-    assert received(session) == ["a"] * 10
+    assert received(session) == ["a"] * 4
 
 
 def test_end_of_input_with_a_full_queue_loses_nothing() -> None:

@@ -117,7 +117,7 @@ def test_stalls_of_the_application_are_counted_and_told_once() -> None:
     assert stats.stalls == 1
     assert told == [
         "stalled application: reading has been paused for 30 s (ping_timeout), "
-        "because received messages are not taken; messages waiting: 6; "
+        "because received messages are not taken; messages waiting: 5; "
         "the peer: an unknown address"
     ]
 

@@ -307,14 +307,11 @@ class Conversation(RuleBasedStateMachine):
             assert not self.sending[session]
         for _ in range(100_000):
             for session in sessions:
-                if session not in self.receiving:
+                while session not in self.receiving:
                     self.receive(session, session.recv())
             if not any(self.carry_some(session) for session in sessions):
                 break
             self.resume()
-        for session in sessions:
-            while session not in self.receiving:
-                self.receive(session, session.recv())
         for session in sessions:
             assert self.arrived[self.pair.other(session)] == self.sent[session]
             assert not session.reading_paused

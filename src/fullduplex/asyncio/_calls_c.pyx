@@ -185,10 +185,17 @@ cdef class Receive(Call):
     cdef PySendResult begin(self, PyObject **result) except PYGEN_ERROR:
         cdef Exchange session = self._driver.session
         cdef Waiter waiter
+        cdef object message
         if session is None:
             return self.otherwise(result)
         if session.messages._count > session.messages.floor:
             return give(session.messages.first(), result)
+        if session.holder.holding:
+            message = session.take_held()
+            if session.attention:
+                self._driver.step()
+            if message is not None:
+                return give(message, result)
         waiter = new_waiter(self._driver.loop, self._driver._eager)
         if not session.expecting(waiter):
             return self.otherwise(result)

@@ -81,7 +81,7 @@ class Hot:
             if waiter is not None and not waiter.fire():
                 # The reader's step is in the loop's queue; stand behind it.
                 self.loop.call_soon(self._delivered)
-            elif session.messages or session.attention:
+            elif session.messages or session.attention or session.holder.holding:
                 session.delivered()
         finally:
             self._corked = False

@@ -59,7 +59,7 @@ cdef class Hot:
                     # The reader's step is in the loop's queue; stand behind it.
                     self.loop.call_soon(self._delivered)
                     return 0
-            if session.messages._count or session.attention:
+            if session.messages._count or session.attention or session.holder.holding:
                 session.delivered()
         finally:
             self._corked = False

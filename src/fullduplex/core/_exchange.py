@@ -7,7 +7,7 @@ on it, and does what these few steps leave to it because it is not the plain cas
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .closing import State
 
@@ -28,14 +28,17 @@ class Exchange:
 
     Args:
         queue_low: number of messages at which reading resumes.
+        unread_low: bytes of them at which it may; None for any number.
     """
 
     __slots__ = (
         "_low",
         "_recv_waiter",
         "_slow",
+        "_unread_low",
         "attention",
         "clear_to_send",
+        "holder",
         "messages",
         "now",
         "protocol",
@@ -46,12 +49,21 @@ class Exchange:
         "writing_paused",
     )
 
-    def __init__(self, protocol: Protocol, queue_low: int, now: float) -> None:
+    def __init__(
+        self,
+        protocol: Protocol,
+        queue_low: int,
+        now: float,
+        unread_low: int | None = None,
+    ) -> None:
         self.protocol = protocol
         self.messages: Inbox = protocol.messages
         self.reader: FrameReader = protocol.reader
+        #: holds what was read behind a mark: `reader`, or what it was split into
+        self.holder: FrameReader = protocol.reader
         self.writer: FrameWriter = protocol.writer
         self._low = queue_low
+        self._unread_low = sys.maxsize if unread_low is None else unread_low
         self._recv_waiter: Waiter | None = None
         self.now = now
         #: when the last byte came in
@@ -80,11 +92,63 @@ class Exchange:
             self.protocol.refuse(exc)
         if self.reader.eventful:
             self._after_events()
+        if self.reader.holding and not self.messages:
+            self.refill()  # fragments that nobody wants were dropped
         waiter = self._recv_waiter
         if waiter is not None and self.messages:
             self._recv_waiter = None
             return waiter
         return None
+
+    def refill(self) -> None:
+        """Parse what is held, up to the marks; `attention` tells of what came of it."""
+        reader = self.reader
+        if reader.holding and reader.stopped:
+            self._hear_on()  # the connection failed, for another reason
+        holder = self.holder
+        while holder.holding and not holder.full:
+            # What was held had arrived before: it answers no ping that was sent since.
+            pinged, reader.eventful = reader.eventful, False
+            try:
+                holder.proceed()
+            except Exception as exc:
+                self.protocol.refuse(exc)
+            if reader.eventful:
+                self._after_refill()
+            reader.eventful = pinged
+        if not holder.holding:
+            self.holder = self.reader
+
+    def taken(self) -> None:
+        """Parse on, or resume reading, once the queue is at its low marks."""
+        if self._above_low():
+            return
+        if self.holder.holding:
+            self.refill()
+            if self.holder.holding or self._above_low():
+                return
+        self._pause_reading(False)
+
+    def _above_low(self) -> bool:
+        if len(self.messages) > self._low:
+            return True
+        holder = self.holder
+        if holder.tally <= self._unread_low:
+            return False
+        # It counts what came in since the queue was last empty.
+        holder.tally = self.messages.size()
+        return holder.tally > self._unread_low
+
+    def take_held(self) -> Any:
+        """Take what a mark leaves, and parse on; None where only `recv` may."""
+        if not self.messages and not self.slow & ~PAUSED:
+            self.refill()
+        if not self.messages or self.slow & ~PAUSED:
+            return None
+        message = self.messages.popleft()
+        if self.slow:
+            self.taken()
+        return message
 
     @property
     def slow(self) -> int:
@@ -115,6 +179,7 @@ class Exchange:
         if (
             self.slow
             or self.messages
+            or self.holder.holding
             or self.protocol.unsettled
             or self.protocol.state is not State.OPEN
         ):
@@ -144,4 +209,16 @@ class Exchange:
 
     def _after_events(self) -> None:
         """Look at what came in besides whole messages, or after a ping."""
+        raise NotImplementedError
+
+    def _after_refill(self) -> None:
+        """Look at what came out of `refill`; no driver calls `delivered` then."""
+        raise NotImplementedError
+
+    def _hear_on(self) -> None:
+        """Parse what is held for its control frames; its messages stay for `recv`."""
+        raise NotImplementedError
+
+    def _pause_reading(self, paused: bool) -> None:
+        """Let the driver read, or not."""
         raise NotImplementedError

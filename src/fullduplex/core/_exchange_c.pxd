@@ -11,10 +11,16 @@ cdef class Exchange:
     cdef public double sent_at
     cdef public Inbox messages
     cdef public Source reader
+    cdef public Source holder
     cdef public Sink writer
     cdef public object protocol
     cdef public object _recv_waiter
     cdef Py_ssize_t _low
+    cdef Py_ssize_t _unread_low
+    cdef bint _above_low(self) except -1
+    cpdef refill(self)
+    cpdef taken(self)
+    cpdef take_held(self)
     cdef object parse(self, Py_ssize_t size, double now)
     cdef int set_slow(self, int slow) except -1
     cdef bint expecting(self, waiter) except -1

@@ -22,5 +22,11 @@ class Inbox(deque[Any]):
         """Return the next message; None if there are at most `floor`."""
         return self.popleft() if len(self) > self.floor else None
 
+    def size(self) -> int:
+        """Return the bytes of all messages; text counts in characters."""
+        return sum(
+            len(item if isinstance(item, (str, bytes)) else item.data) for item in self
+        )
+
     def __call__(self, message: object) -> None:
         self.append(message)

@@ -83,6 +83,14 @@ cdef class Inbox:
         self._first = 0
         return 0
 
+    cpdef Py_ssize_t size(self) except -1:
+        cdef Py_ssize_t i, total = 0
+        cdef object item
+        for i in range(self._count):
+            item = <object>self._ring[(self._first + i) & (self._room - 1)]
+            total += len(item if isinstance(item, (str, bytes)) else item.data)
+        return total
+
     def take(self):
         return self.first() if self._count > self.floor else None
 

@@ -14,6 +14,12 @@ cdef class Source:
     cpdef received(self, Py_ssize_t size):
         raise NotImplementedError
 
+    cpdef proceed(self):
+        raise NotImplementedError
+
+    cdef bint is_full(self) except -1:
+        raise NotImplementedError
+
 
 cdef class Sink:
     """What drivers call of a `FrameWriter`."""

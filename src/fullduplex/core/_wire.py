@@ -11,10 +11,16 @@ lengths, the order of fragments, limits, and UTF-8 (8.1) as soon as it is
 detectable, also inside a frame that is still arriving.  The first error stops
 the reader for good and is raised out of ``received``; messages found before it
 are in the queue.
+
+Parsing stops once more is queued than the marks of `hold_above` allow.  What was read
+behind that stays bytes, which the reader holds until `proceed` is called: a read of
+compressed frames must not become a thousand times its size before anybody looks.
 """
 
 from __future__ import annotations
 
+import copy
+import sys
 from collections.abc import Callable
 
 from ._inbox import Inbox
@@ -30,8 +36,9 @@ __all__ = ["FrameReader", "FrameWriter", "Inbox", "ReadBuffer", "forget_masks"]
 # An incomplete payload of at least this size, or any incomplete text, is
 # received into its own object; a smaller one waits as a tail.
 DIRECT = 4096
-# A payload grows with what has arrived, never with what was announced.
-FIRST_STEP = 4194304
+# The first memory for a payload whose announced size is larger.  It grows with what has
+# arrived, never with what was announced.
+FIRST_STEP = 65536
 
 
 def unheard(head: int, payload: bytes) -> bool:
@@ -79,6 +86,9 @@ class FrameReader:
         "_compressed",
         "_direct_view",
         "_handler",
+        "_held",
+        "_held_at",
+        "_inbox",
         "_masked",
         "_payload",
         "_payload_filled",
@@ -86,7 +96,9 @@ class FrameReader:
         "_payload_is_text",
         "_payload_key",
         "_payload_size",
+        "_queue_mark",
         "_tail",
+        "_unread_mark",
         "_utf8",
         "allowed_rsv",
         "buffer",
@@ -116,7 +128,12 @@ class FrameReader:
         direct_view: bool = True,
     ) -> None:
         self._handler = handler
+        self._inbox = append if isinstance(append, Inbox) else Inbox()
         self._append = append.append if isinstance(append, Inbox) else append
+        self._queue_mark = self._unread_mark = sys.maxsize
+        # What was read behind a mark, and where its next frame begins.
+        self._held: bytes | bytearray = b""
+        self._held_at = 0
         self._masked = masked
         #: memory to read into; between reads the owner may give another one
         self.buffer = ReadBuffer(65536) if buffer is None else buffer
@@ -159,8 +176,40 @@ class FrameReader:
 
     @property
     def between_frames(self) -> bool:
-        """Whether no frame is partly received."""
-        return self._payload is None and not self._tail
+        """Whether no frame is partly received, nor waits to be parsed."""
+        return self._payload is None and not self._tail and not self._held
+
+    @property
+    def holding(self) -> bool:
+        """Whether bytes wait to be parsed; see `proceed`."""
+        return len(self._held) > 0
+
+    @property
+    def held(self) -> int:
+        """How many bytes wait to be parsed."""
+        return len(self._held) - self._held_at
+
+    def hold_above(self, messages: int | None, size: int | None) -> None:
+        """
+        Set marks above which nothing is parsed; they count in an `Inbox` only.
+
+        Args:
+            messages: how many may wait there; one more may be parsed.
+            size: bytes of them that may; None for no limit, as for `messages`.
+        """
+        self._queue_mark = sys.maxsize if messages is None else messages
+        self._unread_mark = sys.maxsize if size is None else size
+
+    @property
+    def full(self) -> bool:
+        """Whether more is queued than the marks allow."""
+        if len(self._inbox) > self._queue_mark:
+            return True
+        if self.tally <= self._unread_mark:
+            return False
+        # It counts what came in since the queue was last empty.
+        self.tally = self._inbox.size()
+        return self.tally > self._unread_mark
 
     def get_buffer(self, hint: int) -> memoryview:
         """Return where the next bytes must be written; ask before each read."""
@@ -180,6 +229,9 @@ class FrameReader:
         self.total += size
         if self.stopped:
             return
+        if self._held:
+            self._hold(self.buffer.view[:size])
+            return
         memory = self.buffer.memory
         start = 0
         if self._payload is not None:
@@ -194,7 +246,59 @@ class FrameReader:
             self._tail = b""
             memory[: len(tail)] = tail
             size += len(tail)
-        self._parse(memory, start, size)
+        start = self._parse(memory, start, size)
+        if start < size and not self.stopped:
+            self._hold(self.buffer.view[start:size])
+
+    def proceed(self) -> None:
+        """Parse what is held, up to the marks; raises as `received` does."""
+        if self.stopped:
+            self._held, self._held_at = b"", 0
+        held, at = self._held, self._held_at
+        if not held or self.full:
+            return
+        self._held, self._held_at = b"", 0
+        try:
+            at = self._parse(held, at, len(held))
+        except BaseException:
+            self.stopped = True
+            raise
+        if at < len(held) and not self.stopped:
+            self._held, self._held_at = held, at
+
+    def split(self, handler: Callable[[int, bytes], object]) -> FrameReader:
+        """
+        Give what is held to another reader, and keep no message any more.
+
+        Both parse it: the other one for its messages, when there is room for them, and
+        this one for the control frames in it and behind it.
+
+        Args:
+            handler: of the other reader.
+        """
+        other = FrameReader(
+            handler,
+            self._inbox,
+            masked=self._masked,
+            max_size=self.max_size,
+            max_fragment=self.max_fragment,
+            buffer=self.buffer,
+            direct_view=False,
+        )
+        for name in ("allowed_rsv", "deflate", "opcode", "tally", "used", "whole"):
+            setattr(other, name, getattr(self, name))
+        other._compressed = self._compressed
+        other._utf8 = copy.copy(self._utf8)
+        other._queue_mark, other._unread_mark = self._queue_mark, self._unread_mark
+        other._held, other._held_at = bytes(self._held), self._held_at
+        self.whole = False
+        self.hold_above(None, None)
+        return other
+
+    def _hold(self, data: memoryview) -> None:
+        """Keep bytes for `proceed`."""
+        self._held = b"".join((memoryview(self._held)[self._held_at :], data))
+        self._held_at = 0
 
     def feed(self, data: BytesLike) -> None:
         """Parse bytes that are elsewhere; raises as `received` does."""
@@ -211,6 +315,7 @@ class FrameReader:
     def end(self) -> None:
         """Parse nothing more, and let go of the handler."""
         self.stopped = True
+        self._held, self._held_at = b"", 0
         self._handler = unheard
 
     def _refuse(self, error: Exception) -> None:
@@ -262,13 +367,19 @@ class FrameReader:
             if size > max(self.max_size - used, 0) + slack:
                 self._refuse(PayloadTooBig(size, self.max_size, used or None))
 
-    def _parse(self, memory: bytearray, pos: int, end: int) -> None:
+    def _parse(self, memory: bytes | bytearray, pos: int, end: int) -> int:
+        """Parse frames up to the marks; returns where the next one begins."""
         masked = self._masked
         append = self._append
+        inbox = self._inbox
         while True:
             left = end - pos
             if left < 2:
                 break
+            if (
+                len(inbox) > self._queue_mark or self.tally > self._unread_mark
+            ) and self.full:
+                return pos
             head = memory[pos]
             second = memory[pos + 1]
             simple = (head == 0x81 or head == 0x82) and self.whole and not self.opcode
@@ -313,8 +424,8 @@ class FrameReader:
             if stop > end:
                 if size >= DIRECT or (head & 8 == 0 and self._is_text(head)):
                     self._begin_payload(head, size, key)
-                    self._absorb(self.buffer.view[start:end])
-                    return
+                    self._absorb(memoryview(memory)[start:end])
+                    return end
                 break
             payload = bytes(memory[start:stop])
             if masked:
@@ -332,9 +443,10 @@ class FrameReader:
                     self._check_text(payload)
                 self._deliver(head, payload)
                 if self.stopped:
-                    return
+                    return end
         if left:
             self._tail = bytes(memory[pos:end])
+        return end
 
     def _inflate(self, head: int, payload: bytes, deflate: PerMessageDeflate) -> None:
         """Decompress a whole message (RFC 7692, 6.2)."""

@@ -15,6 +15,11 @@ cdef class Source:
     cdef ReadBuffer _buffer
     cdef public bint stopped
     cdef public bint eventful
+    # Whether bytes wait to be parsed.
+    cdef readonly bint holding
+    cdef public Py_ssize_t tally
+    cdef bint is_full(self) except -1
+    cpdef proceed(self)
     cdef int room(self, char **start, Py_ssize_t *size) except -1
     cdef Py_ssize_t missing(self) noexcept
     cpdef received(self, Py_ssize_t size)
@@ -38,3 +43,4 @@ cdef class Inbox:
     cdef int _grow(self) except -1
     cdef object first(self)
     cpdef append(self, item)
+    cpdef Py_ssize_t size(self) except -1

@@ -37,6 +37,7 @@ cdef enum:
 include "_inbox_c.pxi"
 include "_seams_c.pxi"
 include "_limits_c.pxi"
+include "_held_c.pxi"
 
 
 def unheard(head, payload):
@@ -49,8 +50,7 @@ cdef object _bytes(uint8_t *p, Py_ssize_t size):
     return payload
 
 
-cdef class FrameReader(Limits):
-    cdef Inbox _inbox
+cdef class FrameReader(Holder):
     cdef object _append
     cdef object _handler
     cdef bint _masked
@@ -76,7 +76,6 @@ cdef class FrameReader(Limits):
     cdef public bint whole
     # What decompresses whole messages; None gives them to the handler.
     cdef public object deflate
-    cdef public Py_ssize_t tally
     # What has come in since the beginning.
     cdef readonly uint64_t total
     cdef readonly uint64_t payload
@@ -88,7 +87,7 @@ cdef class FrameReader(Limits):
 
     def __init__(self, handler, append, *, bint masked, max_size=None, max_fragment=None, buffer=None, bint direct_view=True):
         self._handler = handler
-        self._inbox = append if isinstance(append, Inbox) else None
+        self._inbox = append if isinstance(append, Inbox) else NOWHERE
         self._append = append
         self._masked = masked
         self._direct_view = direct_view
@@ -111,7 +110,7 @@ cdef class FrameReader(Limits):
 
     @property
     def between_frames(self):
-        return self._payload == NULL and self._tail_size == 0
+        return self._payload == NULL and self._tail_size == 0 and not self.holding
 
     cpdef get_buffer(self, Py_ssize_t hint):
         cdef ReadBuffer buffer = self._buffer
@@ -143,26 +142,54 @@ cdef class FrameReader(Limits):
         return self._payload_room - self._payload_filled
 
     cpdef received(self, Py_ssize_t size):
-        cdef Py_ssize_t used
+        cdef Py_ssize_t used = 0
         cdef ReadBuffer buffer = self._buffer
         self.total += size
         if self.stopped:
+            return
+        if self.holding:
+            self._hold(buffer.ptr, size)
             return
         if self._payload != NULL:
             if self._direct_view:
                 self._payload_grew(size)
                 return
             used = self._absorb(buffer.ptr, size)
-            if used < size:
-                self._parse(buffer.ptr + used, size - used)
-            return
-        if self._tail_size:
+        elif self._tail_size:
             used = self._tail_size
             memcpy(buffer.ptr, self._tail, used)
             self._drop_tail()
-            self._parse(buffer.ptr, used + size)
-        else:
-            self._parse(buffer.ptr, size)
+            size += used
+            used = 0
+        if used < size:
+            used += self._parse(buffer.ptr + used, size - used)
+            if used < size and not self.stopped:
+                self._hold(buffer.ptr + used, size - used)
+
+    def split(self, handler):
+        cdef FrameReader other = FrameReader(
+            handler,
+            self._inbox,
+            masked=self._masked,
+            max_size=self._max_size,
+            max_fragment=self._max_fragment,
+            buffer=self._buffer,
+            direct_view=False,
+        )
+        other.allowed_rsv = self.allowed_rsv
+        other.deflate = self.deflate
+        other.opcode = self.opcode
+        other.tally = self.tally
+        other.used = self.used
+        other.whole = self.whole
+        other._compressed = self._compressed
+        other._utf8 = self._utf8
+        other._queue_mark = self._queue_mark
+        other._unread_mark = self._unread_mark
+        other._hold(self._held + self._held_at, self._held_size - self._held_at)
+        self.whole = False
+        self.hold_above(None, None)
+        return other
 
     def feed(self, data):
         cdef Py_buffer src
@@ -181,7 +208,7 @@ cdef class FrameReader(Limits):
             PyBuffer_Release(&src)
 
     cdef int _put(self, object message) except -1:
-        if self._inbox is not None:
+        if self._inbox is not NOWHERE:
             self._inbox.append(message)
         else:
             self._append(message)
@@ -202,6 +229,7 @@ cdef class FrameReader(Limits):
 
     def end(self):
         self.stopped = True
+        self._let_go()
         self._handler = unheard
 
     cdef int _refuse(self, object error) except -1:
@@ -254,8 +282,9 @@ cdef class FrameReader(Limits):
                 self._refuse(PayloadTooBig(size, self._max_size, used if used else None))
         return 0
 
-    cdef int _parse(self, uint8_t *p, Py_ssize_t have) except -1:
+    cdef Py_ssize_t _parse(self, uint8_t *p, Py_ssize_t have) except -1:
         cdef Py_ssize_t pos = 0, left, start
+        cdef Inbox inbox = self._inbox
         cdef int head, second, size7
         cdef uint64_t size
         cdef uint8_t *key = NULL
@@ -264,6 +293,8 @@ cdef class FrameReader(Limits):
             left = have - pos
             if left < 2:
                 break
+            if (inbox._count > self._queue_mark or self.tally > self._unread_mark) and self.is_full():
+                return pos
             head = p[pos]
             second = p[pos + 1]
             simple = (head == 0x81 or head == 0x82) and self.whole and self.opcode == 0
@@ -307,7 +338,7 @@ cdef class FrameReader(Limits):
                 if size >= DIRECT or (head & 8 == 0 and self._is_text(head)):
                     self._begin_payload(head, size, key)
                     self._absorb(p + pos + start, left - start)
-                    return 0
+                    return have
                 break
             if self._masked:
                 fdx_mask(p + pos + start, p + pos + start, size, key, 0)
@@ -318,7 +349,7 @@ cdef class FrameReader(Limits):
                 else:
                     self._frame(head, p + pos, <Py_ssize_t>size)
                 if self.stopped:
-                    return 0
+                    return have
             elif head == 0x81:
                 self._push(self._text(<char*>p + pos, <Py_ssize_t>size), <Py_ssize_t>size)
             else:
@@ -330,7 +361,7 @@ cdef class FrameReader(Limits):
                 raise MemoryError
             memcpy(self._tail, p + pos, left)
             self._tail_size = left
-        return 0
+        return have
 
     cdef int _inflate(self, int head, uint8_t *p, Py_ssize_t size) except -1:
         """Decompress a whole message whose payload is in the buffer (RFC 7692, 6.2)."""

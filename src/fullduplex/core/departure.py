@@ -152,6 +152,7 @@ class Departing(Outgoing):
         self.now = now
         self.eof = self.input_over = True
         self._rest = Rest.NONE
+        self._hear_on()
         if self.protocol.unsettled:
             # TCP may end now; what is to be sent goes out before.
             self.settle(now)
@@ -193,8 +194,13 @@ class Departing(Outgoing):
         if patience is not None:
             self.now = now
             self._left_by = now + patience
-            self._left_unread = len(self.messages)
+            self._left_unread = self._unread()
             self.attention = True
+
+    def _unread(self) -> int:
+        """Return what gets less with every message that is taken."""
+        # A message that is parsed has more bytes than one, with its head.
+        return len(self.messages) + self.holder.held
 
     def _look_at_unread(self, now: float) -> None:
         """Do what is due while reading is paused."""
@@ -202,8 +208,7 @@ class Departing(Outgoing):
             self.watching = self.attention = True
         if self._left_by is None or now < self._left_by:
             return
-        unread = len(self.messages)
-        if unread < self._left_unread:
+        if self._unread() < self._left_unread:
             # The application takes what is there, if slowly.
             self._left_by = None
             self.peer_left(True, now)
@@ -211,8 +216,8 @@ class Departing(Outgoing):
         patience = self.options.close_timeout or PATIENCE
         self.output_failed(
             ConnectionAbortedError(
-                f"the peer has closed TCP; {unread} received messages were not taken "
-                f"for {patience:g} s (close_timeout)"
+                f"the peer has closed TCP; {len(self.messages)} received messages "
+                f"were not taken for {patience:g} s (close_timeout)"
             ),
             now,
         )
@@ -252,6 +257,7 @@ class Departing(Outgoing):
             Everything that waits; the driver fires all of it.
         """
         self.now = self.ended_at = now
+        self._hear_on()
         if exc is None:
             exc = self.failure
         if exc is None and self.gave_up:

@@ -64,7 +64,9 @@ class Ending(Exchange):
         new_waiter: Callable[[], Waiter],
         now: float,
     ) -> None:
-        super().__init__(protocol, options.queue_low, now)
+        unread = None if options.queue_high is None else options.unread_high
+        low = None if unread is None else unread // 2
+        super().__init__(protocol, options.queue_low, now, low)
         self._keepalive = Keepalive(options.ping_interval, options.ping_timeout, now)
         self.options = options
         self._new_waiter = new_waiter
@@ -96,6 +98,7 @@ class Ending(Exchange):
         """Start the one deadline of closing; close_timeout covers all of it."""
         self.attention = self.departing = True
         self.clear_to_send = False
+        self._hear_on()
         self._keepalive.stop()
         self._pause_reading(False)
         protocol = self.protocol

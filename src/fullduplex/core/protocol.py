@@ -103,6 +103,7 @@ class Protocol:
         "_deflate",
         "_dropping",
         "_fault_close",
+        "_kept",
         "_logger",
         "_meter",
         "_owed_pong",
@@ -163,6 +164,7 @@ class Protocol:
         self._meter: FragmentMeter | None = None
         self._started = 0
         self._dropping = False
+        self._kept: FrameReader | None = None
         #: whether `Fragment`s may be in the queue
         self.fragments = False
         #: the close frames, and which came first once both are known
@@ -242,7 +244,8 @@ class Protocol:
         if self.debug and not self._logs_inflated(head):
             self.logger.debug("< %s", _chain.frame_of(head, payload))
         if opcode < 8:
-            self._data_received(head, payload)
+            if not self._dropping:
+                self._data_received(self.reader, head, payload)
             return False
         if self._chained:
             payload = _chain.decode(self.extensions, head, payload, MAX_CONTROL)
@@ -271,18 +274,34 @@ class Protocol:
             return False
         return (head if head & 0x0F else self._started) & RSV1 != 0
 
-    def drop_messages(self) -> None:
+    def drop_messages(self) -> FrameReader | None:
         """
         Keep no message that is still to come; control frames are heard.
 
         All of them: a gap between messages would be worse than an early end.
+
+        Returns:
+            A reader of the messages in what was held, which ``proceed`` of `reader`
+            parses for control frames; None if nothing was held.
         """
         self._dropping = True
+        if self.reader.holding:
+            self._kept = self.reader.split(self._kept_received)
+            return self._kept
         self.reader.whole = False
+        self.reader.hold_above(None, None)
+        return None
 
-    def _data_received(self, head: int, payload: bytes) -> None:
-        if self._dropping:
-            return
+    def _kept_received(self, head: int, payload: bytes) -> bool:
+        """Take a frame of what was held, whose control frames were heard before."""
+        opcode = head & 0x0F
+        if opcode < 8:
+            assert self._kept is not None
+            self.reader.eventful = True
+            self._data_received(self._kept, head, payload)
+        return opcode == CLOSE
+
+    def _data_received(self, reader: FrameReader, head: int, payload: bytes) -> None:
         fin = head & FIN != 0
         opcode = head & 0x0F
         if opcode:
@@ -293,9 +312,9 @@ class Protocol:
         deflate = self._deflate
         if deflate is not None:
             if self._started & RSV1:
-                payload = self._inflate(deflate, payload, fin, opcode != 0)
+                payload = self._inflate(reader, deflate, payload, fin, opcode != 0)
         elif self.extensions:
-            payload = self._decode(head, payload, fin)
+            payload = self._decode(reader, head, payload)
         data: str | bytes = payload
         if opcode and fin:
             if opcode == TEXT:
@@ -310,12 +329,16 @@ class Protocol:
             self.messages.append(Fragment(data, fin))
             if fin:
                 self._decoder = self._meter = None
-        self.reader.tally += len(payload)
+        reader.tally += len(payload)
 
     def _inflate(
-        self, deflate: PerMessageDeflate, payload: bytes, fin: bool, first: bool
+        self,
+        reader: FrameReader,
+        deflate: PerMessageDeflate,
+        payload: bytes,
+        fin: bool,
+        first: bool,
     ) -> bytes:
-        reader = self.reader
         limit = reader.max_size
         if limit is not None and not first:
             limit = max(limit - reader.used, 0)
@@ -337,9 +360,8 @@ class Protocol:
         reader.used += len(inflated)
         return inflated
 
-    def _decode(self, head: int, payload: bytes, fin: bool) -> bytes:
+    def _decode(self, reader: FrameReader, head: int, payload: bytes) -> bytes:
         """Let extensions other than a single permessage-deflate decode."""
-        reader = self.reader
         if not self._started & RSV1:
             # Counted as it travelled; what it becomes counts.
             reader.used -= len(payload)

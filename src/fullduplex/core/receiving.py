@@ -40,6 +40,8 @@ class Receiving(Ending):
         now: float,
     ) -> None:
         super().__init__(protocol, options, new_waiter, now)
+        if options.queue_high is not None:
+            self.reader.hold_above(options.queue_high, options.unread_high)
         self._assembly = Assembly()
         self._streaming = False
         self._stream_decoder: TextDecoder | None = None
@@ -57,57 +59,76 @@ class Receiving(Ending):
 
     def delivered(self) -> None:
         """Settle what was put off until the reader had its turn; check marks."""
+        reader = self.reader
+        if reader.holding and len(self.messages) <= self.options.queue_low:
+            self.refill()
         if self.protocol.unsettled:
             if not self.messages or self.protocol.state is not State.OPEN:
                 # Nobody has replies to send, or nobody may any more.
                 self.settle(self.now)
-            elif self._settle_by is None:
-                self._settle_by = self.now + GRACE / 2
-                self._graceful = True
-                self.attention = True
-        messages = self.messages
-        if not messages:
-            self.reader.tally = 0
-            return
-        options = self.options
-        if options.queue_high is None:
-            return
-        if len(messages) > options.queue_high:
+            else:
+                self._put_off()
+        if not self.messages:
+            reader.tally = 0
+        elif reader.holding or reader.full:
             self._overfull()
-        elif options.unread_high is not None and (
-            self.reader.tally > options.unread_high
-        ):
-            # The tally counts what came in since the queue was last empty.
-            self.reader.tally = self.unread_size()
-            if self.reader.tally > options.unread_high:
-                self._overfull()
+
+    def _put_off(self) -> None:
+        """Let the reader reply to what arrived before a close frame."""
+        if self._settle_by is None:
+            self._settle_by = self.now + GRACE / 2
+            self._graceful = True
+            self.attention = True
+
+    def _look_at_frames(self) -> None:
+        """Look at what was parsed besides whole messages."""
+        protocol = self.protocol
+        protocol.pay_pongs()
+        if protocol.unsettled:
+            self.attention = True
+            self._pause_reading(False)
+        if protocol.fragments:
+            protocol.fragments = False
+            self._take_fragments()
+
+    def _after_refill(self) -> None:
+        self._look_at_frames()
+        self.attention = True
+        if self.protocol.unsettled:
+            self._put_off()
 
     def _overfull(self) -> None:
         if self.protocol.state is State.OPEN and self._close_by is None:
             if not self.reading_paused:
                 self._pause_reading(True)
+        else:
+            self._drop_messages()
+
+    def _drop_messages(self) -> None:
+        """
+        Keep no message that is still to be read; control frames are heard.
+
+        The peer's close frame stands behind the messages.  Those that were read and not
+        parsed are kept as bytes, for `recv` to parse.
+        """
+        kept = self.protocol.drop_messages()
+        if kept is None:
             return
-        # Closing: go on reading, for the peer's close frame stands behind the
-        # messages, but keep no more of them.
-        self.protocol.drop_messages()
+        self.holder = kept
+        try:
+            self.reader.proceed()
+        except Exception as exc:
+            self.protocol.refuse(exc)
+        if self.reader.eventful:
+            self._look_at_frames()
+
+    def _hear_on(self) -> None:
+        if self.reader.holding:
+            self._drop_messages()
 
     def unread_size(self) -> int:
         """Return the bytes of what waits to be received; text as characters."""
-        return sum(
-            len(item.data) if isinstance(item, Fragment) else len(item)
-            for item in self.messages
-        )
-
-    def taken(self) -> None:
-        """Resume reading once the queue is at its low marks."""
-        options = self.options
-        if len(self.messages) > options.queue_low:
-            return
-        if options.unread_high is not None:
-            self.reader.tally = self.unread_size()
-            if self.reader.tally > options.unread_high // 2:
-                return
-        self._pause_reading(False)
+        return self.messages.size()
 
     def recv(self, decode: bool | None = None) -> Operation[str | bytes]:
         """
@@ -212,11 +233,15 @@ class Receiving(Ending):
         return (
             self.protocol.state is State.CLOSED
             and not self.messages
+            and not self.holder.holding
             and not self._streaming
         )
 
     def _next_item(self) -> Operation[str | bytes | Fragment]:
         while not self.messages:
+            if self.holder.holding:
+                self.refill()
+                continue
             if self.protocol.state is State.CLOSED:
                 raise self.protocol.close_exc
             if self.protocol.unsettled:

@@ -108,19 +108,12 @@ class Session(Departing):
 
     def _after_events(self) -> None:
         """Look at what came in besides whole messages."""
-        protocol = self.protocol
         self.reader.eventful = False
         keepalive = self._keepalive
         keepalive.heard = True
         if keepalive.overdue(self.now):
             self.attention = True
-        protocol.pay_pongs()
-        if protocol.unsettled:
-            self.attention = True
-            self._pause_reading(False)
-        if protocol.fragments:
-            protocol.fragments = False
-            self._take_fragments()
+        self._look_at_frames()
 
     def transport_lost(self, exc: BaseException | None, now: float) -> list[Waiter]:
         """Note that TCP has ended; see `Departing`."""

@@ -153,7 +153,11 @@ class WebSocketProtocol(Opening):
 
     async def _receive_slowly(self, session: Session) -> Event:
         """Receive where reading is paused, fragments are queued, or all is over."""
-        if not session.messages and self.stage is Stage.DONE:
+        if (
+            self.stage is Stage.DONE
+            and not session.messages
+            and not session.holder.holding
+        ):
             return disconnect_event(session.protocol)
         try:
             return _receive_event(await self.run(session.recv()))

@@ -6,7 +6,7 @@ from ..core.frames import Frame, Opcode
 from ..core.kernels import Utf8Check
 from ..core.protocol import FIN, RSV1, TEXT, Protocol, Side
 from ..core.typing import LoggerLike
-from ..core.wire import ReadBuffer
+from ..core.wire import FrameReader, ReadBuffer
 
 __all__ = ["FrameLevel"]
 
@@ -55,7 +55,7 @@ class FrameLevel(Protocol):
         self.frames.append(Frame(Opcode(opcode), payload))
         return stop
 
-    def _data_received(self, head: int, payload: bytes) -> None:
+    def _data_received(self, reader: FrameReader, head: int, payload: bytes) -> None:
         fin = head & FIN != 0
         opcode = head & 0x0F
         if opcode:
@@ -65,9 +65,11 @@ class FrameLevel(Protocol):
             self._utf8 = Utf8Check() if opcode == TEXT and decoded else None
         if self._deflate is not None:
             if self._started & RSV1:
-                payload = self._inflate(self._deflate, payload, fin, opcode != 0)
+                payload = self._inflate(
+                    reader, self._deflate, payload, fin, opcode != 0
+                )
         elif self.extensions:
-            payload = self._decode(head, payload, fin)
+            payload = self._decode(reader, head, payload)
         if self._utf8 is not None:
             good = self._utf8.feed(payload)
             if not good or (fin and not self._utf8.complete):

@@ -138,17 +138,14 @@ class Hot:
         """
         session = self.session
         with self.lock:
-            if self.delicate or not session.messages:
+            if self.delicate or session.slow & ~PAUSED:
                 return NOTHING
-            if not session.slow:
-                return session.messages.popleft()
-            if session.slow != PAUSED:
-                return NOTHING
-            message = session.messages.popleft()
-            session.taken()
-            if session.attention:
-                self.step()
-            return message
+            if session.holder.holding or session.slow:
+                message = session.take_held()
+                if session.attention:
+                    self.step()
+                return NOTHING if message is None else message
+            return session.messages.popleft() if session.messages else NOTHING
 
     def step(self) -> None:
         """Carry out what the session wants; the lock is held."""

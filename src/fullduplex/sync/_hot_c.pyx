@@ -210,16 +210,13 @@ cdef class Hot:
         try:
             if self.delicate:
                 return _nothing
-            if messages._count:
+            if messages._count or session.holder.holding:
                 if messages._count > messages.floor:
                     return messages.first()
-                if session._slow != PAUSED:
-                    return _nothing
-                message = messages.first()
-                session.taken()
+                message = session.take_held()
                 if session.attention:
                     self.step()
-                return message
+                return _nothing if message is None else message
             if (
                 session._slow
                 or self.leader is not None
@@ -306,15 +303,13 @@ cdef class Hot:
                 elif not self._decrypt(buffer, size, now):
                     self.end_input(now)
                 # The marks are looked at before anybody takes a message.
-                if session.attention or messages._count > 1:
+                if session.attention or messages._count > 1 or session.holder.holding:
                     session.delivered()
                 self.delicate = False
-            if size >= 0 and interrupt is None and messages._count:
-                if not session._slow:
-                    message = messages.first()
-                elif session._slow == PAUSED:
-                    message = messages.first()
-                    session.taken()
+            if size >= 0 and interrupt is None and (messages._count or session.holder.holding):
+                message = session.take_held()
+                if message is None:
+                    message = _nothing
             give_buffer(buffer)
             if session.attention or session.writer.pending:
                 self.step()
