@@ -154,7 +154,9 @@ def test_while_our_side_does_not_read_tcp_is_asked_for_signs_of_life() -> None:
     assert keepalive.deadline(40) == 47.5
     assert keepalive.expired(49) is Due.NOTHING
     assert keepalive.expired(52) is Due.STALLED
-    assert keepalive.expired(52) is Due.DEAD
+    assert keepalive.expired(52) is Due.NOTHING
+    assert keepalive.expired(69.9) is Due.NOTHING
+    assert keepalive.expired(70) is Due.DEAD
     assert keepalive.verdict is Verdict.DEAD_LINK
 
 
@@ -164,10 +166,25 @@ def test_while_our_side_does_not_read_a_blocked_sender_is_not_kept_waiting() -> 
     for now in (30, 40):
         keepalive.output(0, 70_000, now, Link(0, 0, True), blocked=True)
         assert keepalive.expired(now) is Due.NOTHING
+    assert keepalive.expired(52) is Due.STALLED
 
-    keepalive.output(0, 70_000, 50, Link(0, 0, True), blocked=True)
-    assert keepalive.expired(50) is Due.DEAD
+    keepalive.output(0, 70_000, 60, Link(0, 0, True), blocked=True)
+    assert keepalive.expired(60) is Due.DEAD
     assert keepalive.verdict is Verdict.STALLED_PEER
+
+
+def test_what_left_a_moment_ago_is_no_reason_to_end_a_paused_connection() -> None:
+    keepalive = pinged()
+    keepalive.reading(False, 22)
+    keepalive.output(0, 0, 22, Link(0, 0, True))
+    assert keepalive.expired(52) is Due.STALLED
+    assert keepalive.expired(52) is Due.PING
+
+    # A message, which is on its way when the timer fires.
+    keepalive.output(0, 500, 82.5, Link(0, 0, False))
+    assert keepalive.expired(82.5) is Due.NOTHING
+    keepalive.output(500, 0, 90, Link(500, 0, True))
+    assert keepalive.expired(200) is Due.PING
 
 
 def test_application_that_does_not_read_for_a_timeout_stalls_once() -> None:

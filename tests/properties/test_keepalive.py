@@ -82,9 +82,14 @@ class World:
             self.flushed += 1
             self.moved_at = self.now
 
+    @property
+    def accused(self) -> bool:
+        """Whether TCP says that the peer's system does not answer."""
+        return self.told and self.left > 0
+
     def look(self) -> None:
         """The timer fires."""
-        if self.paused:
+        if self.paused and not self.accused:
             self.read_at = self.now
         link = Link(self.flushed, self.received, not self.left) if self.told else None
         self.keepalive.output(self.flushed, self.left, self.now, link)
@@ -110,7 +115,7 @@ class World:
         if self.dead:
             return
         self.now = max(self.now, until)
-        if self.paused:
+        if self.paused and not self.accused:
             self.read_at = self.now
 
     def alive(self) -> float:
@@ -186,7 +191,7 @@ def test_application_that_does_not_read_is_no_dead_peer(
     world: World, story: list[tuple[str, float]]
 ) -> None:
     play(world, story)
-    if world.dead:
+    if world.dead or world.accused:
         return
     before = world.keepalive.stalls
     world.resume()

@@ -69,6 +69,7 @@ class Keepalive:
     PING, STALLED, DEAD = Due.PING, Due.STALLED, Due.DEAD
 
     __slots__ = (
+        "_accused_at",
         "_blocked",
         "_doubted_until",
         "_flushed",
@@ -110,6 +111,8 @@ class Keepalive:
         self._flushed = 0
         self._left = 0
         self._blocked = False
+        #: since when a look finds something against a peer that we do not read from
+        self._accused_at: float | None = None
         self._link: Link | None = None
         self._paused_at: float | None = None
         self._resumed_at = now
@@ -185,6 +188,10 @@ class Keepalive:
             self.lenient = True
         self._flushed = flushed
         self._left = left
+        if not blocked and (link is None or link.answering):
+            self._accused_at = None
+        elif self._accused_at is None:
+            self._accused_at = now
 
     def overdue(self, now: float) -> bool:
         """Whether the next ping waits only for an answer to the last one."""
@@ -321,6 +328,9 @@ class Keepalive:
             return None
         assert self.pinged_at is not None
         base = max(self.pinged_at, self._moved_at, self._resumed_at)
+        if self._paused_at is not None and self._accused_at is not None:
+            # What left a moment ago has had no time to be acknowledged.
+            base = max(base, self._accused_at)
         return base + self._timeout
 
 
