@@ -27,6 +27,7 @@ from fullduplex.typing import ExtensionName
 
 from ..asyncio.raw import BINARY, CLOSE, CONT, PING, PONG, TEXT
 from .faces import Kit
+from .peer import client
 from .registry import behaviour
 
 # Limits that are settled when a connection is opened.
@@ -216,6 +217,54 @@ async def process_request_of_an_object_is_called(kit: Kit) -> None:
             async with kit.connection(f"ws://{host}:{port}/"):
                 pytest.fail("it is open")
         assert caught.value.response.status_code == 403
+
+
+@behaviour(sides=())
+async def closing_server_calls_an_overridden_close(kit: Kit) -> None:
+    arrived = kit.event()
+    package = {"sync": "sync", "trio": "trio"}.get(kit.face.name, "asyncio")
+    module = importlib.import_module(f"fullduplex.{package}.server")
+    base = module.ServerConnection
+    calls: list[Any] = []
+
+    async def later(self: Any, code: int = 1000, reason: str = "") -> None:
+        calls.append(code)
+        if len(calls) == 1:
+            await self.send("goodbye")
+            raise KeyError("mine")
+        await getattr(base, name)(self, code, reason)
+
+    def now(self: Any, code: int = 1000, reason: str = "") -> None:
+        calls.append(code)
+        if len(calls) == 1:
+            self.send("goodbye")
+            raise KeyError("mine")
+        base.close(self, code, reason)
+
+    name = "aclose" if package == "trio" else "close"
+    own = type("Own", (base,), {name: now if package == "sync" else later})
+
+    servers: list[Any] = []
+
+    async def handler(ws: Any) -> None:
+        servers.append(ws.server)
+        arrived.set()
+        await kit.end(ws).wait_closed()
+
+    async def stop() -> None:
+        # Cancelling, on trio, would leave no time for anything.
+        how = {"sync": "shutdown", "trio": "aclose"}.get(package, "close")
+        await kit.wait(getattr(servers[0], how)())
+
+    async with kit.server(handler, create_protocol=own, compression=None) as address:
+        peer = await kit.do(lambda: client(address))
+        await kit.wait(arrived.wait())
+        stopping = kit.spawn(stop)
+        assert (await kit.do(peer.read)).text == "goodbye"
+        # What it has not done is done for it.
+        assert (await kit.do(peer.answer_close)).code == 1001
+        await stopping.result()
+    assert calls[0] == 1001
 
 
 class Mark(Extension):

@@ -6,6 +6,7 @@ They talk to servers of ours that answer as those of the services do.
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import shutil
 from collections.abc import AsyncIterator, Callable
@@ -227,3 +228,159 @@ async def test_deepgram_listens() -> None:
     assert media == 80_000
     assert lines[-2:] == ["close", "refused 401"]
     assert any("Metadata" in line for line in lines), lines
+
+
+# elevenlabs
+
+
+async def speak(ws: ServerConnection) -> None:
+    """Turn the text of each message into the audio of another one."""
+    assert ws.request_headers["xi-api-key"] == "secret"
+    if ws.path.startswith("/v1/text-to-speech/refused/"):
+        await ws.close(3000, "no such voice")
+        return
+    async for message in ws:
+        text = json.loads(message)["text"]
+        if not text:
+            return
+        audio = base64.b64encode(text.encode()).decode() if text.strip() else None
+        await ws.send(json.dumps({"audio": audio}))
+
+
+async def converse(ws: ServerConnection) -> None:
+    """Greet, ask for a sign of life, and answer what the user says."""
+    begin = json.loads(await ws.recv())
+    assert begin["type"] == "conversation_initiation_client_data"
+    kind = "conversation_initiation_metadata"
+    await ws.send(json.dumps({"type": kind, f"{kind}_event": {"conversation_id": "c"}}))
+    await ws.send(json.dumps({"type": "ping", "ping_event": {"event_id": 7}}))
+    assert json.loads(await ws.recv()) == {"type": "pong", "event_id": 7}
+    text = "hello"
+    while True:
+        event = {"agent_response": text}
+        answer = {"type": "agent_response", "agent_response_event": event}
+        await ws.send(json.dumps(answer))
+        asked = json.loads(await ws.recv())["text"]
+        if asked == "end":
+            return
+        text = f"re: {asked}"
+
+
+async def transcribe(ws: ServerConnection) -> None:
+    """Count the chunks of audio until they are committed."""
+    assert ws.request_headers["xi-api-key"] == "secret"
+    chunks = 0
+    async for message in ws:
+        if not json.loads(message)["commit"]:
+            chunks += 1
+            continue
+        answer = {"message_type": "committed_transcript", "text": f"{chunks} chunks"}
+        await ws.send(json.dumps(answer))
+
+
+async def test_elevenlabs_speaks_talks_and_listens() -> None:
+    needs("elevenlabs")
+    services = {
+        "/v1/text-to-speech": speak,
+        "/v1/convai": converse,
+        "/v1/speech-to-text": transcribe,
+    }
+
+    async def handler(ws: ServerConnection) -> None:
+        await services["/".join(ws.path.split("/")[:3])](ws)
+
+    async with service(handler) as uri:
+        lines = await run("elevenlabs_client.py", uri)
+    assert lines == [
+        "b'Hello world. Bye. '",
+        "ApiError 3000",
+        "disconnected user",
+        "c ['hello', 're: how are you?']",
+        "hello",
+        "c",
+        "1 chunks",
+        "{'code': 1000, 'reason': 'User ended conversation'}",
+    ]
+
+
+# async-substrate-interface
+
+
+async def test_async_substrate_interface_asks_again_when_the_server_fails() -> None:
+    needs("async_substrate_interface")
+    asked: set[tuple[str, str]] = set()
+
+    async def chain(ws: ServerConnection) -> None:
+        async for message in ws:
+            request = json.loads(message)
+            method = request["method"]
+            first = (ws.path, method) not in asked
+            asked.add((ws.path, method))
+            if first and method == "silence":
+                continue
+            if first and method == "leave":
+                ws.transport.abort()
+                return
+            result = f"{method} answered"
+            answer = {"jsonrpc": "2.0", "id": request["id"], "result": result}
+            await ws.send(json.dumps(answer))
+
+    async with service(chain) as uri:
+        lines = await run("substrate_client.py", f"{uri}/")
+    assert lines == [
+        "system_chain answered",
+        "silence answered",
+        "False 1012",
+        "leave answered",
+        *(f"{name} answered" for name in ("system_chain", "leave", "silence")),
+        "done",
+    ]
+
+
+# websockets-proxy
+
+
+@asynccontextmanager
+async def proxy() -> AsyncIterator[tuple[str, list[str]]]:
+    """Run a proxy that opens tunnels; gives its address, and where they lead."""
+    tunnels: list[str] = []
+
+    async def carry(source: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
+        try:
+            while data := await source.read(65536):
+                to.write(data)
+        finally:
+            to.close()
+
+    async def connected(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        method, place, *_ = head.decode().split()
+        assert method == "CONNECT"
+        tunnels.append(place)
+        host, _, port = place.rpartition(":")
+        source, to = await asyncio.open_connection(host, int(port))
+        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        await asyncio.gather(
+            carry(reader, to), carry(source, writer), return_exceptions=True
+        )
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", tunnels
+    finally:
+        server.close()
+
+
+async def test_websockets_proxy_connects_through_its_proxy() -> None:
+    needs("websockets_proxy")
+
+    async def echo(ws: ServerConnection) -> None:
+        async for message in ws:
+            await ws.send(message)
+
+    async with service(echo) as uri, proxy() as (address, tunnels):
+        lines = await run("proxy_client.py", uri, address)
+    assert lines == ["await", "async with", "async for 0", "async for 1"]
+    assert tunnels == [uri.removeprefix("ws://")] * 4

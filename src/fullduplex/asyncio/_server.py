@@ -17,10 +17,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from ..core.admission import Admission
+from ..core.overrides import overridden
 from ..core.reception import PERSUASION, SHUTDOWN_GRACE, Reception, named
 from ..core.serving import Settings
 from ._listen import Listener
 from ._server_connection import ServerConnection
+from .connection import CLOSE
 
 __all__ = ["Server"]
 
@@ -61,6 +63,8 @@ class Server(Reception[ServerConnection]):
         self._closing: asyncio.Task[None] | None = None
         self._hurry: asyncio.Event | None = None
         self._empty: asyncio.Future[None] | None = None
+        # They run `close` of connections whose class has another one.
+        self._closers: set[asyncio.Task[None]] = set()
         self._closed: asyncio.Future[None] | None = None
 
     # Accepting
@@ -232,6 +236,8 @@ class Server(Reception[ServerConnection]):
             self._close_open()
         if not await self._emptied():
             await self._persuade()
+        for task in self._closers:
+            task.cancel()
         self._stop_timers()
         await self._listener_closed()
         self.logger.info("server closed")
@@ -257,6 +263,21 @@ class Server(Reception[ServerConnection]):
     def _close_open(self) -> None:
         assert self._closing_with is not None
         for connection in self.connections:
+            if overridden(connection, "close", CLOSE):
+                task = self._loop.create_task(self._close_as_told(connection))
+                self._closers.add(task)
+                task.add_done_callback(self._closers.discard)
+            else:
+                connection._begin_close(*self._closing_with)
+
+    async def _close_as_told(self, connection: ServerConnection) -> None:
+        """Close a connection whose class has another `close`, and close it anyway."""
+        assert self._closing_with is not None
+        try:
+            await connection.close(*self._closing_with)
+        except Exception:
+            self.logger.error("close() of a connection failed", exc_info=True)
+        finally:
             connection._begin_close(*self._closing_with)
 
     async def _emptied(self) -> bool:

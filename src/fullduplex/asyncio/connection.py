@@ -427,4 +427,4 @@ class Connection(Attributes):
 
 
 # As they are defined; programs may patch the class.
-RECV, ANEXT = Connection.recv, Connection.__anext__
+RECV, ANEXT, CLOSE = Connection.recv, Connection.__anext__, Connection.close

@@ -19,10 +19,12 @@ from typing import Any, Self
 
 from ..core.admission import Admission
 from ..core.exhaustion import ACCEPT_PAUSE, Exhaustion
+from ..core.overrides import overridden
 from ..core.reception import PERSUASION, SHUTDOWN_GRACE, Reception, named
 from ..core.serving import Settings
 from ._channel import IN, Channel, wait_for
 from ._server_connection import ServerConnection
+from .connection import CLOSE
 
 __all__ = ["Server"]
 
@@ -142,7 +144,7 @@ class Server(Reception[ServerConnection]):
             closing = self._closing_with
         if closing is not None and self._closes_others and connection.open:
             # It was not there yet when the others were closed.
-            connection._begin_close(*closing)
+            self._close_one(connection, *closing)
 
     def _refusal_counted(self) -> None:
         self._report_at = min(self._report_at, monotonic() + 1)
@@ -214,7 +216,7 @@ class Server(Reception[ServerConnection]):
                 self._stop_listening()
                 if close_connections:
                     for connection in super().connections:
-                        connection._begin_close(code, reason)
+                        self._close_one(connection, code, reason)
             self._changed.notify_all()
             me = threading.current_thread()
             inside = any(item._thread is me for item in self._connections)
@@ -222,6 +224,25 @@ class Server(Reception[ServerConnection]):
             self._end()
 
     # Shutting down
+
+    def _close_one(
+        self, connection: ServerConnection, code: int | None, reason: str
+    ) -> None:
+        if not overridden(connection, "close", CLOSE):
+            connection._begin_close(code, reason)
+            return
+
+        def close() -> None:
+            """Close it as its class says, and close it anyway."""
+            try:
+                connection.close(code, reason)
+            except Exception:
+                self.logger.error("close() of a connection failed", exc_info=True)
+            finally:
+                connection._begin_close(code, reason)
+
+        # It may wait for its client, and others must not wait for it.
+        threading.Thread(target=close, name="close", daemon=True).start()
 
     def _stop_listening(self) -> None:
         try:

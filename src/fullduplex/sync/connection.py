@@ -465,4 +465,4 @@ class Connection(Attributes):
 
 
 # As they are defined; programs may patch the class.
-RECV, NEXT = Connection.recv, Connection.__next__
+RECV, NEXT, CLOSE = Connection.recv, Connection.__next__, Connection.close

@@ -17,10 +17,12 @@ import trio
 
 from ..core.exhaustion import ACCEPT_PAUSE, Exhaustion
 from ..core.hosting import Hosting
+from ..core.overrides import overridden
 from ..core.reception import PERSUASION, SHUTDOWN_GRACE, Reception, named
 from ._nursery import ungrouped
 from ._server_connection import ServerConnection
 from ._waiter import run_clock
+from .connection import CLOSE
 
 __all__ = ["Server"]
 
@@ -55,6 +57,8 @@ class Server(Reception[ServerConnection]):
         self._close_connections = False
         self._exhaustion = Exhaustion()
         self._freed = trio.Event()
+        # They run `aclose` of connections whose class has another one.
+        self._closers: set[trio.CancelScope] = set()
         # Set when closing begins, when it is to be looked at again, and at its end.
         self._begun = trio.Event()
         self._news = trio.Event()
@@ -236,7 +240,25 @@ class Server(Reception[ServerConnection]):
     def _close_if_closing(self, connection: ServerConnection) -> None:
         """Begin to close a connection that is open, if it may not go on."""
         if self._close_connections and self._closing_with is not None:
-            connection._driver.begin_close(*self._closing_with)
+            if overridden(connection, "aclose", CLOSE):
+                self._nursery.start_soon(self._close_as_told, connection)
+            else:
+                connection._driver.begin_close(*self._closing_with)
+
+    async def _close_as_told(self, connection: ServerConnection) -> None:
+        """Close a connection whose class has another `aclose`; close it anyway."""
+        assert self._closing_with is not None
+        scope = trio.CancelScope()
+        self._closers.add(scope)
+        try:
+            with scope:
+                await connection.aclose(*self._closing_with)
+        except Exception:
+            self.logger.error("aclose() of a connection failed", exc_info=True)
+        finally:
+            self._closers.discard(scope)
+            if connection.open:
+                connection._driver.begin_close(*self._closing_with)
 
     async def _shut_down(self) -> None:
         for listener in self.listeners:
@@ -246,6 +268,8 @@ class Server(Reception[ServerConnection]):
             await self._persuade()
         self._report()
         self.logger.info("server closed")
+        for scope in self._closers:
+            scope.cancel()
         self._closed.set()
 
     async def _shut_out_silent_soon(self) -> None:

@@ -368,3 +368,7 @@ class Connection(Attributes):
         if self._session is not NOT_OPEN or not self._driver.ended:
             await self._driver.run(self._session.wait_closed())
         await checkpoint_if_cancelled()
+
+
+# As it is defined; programs may patch the class.
+CLOSE = Connection.aclose
