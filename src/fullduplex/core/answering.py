@@ -118,7 +118,7 @@ class Answering(Judging):
         if (
             settings.process_request is None
             and settings.process_response is None
-            and not self._overrides("process_request")
+            and (self._unchanged() or not self._overrides("process_request"))
         ):
             assert self._parser is not None
             raw = self._parser.raw

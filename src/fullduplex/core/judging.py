@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
@@ -34,6 +35,7 @@ Agreement = tuple[list[Extension], str | None]
 # What programs override: what the judge calls, and the rest.
 JUDGED = ("process_origin", "process_extensions", "process_subprotocol")
 STEPS = (*JUDGED, "process_request", "select_subprotocol")
+steps_of = operator.attrgetter(*STEPS)
 
 
 class Judging(Keeping):
@@ -50,6 +52,7 @@ class Judging(Keeping):
 
     # The steps of the class of a face, as they were defined.
     _defaults: dict[str, Any] = {}  # noqa: RUF012
+    _usual: tuple[Any, ...] | None = None
 
     def __init_subclass__(cls, *, face: bool = False, **kwds: Any) -> None:
         """
@@ -64,8 +67,16 @@ class Judging(Keeping):
         super().__init_subclass__(**kwds)
         if face:
             cls._defaults = {name: getattr(cls, name) for name in STEPS}
+            cls._usual = steps_of(cls)
         if cls._defaults:
             refuse_overrides(cls, SERVER_STEPS)
+
+    def _unchanged(self) -> bool:
+        """Whether all steps are those of the class of a face; asked most, so fast."""
+        own = self._usual
+        return own is None or (
+            steps_of(type(self)) == own and vars(self).keys().isdisjoint(STEPS)
+        )
 
     def _overrides(self, name: str) -> bool:
         """Whether a step is a subclass's, a patch, or an attribute of this object."""
@@ -121,6 +132,8 @@ class Judging(Keeping):
 
     def _make_judge(self) -> ServerHandshake:
         settings = self._settings
+        if settings.select_subprotocol is None and self._unchanged():
+            return settings.judge
         steps: dict[str, Any] = {
             name: getattr(self, name) for name in JUDGED if self._overrides(name)
         }
