@@ -18,15 +18,15 @@ def mute() -> AbstractContextManager[str]:
     return _answering(_accept, stays=True)
 
 
-def refusing() -> AbstractContextManager[str]:
-    """Answer the request with 403."""
-    return _answering(
-        lambda head: (
-            b"HTTP/1.1 403 Forbidden\r\nSet-Cookie: secret\r\nX-Why: quota\r\n"
-            b"Content-Length: 13\r\n\r\nnot today\x1b[1m"
-        ),
-        stays=False,
-    )
+FORBIDDEN = (
+    b"HTTP/1.1 403 Forbidden\r\nSet-Cookie: secret\r\nX-Why: quota\r\n"
+    b"Content-Length: 13\r\n\r\nnot today\x1b[1m"
+)
+
+
+def refusing(answer: bytes = FORBIDDEN) -> AbstractContextManager[str]:
+    """Answer the request with 403, or with these bytes."""
+    return _answering(lambda head: answer, stays=False)
 
 
 def _accept(head: bytes) -> bytes:

@@ -72,6 +72,24 @@ def test_refusal_shows_the_answer(run: Any) -> None:
     )
 
 
+def test_web_server_is_told_apart(run: Any) -> None:
+    page = b"HTTP/1.0 200 OK\r\nServer: SimpleHTTP\r\nContent-Length: 9\r\n\r\n<html"
+    with refusing(page) as uri:
+        result = run("explain", uri)
+
+    assert result.returncode == 1
+    lines = [line.strip() for line in result.stdout.splitlines()]
+    assert "HTTP/1.0 200 OK" in lines
+    assert "by           peer, handshake" in lines
+    [because] = [line for line in lines if line.startswith("because")]
+    told = "a web server, not a WebSocket server (at this path)"
+    assert f"the server answered HTTP/1.0 200 OK: {told}" in because
+    assert "its body is not whole" in because
+    assert result.stderr.endswith(
+        f"the server answered HTTP/1.0 200 OK, expected 101: {told}\n"
+    )
+
+
 def test_nobody_there_is_a_failure(run: Any) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -732,6 +732,47 @@ def test_debug_log_tells_frames_states_and_heads(
     assert "< TEXT 'hi' [2 bytes]" in texts
 
 
+def test_first_state_is_logged_too(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, "fullduplex"):
+        ServerProtocol()
+        Protocol(Side.CLIENT)
+    assert [record.getMessage() for record in caplog.records] == [
+        "= connection is CONNECTING",
+        "= connection is OPEN",
+    ]
+
+
+def test_info_log_tells_how_a_request_was_answered(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def answered(server: ServerProtocol, status: int | None, data: bytes) -> None:
+        server.receive_data(data)
+        events = server.events_received()
+        if events:
+            assert isinstance(events[0], Request)
+            response = server.accept(events[0])
+            if status is not None:
+                response = server.reject(status, "")
+            server.send_response(response)
+
+    client = ClientProtocol(URI)
+    client.send_request(client.connect())
+    [request] = client.data_to_send()
+    with caplog.at_level(logging.INFO, "fullduplex"):
+        answered(ServerProtocol(), None, request)
+        answered(ServerProtocol(), 200, request)
+        answered(ServerProtocol(), 401, request)
+        answered(ServerProtocol(), None, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        answered(ServerProtocol(), None, b"GET / HTTP/1.1\r\nA: " + b"a" * 9000)
+    assert [record.getMessage() for record in caplog.records] == [
+        "connection open",
+        "HTTP response sent (200 OK)",
+        "connection rejected (401 Unauthorized)",
+        "connection rejected (426 Upgrade Required)",
+        "connection rejected (431 Request Header Fields Too Large)",
+    ]
+
+
 def test_events_are_of_three_kinds() -> None:
     assert set(Event.__args__) == {Request, Response, Frame}
 

@@ -56,7 +56,11 @@ async def what_a_rule_of_ours_ends_is_one_warning_with_the_peer(
         (3, b"", 1002, "opcode"),
     ):
         with collecting(logging.INFO) as (logger, records):
-            options: dict[str, Any] = {"logger": logger, "max_size": 8}
+            options: dict[str, Any] = {
+                "logger": logger,
+                "max_size": 8,
+                "close_timeout": 0.1,
+            }
             async with kit.ends(side, **options) as (ws, peer):
                 address = peer.sock.getsockname()
                 await kit.do(peer.write, opcode, payload)
@@ -102,7 +106,7 @@ def told(records: Records) -> None:
 @behaviour()
 async def what_a_peer_sends_cannot_forge_records(kit: Kit, side: str) -> None:
     with collecting(logging.DEBUG) as (logger, records):
-        async with kit.ends(side, logger=logger) as (ws, peer):
+        async with kit.ends(side, logger=logger, close_timeout=0.1) as (ws, peer):
             await kit.do(peer.write, TEXT, FORGED)
             await ws.recv()
             reason = FORGED.encode()

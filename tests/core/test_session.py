@@ -183,7 +183,7 @@ def test_second_recv_is_refused_and_the_first_goes_on() -> None:
     first = session.recv()
     start(first)
 
-    with pytest.raises(ConcurrencyError, match="already waiting"):
+    with pytest.raises(ConcurrencyError, match="already waiting elsewhere"):
         step(session.recv())
     assert not session.expect(Waiter())
 

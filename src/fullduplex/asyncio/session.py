@@ -217,7 +217,7 @@ class Session:
         if self._task is None or self._task.done():
             raise RuntimeError("the session is not running")
         if isinstance(message, str):
-            message.encode()  # not later, when nobody is there to be told
+            str.encode(message)  # not later, when nobody is there to be told
         message = _checked(message)
         self._report(self._outbox.put(message), "dropped")
         self._work.set()

@@ -6,6 +6,7 @@ import re
 import socket
 import ssl
 
+from ..core.diagnosis import status_of
 from ..exceptions import InvalidStatus
 from ._render import escape
 
@@ -65,9 +66,8 @@ def _reason(error: BaseException, open_timeout: float) -> str:
         case TimeoutError() if error.errno is None:
             return f"no connection within {open_timeout:g} s"
         case InvalidStatus():
-            response = error.response
-            status = f"{response.status_code} {response.reason_phrase or ''}".strip()
-            return f"the server answered HTTP {status}, expected 101"
+            status, colon, hint = status_of(error.response).partition(": ")
+            return f"the server answered {status}, expected 101{colon}{hint}"
     reason = str(error) or type(error).__name__
     cause = error.__cause__
     if cause is not None and str(cause) and str(cause) not in reason:

@@ -62,7 +62,7 @@ class FrameWriter:
             Bytes pending.
         """
         if isinstance(payload, str):
-            data = payload.encode()
+            data = str.encode(payload)
         elif isinstance(payload, bytes):
             data = payload
         else:

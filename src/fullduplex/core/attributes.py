@@ -294,7 +294,8 @@ class Attributes(Exposed):
     def _log_response(self, mark: str) -> None:
         response = self.response
         if response is not None and self._debugging():
-            start = f"HTTP/1.1 {response.status_code} {response.reason_phrase}"
+            status = f"{response.status_code} {response.reason_phrase}"
+            start = f"{response.protocol} {status}"
             log_head(self.logger, mark, start, response.headers)
 
     def _note(self, level: int, message: str, *args: Any) -> None:

@@ -118,7 +118,7 @@ class SharedMessage:
         assert parts is not None  # only iterables give None
         payload, self.is_text = parts
         #: the payload, not compressed
-        self.data = payload.encode() if isinstance(payload, str) else bytes(payload)
+        self.data = str.encode(payload) if isinstance(payload, str) else bytes(payload)
         #: the frame for servers without an extension
         self.plain = self._frame(0, self.data)
         self._compress = compress

@@ -59,4 +59,4 @@ def after(state: State, step: Step) -> State:
 
 def shorten(reason: str) -> str:
     """Cut a reason to what fits into a close frame, at a whole character."""
-    return reason.encode()[:MAX_REASON].decode(errors="ignore")
+    return str.encode(reason)[:MAX_REASON].decode(errors="ignore")

@@ -23,7 +23,7 @@ from .stats import Stats
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["Diagnosis", "blame", "of_closed", "of_failure"]
+__all__ = ["Diagnosis", "blame", "of_closed", "of_failure", "status_of"]
 
 #: Bytes of a refused response's body that are kept.
 MAX_BODY = 65536
@@ -165,16 +165,20 @@ def of_failure(exc: BaseException, opening: Opening | None = None) -> Diagnosis:
     if isinstance(exc, (InvalidStatus, InvalidProxyStatus)):
         response = exc.response
         if len(response.body or b"") > MAX_BODY:
+            protocol = response.protocol
             response = replace(response, body=response.body[:MAX_BODY])
+            response.protocol = protocol
     diagnosis = Diagnosis(ended_by, layer, reason, response=response)
     return diagnosis.opened_by(opening)
 
 
 def _failure(exc: BaseException) -> tuple[Party, Layer, str]:
     if isinstance(exc, InvalidStatus):
-        return "peer", "handshake", f"the server answered {_status(exc.response)}"
+        reason = f"the server answered {status_of(exc.response)}"
+        return "peer", "handshake", reason + _cut(exc)
     if isinstance(exc, InvalidProxyStatus):
-        return "network", "proxy", f"the proxy answered {_status(exc.response)}"
+        reason = f"the proxy answered {_status(exc.response)}"
+        return "network", "proxy", reason + _cut(exc)
     if isinstance(exc, ProxyError):
         return "network", "proxy", _named(exc)
     cause = exc.__cause__
@@ -191,8 +195,23 @@ def _failure(exc: BaseException) -> tuple[Party, Layer, str]:
     return "we", "handshake", _named(exc)
 
 
+def status_of(response: Response) -> str:
+    """Say what a server answered instead of 101, and what kind of server does."""
+    text = _status(response)
+    if 200 <= response.status_code < 300:
+        text += ": a web server, not a WebSocket server (at this path)"
+    return text
+
+
 def _status(response: Response) -> str:
-    return f"HTTP {response.status_code} {_shown(response.reason_phrase)}".rstrip()
+    version = "HTTP/1.0" if response.protocol == "HTTP/1.0" else "HTTP"
+    return f"{version} {response.status_code} {_shown(response.reason_phrase)}".rstrip()
+
+
+def _cut(exc: BaseException) -> str:
+    """Say why the body of a refusal is not whole."""
+    cause = exc.__cause__
+    return "" if cause is None else f"; its body is not whole: {_shown(str(cause))}"
 
 
 def _named(exc: BaseException) -> str:

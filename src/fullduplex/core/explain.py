@@ -162,7 +162,7 @@ def _heads(request: Request | None, response: Response | None) -> Iterator[str]:
         line = f"{request.method} {request.path} {request.protocol}"
         yield _head("request", line, request.headers)
     if response is not None:
-        line = f"HTTP/1.1 {response.status_code} {response.reason_phrase}"
+        line = f"{response.protocol} {response.status_code} {response.reason_phrase}"
         yield _head("response", line, response.headers)
         if response.body:
             text = response.body[:LONGEST].decode(errors="backslashreplace")

@@ -202,7 +202,7 @@ class Close:
         return self._pack()
 
     def _pack(self) -> bytes:  # for those who have checked it
-        return struct.pack("!H", self.code) + self.reason.encode()
+        return struct.pack("!H", self.code) + str.encode(self.reason)
 
     def check(self) -> None:
         """
@@ -219,7 +219,7 @@ class Close:
                 f"1007 to 1014, and 3000 to 4999"
             )
         try:
-            size = len(self.reason.encode())
+            size = len(str.encode(self.reason))
         except UnicodeEncodeError as exc:
             raise ProtocolError(f"close reason cannot be encoded: {exc}") from exc
         if size > MAX_REASON_SIZE:
@@ -497,7 +497,7 @@ def prepare_data(data: DataLike) -> tuple[Opcode, BytesLike]:
         TypeError: it is neither str nor bytes-like.
     """
     if isinstance(data, str):
-        return Opcode.TEXT, data.encode()
+        return Opcode.TEXT, str.encode(data)
     if isinstance(data, (bytes, bytearray, memoryview)):
         return Opcode.BINARY, data
     raise TypeError(f"data must be str or bytes-like, not {type(data).__name__}")
@@ -511,7 +511,7 @@ def prepare_ctrl(data: DataLike) -> bytes:
         TypeError: it is neither str nor bytes-like.
     """
     if isinstance(data, str):
-        return data.encode()
+        return str.encode(data)
     if isinstance(data, (bytes, bytearray, memoryview)):
         return bytes(data)
     raise TypeError(f"data must be str or bytes-like, not {type(data).__name__}")

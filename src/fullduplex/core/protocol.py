@@ -465,7 +465,7 @@ class Protocol:
         if not self.extensions:
             self._send(head, data)
             return
-        payload = data.encode() if isinstance(data, str) else data
+        payload = str.encode(data) if isinstance(data, str) else data
         if self._deflate is not None:
             plain = payload
             rsv1, payload = self._deflate.outgoing(plain, opcode != 0, fin, compress)
@@ -554,7 +554,7 @@ class Protocol:
 
     def _send(self, head: int, payload: str | BytesLike) -> None:
         if self.debug:
-            data = payload.encode() if isinstance(payload, str) else bytes(payload)
+            data = str.encode(payload) if isinstance(payload, str) else bytes(payload)
             self.logger.debug("> %s", _chain.frame_of(head, data))
         self.writer.add(head, payload)
 

@@ -27,6 +27,7 @@ from typing import Any, Final, NamedTuple
 from .dialing import amend
 from .errors import InvalidProxy, InvalidURI
 from .headers import build_host
+from .keywords import exact_str
 from .uri import WebSocketURI, quoted, split_destination, split_userinfo
 
 __all__ = ["Proxy", "get_proxy", "parse_proxy"]
@@ -139,7 +140,7 @@ def parse_proxy(proxy: str) -> Proxy:
             the port is no number up to 65535; there is a user name without a
             password, or one that can't be sent.  This is a :exc:`ValueError` too.
     """
-    proxy = str.__str__(proxy)
+    proxy = exact_str(proxy)
     wrong = _control.search(proxy)
     if wrong:
         raise InvalidProxy(proxy, f"character {wrong[0]!r} at {wrong.start()}")

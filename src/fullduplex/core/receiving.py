@@ -223,7 +223,7 @@ class Receiving(Ending):
     def _begin_receiving(self, *, streaming: bool = False) -> None:
         if self.slow & RECEIVING or self._streaming != streaming:
             raise ConcurrencyError(
-                "recv() is already waiting in another task; a connection has one reader"
+                "recv() is already waiting elsewhere; a connection has one reader"
             )
         self.slow |= RECEIVING
 

@@ -51,7 +51,7 @@ def control_payload(name: str, data: Any) -> bytes:
         TypeError: it is neither `str` nor bytes-like.
     """
     if isinstance(data, str):
-        return data.encode()
+        return str.encode(data)
     if isinstance(data, (bytes, bytearray, memoryview)):
         return bytes(data)
     raise TypeError(f"{name} data must be str or bytes-like, not {type(data).__name__}")
@@ -94,7 +94,7 @@ class Fragments:
                 f"{'str' if self._kind is str else 'bytes'}"
             )
         # What cannot be encoded must fail before anything is sent.
-        data = item.encode() if isinstance(item, str) else item
+        data = str.encode(item) if isinstance(item, str) else item
         opcode = 0
         if self._kind is None:
             is_text = self._text if self._text is not None else kind is str

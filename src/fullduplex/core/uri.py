@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from .credentials import HIDDEN
 from .errors import InvalidURI
+from .keywords import exact_str
 
 __all__ = ["WebSocketURI", "parse_uri"]
 
@@ -64,8 +65,8 @@ class WebSocketURI:
     @property
     def resource_name(self) -> str:
         """What the request asks for: the path, or ``/``, and the query."""
-        path = self.path or "/"
-        return f"{path}?{self.query}" if self.query else path
+        path, query = exact_str(self.path) or "/", exact_str(self.query)
+        return f"{path}?{query}" if query else path
 
     @property
     def user_info(self) -> tuple[str, str] | None:
@@ -96,7 +97,7 @@ def parse_uri(uri: str) -> WebSocketURI:
     """
     if not isinstance(uri, str):
         raise TypeError(f"uri is {uri!r}, expected a str")
-    uri = str.__str__(uri)  # what is checked is what is sent
+    uri = exact_str(uri)
     # Programs connect to few addresses, often.  What may be secret is not kept.
     return WebSocketURI(*(_take_apart if "@" in uri else _remembered)(uri))
 

@@ -76,6 +76,8 @@ class Protocol:
         self.logger: LoggerLike = logger
         #: whether DEBUG was on when the object was made
         self.debug = self._frames.debug
+        if self.debug:
+            logger.debug("= connection is %s", self._frames.state.name)
         #: value of ``Origin`` in the handshake
         self.origin: Origin | str | None = None
         #: subprotocol, if one was negotiated

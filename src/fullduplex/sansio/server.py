@@ -134,9 +134,18 @@ class ServerProtocol(Protocol):
         start = f"HTTP/1.1 {response.status_code} {response.reason_phrase}"
         log_head(self.logger, ">", start, response.headers)
         if response.status_code == 101:
+            self.logger.info("connection open")
             self._open(self._parser.leftover)
         else:
+            self._log_refusal(response)
             self._stop()
+
+    def _log_refusal(self, response: Response) -> None:
+        refused = self.handshake_exc is not None or response.status_code >= 400
+        text = (
+            "connection rejected (%d %s)" if refused else "HTTP response sent (%d %s)"
+        )
+        self.logger.info(text, response.status_code, response.reason_phrase)
 
     # Steps that may be overridden
 
@@ -220,6 +229,7 @@ class ServerProtocol(Protocol):
         response = self._handshake.error_response(exc, now_date=now_date)
         if response is not None:
             self._writes.append(self._handshake.response_bytes(response))
+            self._log_refusal(response)
         if not isinstance(exc, SecurityError):
             failure = InvalidMessage(f"did not receive a valid HTTP request: {exc}")
             failure.__cause__ = exc
