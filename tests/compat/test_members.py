@@ -135,6 +135,26 @@ def test_protocol_has_the_members_of_websockets_with_their_parameters(
             assert ours == parameters, name
 
 
+OBJECTS = json.loads((HERE / "recorded" / "objects.json").read_text())
+ABSENT_OF_OBJECTS = names_in("Members of servers and of `connect` that are not there")
+
+
+def test_servers_and_connect_have_the_attributes_of_websockets_or_a_row() -> None:
+    async def main() -> set[str]:
+        async with serve(lambda ws: ws.wait_closed(), "127.0.0.1", 0) as server:
+            opening = connect(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+            async with opening:
+                found = {"server": server, "connect": opening}
+                return {
+                    f"{kind}.{name}"
+                    for kind, value in found.items()
+                    for name in OBJECTS[kind]
+                    if not hasattr(value, name)
+                }
+
+    assert asyncio.run(main()) == ABSENT_OF_OBJECTS
+
+
 def test_no_row_about_the_protocol_is_stale() -> None:
     assert {*RECORDED["client"], *RECORDED["server"]} >= ABSENT
     assert not {name for name in ABSENT if hasattr(ConnectionProtocol, name)}
