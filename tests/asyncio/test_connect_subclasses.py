@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fullduplex import ClientConnection, ServerConnection, connect, serve
+from fullduplex import ClientConnection, Close, ServerConnection, connect, serve
 from fullduplex.core.backoff import Backoff
 
 pytestmark = pytest.mark.variants("plain")
@@ -148,6 +148,21 @@ async def test_entering_a_connection_that_a_subclass_overrides_is_used() -> None
     async with echoing() as uri, connect(uri, create_protocol=Entered) as ws:
         assert isinstance(ws, Entered)
         assert ws.was_entered
+
+
+async def test_connection_that_cannot_be_entered_is_closed() -> None:
+    class Failing(ClientConnection):
+        async def __aenter__(self) -> Any:
+            raise KeyError("mine")
+
+    async with echoing() as uri:
+        opening = connect(uri, create_protocol=Failing)
+        with pytest.raises(KeyError):
+            async with opening:
+                pytest.fail("it is entered")
+        assert opening.connection is not None
+        assert opening.connection.close_sent == Close(1011, "")
+        assert opening.connection.closed
 
 
 async def test_delays_are_tuned_on_an_object() -> None:

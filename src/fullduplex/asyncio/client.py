@@ -449,7 +449,13 @@ class connect:
         if self._entered is not None:
             raise RuntimeError("connect() is in use by another block already")
         self._entered = self.connection = connection = await self
-        return await connection.__aenter__()
+        try:
+            return await connection.__aenter__()
+        except BaseException:
+            # A subclass's; nobody else will leave the block.
+            self._entered = None
+            await connection.close(1011)
+            raise
 
     async def __aexit__(
         self,

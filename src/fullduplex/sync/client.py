@@ -393,7 +393,13 @@ class reconnect:
         if self._entered is not None:
             raise RuntimeError("reconnect() is in use by another block already")
         self._entered = self.connection = connection = self.connect()
-        return connection.__enter__()
+        try:
+            return connection.__enter__()
+        except BaseException:
+            # A subclass's; nobody else will leave the block.
+            self._entered = None
+            connection.close(1011)
+            raise
 
     def __exit__(
         self,

@@ -371,12 +371,12 @@ class connect:
                 self._connection = await self.connect(nursery)
             else:
                 await self._connect(start)
+            assert self._connection is not None
+            self.connection = self._connection
+            return await self._connection.__aenter__()
         except BaseException:
             await self._leave()
             raise
-        assert self._connection is not None
-        self.connection = self._connection
-        return await self._connection.__aenter__()
 
     async def __aexit__(
         self,
