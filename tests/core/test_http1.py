@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Generator
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -30,6 +32,7 @@ from fullduplex.core.http1 import (
     Response,
     ResponseParser,
 )
+from fullduplex.sansio.streams import StreamReader
 
 REQUEST = (
     b"GET /chat?room=1 HTTP/1.1\r\n"
@@ -729,6 +732,59 @@ def test_parsers_when_given_garbage_raise_only_what_is_documented(
             except (ValueError, SecurityError, EOFError) as exc:
                 outcomes.append((type(exc), str(exc)))
         assert outcomes[0] == outcomes[1]
+
+
+def run(steps: Generator[None, None, Any], reader: StreamReader) -> Any:
+    """Run a generator that has all its bytes."""
+    reader.feed_eof()
+    try:
+        while True:
+            next(steps)
+    except StopIteration as stop:
+        return stop.value
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        (b"GET /\xe9 HTTP/1.1\r\nHost: a\r\n\r\n", UnicodeDecodeError),
+        (b"GET / HTTP/1.1\r\nTransfer-Encoding: x\r\n\r\n", NotImplementedError),
+        (b"GET / HTTP/1.1\r\nA : b\r\n\r\n", ValueError),
+        (b"GET * HTTP/1.1\r\nHost: a\r\n\r\n", ValueError),
+    ],
+)
+def test_request_when_parsed_by_a_generator_raises_what_is_documented(
+    data: bytes, error: type[Exception]
+) -> None:
+    reader = StreamReader()
+    reader.feed_data(data)
+    with pytest.raises(error):
+        run(Request.parse(reader.read_line), reader)
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        (b"HTTP/1.0 403 No\r\n\r\n", ValueError),
+        (b"HTTP/1.1 999 No\r\n\r\n", ValueError),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+            NotImplementedError,
+        ),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1048577\r\n\r\n", SecurityError),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", ValueError),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nHi", EOFError),
+        (b"HTTP/1.1 200 OK\r\nA : b\r\n\r\n", ValueError),
+    ],
+)
+def test_response_when_parsed_by_a_generator_raises_what_is_documented(
+    data: bytes, error: type[Exception]
+) -> None:
+    reader = StreamReader()
+    reader.feed_data(data)
+    readers = reader.read_line, reader.read_exact, reader.read_to_eof
+    with pytest.raises(error):
+        run(Response.parse(*readers), reader)
 
 
 # -- Serializing ---------------------------------------------------------------

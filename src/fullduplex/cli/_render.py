@@ -16,16 +16,9 @@ from rich.console import Console
 from rich.highlighter import JSONHighlighter
 from rich.text import Text
 
-__all__ = ["MessagePrinter", "escape", "escape_json", "is_json", "keep_printing"]
+from ..core.credentials import UNSAFE, escape
 
-# C0, DEL and C1; directional marks, overrides and isolates; line and paragraph
-# separators; surrogates, which no output encoding takes; byte-order mark;
-# interlinear annotation.
-_UNSAFE = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f"
-    r"\ud800-\udfff\ufeff\ufff9-\ufffb]"
-)
-_SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
+__all__ = ["MessagePrinter", "escape", "escape_json", "is_json", "keep_printing"]
 
 # Outside its strings, JSON allows these control characters and no other;
 # inside, none.
@@ -35,24 +28,6 @@ _CUT_TEXT = 4_000  # characters
 _CUT_BINARY = 1_000  # bytes, so 2,000 hexadecimal digits
 
 
-def escape(text: str) -> str:
-    """
-    Replace characters that act on a terminal by visible escapes.
-
-    Backslashes of the text itself stay single: this is for reading, not for
-    parsing.
-    """
-    return _UNSAFE.sub(_escape_character, text)
-
-
-def _escape_character(match: re.Match[str]) -> str:
-    character = match[0]
-    if character in _SHORT:
-        return _SHORT[character]
-    code = ord(character)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
-
-
 def escape_json(text: str) -> str:
     """
     Do for a JSON text what ``escape`` does, so that it stays the same JSON.
@@ -60,7 +35,7 @@ def escape_json(text: str) -> str:
     Line breaks and indentation, which mean nothing in JSON, become a space.
     """
     text = _JSON_LINE_BREAK.sub(" ", text)
-    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def is_json(text: str) -> bool:

@@ -12,6 +12,7 @@ from typing import Final
 
 __all__ = [
     "HIDDEN",
+    "UNSAFE",
     "display_address",
     "display_header",
     "display_uri",
@@ -27,8 +28,17 @@ _secret = re.compile(
     r"(?:proxy-)?authorization|(?:set-)?cookie2?|.*(?:api-?key|password|secret|token).*",
     re.IGNORECASE,
 )
+# C0, DEL and C1; directional marks, overrides and isolates; line and paragraph
+# separators; surrogates, which no output encoding takes; byte-order mark; interlinear
+# annotation.
+UNSAFE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f"
+    r"\ud800-\udfff\ufeff\ufff9-\ufffb]"
+)
+SHORT: Final = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 # Everything from "//", or from the start where there is none, to the last "@".
 _userinfo = re.compile(r"((?:[^/?#@]*//)?).*@", re.DOTALL)
+_begins_with_userinfo = re.compile(r"\A([^/?#]*//)[^/?#]*@")
 # An authority with user information, somewhere in a text.
 _authority = re.compile(r"//[^/?#\s]*@")
 
@@ -47,17 +57,20 @@ def escape(text: str) -> str:
     """
     Return text of a peer in one line, with all that acts on a terminal as escapes.
 
-    These are the control characters (C0, DEL, C1), line and paragraph separators,
-    marks that change the direction of text, and lone surrogates.
+    Backslashes of the text itself stay single: this is for reading, not for parsing.
     """
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+    return text if text.isascii() and text.isprintable() else UNSAFE.sub(_escaped, text)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    char = match[0]
+    code = ord(char)
+    return SHORT.get(char) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
 
 
 def display_uri(uri: str) -> str:
     """Return a URI that is well formed as logs and errors may show it."""
-    return escape(_authority.sub("//***@", uri, count=1) if "@" in uri else uri)
+    return escape(_begins_with_userinfo.sub(r"\1***@", uri) if "@" in uri else uri)
 
 
 def display_address(address: str) -> str:

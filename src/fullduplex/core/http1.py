@@ -569,12 +569,14 @@ class ResponseParser(_Parser[Response]):
             for coding in value.split(",")
         ]
         if codings:
+            text = f"unsupported transfer coding: {', '.join(codings)[:64]!r}"
+            unknown = None if codings == ["chunked"] else UnsupportedCoding(text)
+            if unknown is not None and not self._lenient:
+                raise unknown
             chunked = codings[-1] == "chunked"
             yield from self._read_chunks() if chunked else self._read_to_eof()
-            if codings != ["chunked"]:
-                raise UnsupportedCoding(
-                    f"unsupported transfer coding: {', '.join(codings)[:64]!r}"
-                )
+            if unknown is not None:
+                raise unknown
             return
         try:
             length = _content_length(headers)
