@@ -19,6 +19,7 @@ MODULES = [
     "asyncio._calls_c",
     "asyncio._hot_c",
     "asyncio._tls_link_c",
+    "asyncio._time_slice_c",
     "asyncio._waiter_c",
     "sync._hot_c",
 ]
@@ -54,6 +55,7 @@ def extensions():
                     "src/fullduplex/asyncio/_address.pxi",
                     "src/fullduplex/asyncio/_hot_c.pxd",
                     "src/fullduplex/asyncio/_tcp_api_c.pxi",
+                    "src/fullduplex/asyncio/_time_slice_c.pxd",
                     "src/fullduplex/asyncio/_waiter_c.pxd",
                     "src/fullduplex/core/csrc/kernels.h",
                     "src/fullduplex/core/csrc/populate.h",
@@ -75,7 +77,13 @@ def extensions():
             for name in MODULES
         ],
         include_path=["src"],
-        compiler_directives={"language_level": "3", "annotation_typing": False},
+        compiler_directives={
+            "language_level": "3",
+            "annotation_typing": False,
+            # What the garbage collector has cleared, and what was made without
+            # `__init__`, is None: an AttributeError, not a crash.
+            "nonecheck": True,
+        },
         force=os.environ.get("FULLDUPLEX_CYTHON_FORCE") == "1",
     )
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
+from ..core.ending import PAUSED, RECEIVING
 from ..core.typing import Data
 from ._hot import Hot
+from ._time_slice import yield_once
 
 __all__ = ["Messages", "recv", "send"]
 
@@ -41,6 +43,17 @@ async def recv(driver: Hot, face: Face, iterating: bool = False) -> Data:
     """Wait for the next message; for an iterator, the end is one of another kind."""
     session = driver.session
     if session is not None:
+        if (
+            session.messages
+            and not session.slow & ~PAUSED
+            and driver.time_slice.spend(driver.loop)
+        ):
+            # Before a message is taken, which would be lost where this is cancelled.
+            session.slow |= RECEIVING
+            try:
+                await yield_once()
+            finally:
+                driver.awaited()
         message = session.messages.take()
         if message is not None:
             return message  # type: ignore[no-any-return]
@@ -50,6 +63,7 @@ async def recv(driver: Hot, face: Face, iterating: bool = False) -> Data:
                 await waiter
             finally:
                 driver.awaited()
+            driver.time_slice.renew()
             message = session.messages.take()
             if message is not None:
                 return message  # type: ignore[no-any-return]
@@ -63,6 +77,8 @@ async def send(driver: Hot, face: Face, message: Any) -> None:
         await face._drain()
     elif not sent:
         await face._send(message, None, None)
+    elif driver.time_slice.spend(driver.loop):
+        await yield_once()
 
 
 class Messages:

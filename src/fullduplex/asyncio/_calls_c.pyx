@@ -11,7 +11,9 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 
 from ..core._exchange_c cimport Exchange
+from ..core._wire_c cimport Inbox
 from ._hot_c cimport Hot
+from ._time_slice_c cimport TimeSlice
 from ._waiter_c cimport Waiter, new_waiter
 
 cdef extern from "Python.h":
@@ -34,12 +36,18 @@ cdef extern from "Python.h":
     PySendResult PyIter_Send(object, object, PyObject **) except PYGEN_ERROR
     int PyErr_WarnFormat(object, Py_ssize_t, const char *, ...) except -1
 
-# Where a call is: not begun, at its waiter, passed on to a coroutine, over.
+# Where a call is: not begun, at its waiter, passed on to a coroutine, suspended for one
+# event loop iteration, over.
 cdef enum:
     NEW
     WAITING
     PASSED_ON
+    YIELDED
     OVER
+
+cdef enum:
+    RECEIVING = 1
+    PAUSED = 2
 
 
 cdef PySendResult give(value, PyObject **result) except PYGEN_ERROR:
@@ -67,6 +75,10 @@ cdef class Call:
     cdef PySendResult resume(self, PyObject **result) except PYGEN_ERROR:
         raise NotImplementedError
 
+    cdef PySendResult go_on(self, PyObject **result) except PYGEN_ERROR:
+        """Do what is left once the event loop has run."""
+        raise NotImplementedError
+
     cdef int leave(self) except -1:
         """End the waiting."""
         return 0
@@ -74,6 +86,7 @@ cdef class Call:
     cdef const char *name(self) noexcept:
         return b"send"
 
+    @cython.nonecheck(False)  # of nothing but `self`
     cdef PySendResult step(self, value, PyObject **result) except PYGEN_ERROR:
         cdef int stage = self._stage
         cdef PySendResult status
@@ -85,12 +98,20 @@ cdef class Call:
             return self.begin(result)
         if stage == WAITING:
             return self.resume(result)
+        if stage == YIELDED:
+            return self.go_on(result)
         if stage == OVER:
             raise RuntimeError("cannot reuse already awaited coroutine")
         status = PyIter_Send(self._coroutine, value, result)
         if status == PYGEN_NEXT:
             self._stage = PASSED_ON
         return status
+
+    cdef PySendResult yield_once(self, PyObject **result) except PYGEN_ERROR:
+        """Let the event loop run once, as ``asyncio.sleep(0)`` does."""
+        self._stage = YIELDED
+        give(None, result)
+        return PYGEN_NEXT
 
     cdef PySendResult pass_on(self, coroutine, PyObject **result) except PYGEN_ERROR:
         self._coroutine = coroutine
@@ -121,7 +142,7 @@ cdef class Call:
             result = self._coroutine.throw(*exception)
             self._stage = PASSED_ON
             return result
-        if stage == WAITING:
+        if stage == WAITING or stage == YIELDED:
             self.leave()
         if stage == OVER:
             raise RuntimeError("cannot reuse already awaited coroutine")
@@ -132,14 +153,16 @@ cdef class Call:
         self._stage = OVER
         if stage == PASSED_ON:
             self._coroutine.close()
-        elif stage == WAITING:
+        elif stage == WAITING or stage == YIELDED:
             self.leave()
 
     def __dealloc__(self):
         if self._stage == NEW:
             PyErr_WarnFormat(RuntimeWarning, 1, b"coroutine '%s' was never awaited", self.name())
-        elif self._stage == WAITING and self._driver is not None:
-            self.leave()
+        elif self._stage == WAITING or self._stage == YIELDED:
+            # The garbage collector may have cleared what this refers to.
+            if self._driver is not None and self._driver.session is not None:
+                self.leave()
 
 
 def _throw(kind, value=None, traceback=None):
@@ -152,6 +175,7 @@ def _throw(kind, value=None, traceback=None):
     raise value if traceback is None else value.with_traceback(traceback)
 
 
+@cython.nonecheck(False)
 cdef PySendResult step(self, value, PyObject **result) except PYGEN_ERROR:
     return (<Call>self).step(value, result)
 
@@ -182,15 +206,37 @@ cdef class Receive(Call):
     cdef const char *name(self) noexcept:
         return b"recv"
 
+    @cython.nonecheck(False)
     cdef PySendResult begin(self, PyObject **result) except PYGEN_ERROR:
-        cdef Exchange session = self._driver.session
-        cdef Waiter waiter
-        cdef object message
-        if session is None:
+        cdef Exchange session
+        if self._driver is None or self._driver.session is None:
+            return self.otherwise(result)
+        session = self._driver.session
+        if session.messages is None or self._driver.time_slice is None:
             return self.otherwise(result)
         if session.messages._count > session.messages.floor:
+            self._driver.time_slice.left -= 1
+            if self._driver.time_slice.left <= 0 and self._driver.time_slice.look(self._driver.loop):
+                # Before a message is taken, which would be lost where this is cancelled.
+                session.set_slow(session._slow | RECEIVING)
+                return self.yield_once(result)
             return give(session.messages.first(), result)
-        if session.holder.holding:
+        return self.wait(session, result)
+
+    cdef PySendResult go_on(self, PyObject **result) except PYGEN_ERROR:
+        cdef Exchange session = self._driver.session
+        session.expected()
+        if session.messages._count > session.messages.floor:
+            return give(session.messages.first(), result)
+        return self.wait(session, result)
+
+    cdef PySendResult wait(self, Exchange session, PyObject **result) except PYGEN_ERROR:
+        cdef Waiter waiter
+        cdef object message
+        if session.holder.holding and not session._slow & ~PAUSED:
+            if self._driver.time_slice.spend(self._driver.loop):
+                session.set_slow(session._slow | RECEIVING)
+                return self.yield_once(result)
             message = session.take_held()
             if session.attention:
                 self._driver.step()
@@ -200,9 +246,9 @@ cdef class Receive(Call):
         if not session.expecting(waiter):
             return self.otherwise(result)
         self._waiter = waiter
-        return self.wait(result)
+        return self.wait_on(result)
 
-    cdef PySendResult wait(self, PyObject **result) except PYGEN_ERROR:
+    cdef PySendResult wait_on(self, PyObject **result) except PYGEN_ERROR:
         self._stage = WAITING
         self._waiter._asyncio_future_blocking = True
         give(self._waiter, result)
@@ -211,7 +257,8 @@ cdef class Receive(Call):
     cdef PySendResult resume(self, PyObject **result) except PYGEN_ERROR:
         cdef Exchange session = self._driver.session
         if not self._waiter._fired:
-            return self.wait(result)
+            return self.wait_on(result)
+        self._driver.time_slice.begin()
         session.expected()
         if self._waiter._cancelled:
             self._waiter.result()
@@ -228,13 +275,23 @@ cdef class Receive(Call):
 
 @cython.final
 cdef class Send(Call):
+    @cython.nonecheck(False)
     cdef PySendResult begin(self, PyObject **result) except PYGEN_ERROR:
-        cdef object sent = self._driver.send_plain(self._message)
+        cdef object sent
+        if self._driver is None or self._driver.time_slice is None:
+            raise RuntimeError("the connection is gone")
+        sent = self._driver.send_plain(self._message)
         if sent:
+            self._driver.time_slice.left -= 1
+            if self._driver.time_slice.left <= 0 and self._driver.time_slice.look(self._driver.loop):
+                return self.yield_once(result)
             return give(None, result)
         if sent is None:
             return self.pass_on(self._face._drain(), result)
         return self.pass_on(self._face._send(self._message, None, None), result)
+
+    cdef PySendResult go_on(self, PyObject **result) except PYGEN_ERROR:
+        return give(None, result)
 
 
 @cython.final
@@ -253,6 +310,7 @@ cdef class Messages:
         return new_receive(self._driver, self._face, True)
 
 
+@cython.nonecheck(False)
 cdef Receive new_receive(Hot driver, face, bint iterating):
     cdef Receive call = Receive.__new__(Receive)
     call._driver = driver
@@ -265,6 +323,7 @@ def recv(Hot driver not None, face):
     return new_receive(driver, face, False)
 
 
+@cython.nonecheck(False)
 def send(Hot driver not None, face, message):
     cdef Send call = Send.__new__(Send)
     call._driver = driver

@@ -19,7 +19,9 @@ from .._sockets import tell_time
 from ..core._select import IMPLEMENTATION, loading
 from ..core.session import Move, Operation, Session
 from . import _hang_up
+from ._time_slice import yield_once
 from ._transport import read_buffer, receive_rest, tune
+from ._waiter import nests
 
 if TYPE_CHECKING or IMPLEMENTATION == "pure":
     from ._hot import JOIN, Hot
@@ -52,7 +54,12 @@ def begin(
     loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T]
 ) -> asyncio.Task[T]:
     """Make a task; its first step is taken at once where Python and `loop` can."""
-    if sys.version_info >= (3, 12) and loop.get_task_factory() is None and eager(loop):
+    if (
+        sys.version_info >= (3, 12)
+        and loop.get_task_factory() is None
+        and eager(loop)
+        and not nests(loop)
+    ):
         return asyncio.Task(coroutine, loop=loop, eager_start=True)
     return loop.create_task(coroutine)
 
@@ -250,7 +257,7 @@ class Driver(Hot, asyncio.BufferedProtocol):
         """
         Carry out what may have to wait.
 
-        Cut: the operation is cut at the `yield` that it stands at.
+        Cancellation: the operation is cut at the `yield` that it stands at.
         """
         now: Any = None
         try:
@@ -258,6 +265,7 @@ class Driver(Hot, asyncio.BufferedProtocol):
                 waiter: Any = operation.send(now)
                 self.step()
                 await waiter
+                self.time_slice.renew()
                 now = monotonic()
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]
@@ -265,17 +273,43 @@ class Driver(Hot, asyncio.BufferedProtocol):
             operation.close()
             self.step()
 
+    async def run_fairly(self, operation: Operation[T]) -> T:
+        """
+        Carry out what may have to wait, and let the event loop run when that is due.
+
+        For all that takes nothing, so that nothing is lost where the caller is
+        cancelled afterwards.
+        """
+        try:
+            result = await self.run(operation)
+        except Exception:
+            # A program may go on in spite of what was raised.
+            await self.share()
+            raise
+        await self.share()
+        return result
+
     async def run_sending(self, operation: Operation[T]) -> T:
         """
         Carry out what sends something, then wait while output is above its mark.
 
         The bytes reach the transport, which tells that, only after the operation.
         """
-        result = await self.run(operation)
+        result = await self.run_fairly(operation)
         session = self.session
         if session is not None and session.writing_paused:
             await self.run(session.drain())
         return result
+
+    async def share(self) -> None:
+        """Count a call, and let the event loop run once when that is due."""
+        if self.time_slice.spend(self.loop):
+            await yield_once()
+
+    async def flush(self, session: Session) -> None:
+        """Send what is queued, and wait while output is above its mark."""
+        self.end_turn()
+        await self.run_fairly(session.flush())
 
     def _end_burst(self) -> None:
         self._burst = None
@@ -304,11 +338,6 @@ class Driver(Hot, asyncio.BufferedProtocol):
         """Carry out what the session wants after something happened."""
         session = self.session
         if session is None:
-            return
-        if self._corked:
-            # The end of the read callback does the rest.
-            if session.writer.pending >= JOIN:
-                self._flush()
             return
         if session.writer.pending:
             if session.attention:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core._select import IMPLEMENTATION, loading
 from ..core.session import Session
+from ._time_slice import time_slice
 
 if TYPE_CHECKING or IMPLEMENTATION == "pure":
     from ._waiter import Waiter
@@ -22,10 +23,14 @@ else:
 
 __all__ = ["JOIN", "Hot"]
 
-# Writes that follow another one within this time (seconds) belong to a burst:
-# they are joined and go out at the end of the loop's turn, or at JOIN bytes.
+# A write that follows another one within this time (seconds) begins a burst.  It leaves
+# at once; those that follow it in the same step of the same task are joined and go out
+# at the end of the event loop iteration, or at JOIN bytes.
 BURST = 50e-6
 JOIN = 65536
+
+# What becomes of writes: in the read callback, the first one leaves and others wait.
+UNCORKED, UNWRITTEN, CORKED = range(3)
 
 
 class Hot:
@@ -41,11 +46,13 @@ class Hot:
         "_burst",
         "_corked",
         "_eager",
+        "_writer",
         "_wrote_at",
         "ended",
         "get_buffer",
         "loop",
         "session",
+        "time_slice",
         "transport",
     )
 
@@ -57,9 +64,13 @@ class Hot:
         #: where the transport reads to (asyncio calls this); from `carry` on it is
         #: the reader's own method
         self.get_buffer: Any = None
-        self._corked = False
+        self._corked = UNCORKED
         self._burst: asyncio.Handle | None = None
+        # The identity of the task whose writes are joined.
+        self._writer = 0
         self._wrote_at = 0.0
+        #: what the tasks of the loop may do before it runs
+        self.time_slice = time_slice(loop)
         self.ended = False
 
     def carry(self, session: Session) -> None:
@@ -75,16 +86,20 @@ class Hot:
         if session is None:
             self._handshake_read(nbytes)
             return
-        self._corked = True
+        self._corked = UNWRITTEN
         try:
             waiter: Any = session.data_received(nbytes, monotonic())
+            if waiter is not None and session.writer.pending:
+                # Pongs do not wait for what the reader does with its message.
+                session.sent_at = session.now
+                self.write_queued()
             if waiter is not None and not waiter.fire():
                 # The reader's step is in the loop's queue; stand behind it.
                 self.loop.call_soon(self._delivered)
             elif session.messages or session.attention or session.holder.holding:
                 session.delivered()
         finally:
-            self._corked = False
+            self._corked = UNCORKED
             if session.writer.pending:
                 session.sent_at = session.now
                 self.write_queued()
@@ -147,22 +162,35 @@ class Hot:
         session.sent_at = now
         if not fresh or session.writer.pending:
             return None
+        if self.transport.is_closing():
+            session.output_ended()
+            return False
         session.writer.passed(len(frame))
         self.transport.write(frame)
         return True
 
     def wrote(self) -> None:
-        """Send what was queued: now, or joined with what follows in a burst."""
+        """Send what was queued: now, or joined with what follows in the same step."""
         session = self.session
         assert session is not None
+        if self._corked == UNWRITTEN:
+            self._corked = CORKED
+            session.sent_at = session.now
+            self.write_queued()
+            return
         if self._corked or self._burst is not None:
-            if session.writer.pending >= JOIN:
+            task = id(asyncio.current_task(self.loop))
+            if not self._corked and task != self._writer:
+                # The first write of another step.
+                self._writer = task
+                self._flush()
+            elif session.writer.pending >= JOIN:
                 self._flush()
             return
         now = monotonic()
         if now - self._wrote_at < BURST:
             self._burst = self.loop.call_soon(self._end_burst)
-            return
+            self._writer = id(asyncio.current_task(self.loop))
         self._wrote_at = session.sent_at = now
         self.write_queued()
 
@@ -170,8 +198,10 @@ class Hot:
         """Hand all that is queued to the transport, unless that is being lost."""
         assert self.session is not None
         data = self.session.writer.take()
-        # Transports warn of those who go on writing.
-        if not self.transport.is_closing():
+        if self.transport.is_closing():
+            # Transports warn of those who go on writing.
+            self.session.output_ended()
+        else:
             self.transport.write(data)
 
     # What `Driver` does

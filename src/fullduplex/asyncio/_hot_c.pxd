@@ -1,9 +1,11 @@
 from ..core._exchange_c cimport Exchange
+from ._time_slice_c cimport TimeSlice
 
 
 cdef class Link:
     cdef int send(self, bytes data, bint last=*) except -1
     cdef int readable(self) except -1
+    cdef bint leaving(self) except -1
 
 
 cdef class Hot:
@@ -13,8 +15,11 @@ cdef class Hot:
     cdef public object _burst
     cdef public Exchange session
     cdef public bint ended
-    cdef public bint _corked
+    cdef public TimeSlice time_slice
     cdef public double _wrote_at
+    # The task whose writes are joined; no reference.
+    cdef void *_writer
+    cdef int _corked
     cdef bint _eager
     cdef Link _link
     cdef object _put

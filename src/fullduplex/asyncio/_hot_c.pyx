@@ -1,10 +1,14 @@
 # cython: language_level=3, binding=False, always_allow_keywords=False
 """The way of a message through a driver, compiled.  ``_hot.py`` is the reference."""
 
+cimport cython
 from cpython.bytes cimport PyBytes_GET_SIZE
 
 from ..core._exchange_c cimport Exchange
-from ._waiter_c cimport Waiter, new_waiter
+from ._time_slice_c cimport TimeSlice
+from ._waiter_c cimport Waiter, current_step, new_waiter
+
+from ._time_slice_c import time_slice
 
 include "../core/_clock_c.pxi"
 
@@ -12,6 +16,12 @@ JOIN = 65536
 cdef enum:
     JOINED = 65536
 cdef double BURST = 50e-6
+
+# What becomes of writes: in the read callback, the first one leaves and others wait.
+cdef enum:
+    UNCORKED
+    UNWRITTEN
+    CORKED
 
 
 cdef class Link:
@@ -23,11 +33,16 @@ cdef class Link:
     cdef int readable(self) except -1:
         raise NotImplementedError
 
+    cdef bint leaving(self) except -1:
+        """Whether nothing can be written any more; transports may know it faster."""
+        return self.is_closing()
+
 
 cdef class Hot:
     def __init__(self, loop, bint eager):
         self.loop = loop
         self._eager = eager
+        self.time_slice = time_slice(loop)
 
     def carry(self, Exchange session not None):
         self.session = session
@@ -43,14 +58,21 @@ cdef class Hot:
         else:
             self.received(nbytes)
 
+    @cython.nonecheck(False)
     cdef int received(self, Py_ssize_t size) except -1:
         cdef Exchange session = self.session
         cdef object waiter
         cdef bint fired
-        self._corked = True
+        if session is None or session.writer is None or session.messages is None:
+            return 0
+        self._corked = UNWRITTEN
         try:
             waiter = session.parse(size, clock())
             if waiter is not None:
+                if session.writer.pending:
+                    # Pongs do not wait for what the reader does with its message.
+                    session.sent_at = session.now
+                    self._write()
                 if type(waiter) is Waiter:
                     fired = (<Waiter>waiter).fire_now()
                 else:
@@ -62,7 +84,7 @@ cdef class Hot:
             if session.messages._count or session.attention or session.holder.holding:
                 session.delivered()
         finally:
-            self._corked = False
+            self._corked = UNCORKED
             if session.writer.pending:
                 session.sent_at = session.now
                 self._write()
@@ -84,9 +106,10 @@ cdef class Hot:
     def send_now(self, message):
         return self.send_plain(message)
 
+    @cython.nonecheck(False)
     cdef object send_plain(self, message):
         cdef Exchange session = self.session
-        if session is None or not session.clear_to_send:
+        if session is None or not session.clear_to_send or session.writer is None:
             return False
         if not session.writer.add_message(message):
             return False
@@ -100,38 +123,69 @@ cdef class Hot:
         session.sent_at = now
         if not fresh or session.writer.pending:
             return None
-        session.writer.passed(PyBytes_GET_SIZE(frame))
         if self._link is not None:
+            session.writer.passed(PyBytes_GET_SIZE(frame))
             self._link.send(frame)
+            if self._link.leaving():
+                session.output_ended()
+        elif self.transport.is_closing():
+            session.output_ended()
+            return False
         else:
+            session.writer.passed(PyBytes_GET_SIZE(frame))
             self._put(frame)
         return True
 
     def wrote(self):
         self._wrote()
 
+    @cython.nonecheck(False)
     cdef int _wrote(self) except -1:
         cdef Exchange session = self.session
         cdef double now
-        if self._corked or self._burst is not None:
+        cdef void *step
+        if session is None or session.writer is None:
+            return 0
+        if self._corked:
+            if self._corked == UNWRITTEN:
+                self._corked = CORKED
+                session.sent_at = session.now
+                return self._write()
             if session.writer.pending >= JOINED:
+                self._flush()
+            return 0
+        if self._burst is not None:
+            step = current_step(self.loop)
+            if self._writer != step:
+                # The first write of another step.
+                self._writer = step
+                self._flush()
+            elif session.writer.pending >= JOINED:
                 self._flush()
             return 0
         now = clock()
         if now - self._wrote_at < BURST:
             self._burst = self.loop.call_soon(self._end_burst)
-            return 0
+            self._writer = current_step(self.loop)
         self._wrote_at = session.sent_at = now
         return self._write()
 
+    @cython.nonecheck(False)
     cdef int _write(self) except -1:
         cdef Exchange session = self.session
-        cdef bytes data = session.writer.take()
+        cdef bytes data
+        if session is None or session.writer is None:
+            return 0
+        data = session.writer.take()
         if self._link is not None:
             # With `attention`, `_sync` follows, which closes our direction.
             self._link.send(data, session.attention and session.half_closing)
-        elif not self.transport.is_closing():
+            if self._link.leaving():
+                session.output_ended()
+        elif self.transport.is_closing():
             # Transports warn of those who go on writing.
+            session.output_ended()
+        else:
             self._put(data)
         return 0
 

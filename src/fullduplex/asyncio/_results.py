@@ -28,6 +28,7 @@ class FragmentStream:
     async def __anext__(self) -> Data:
         if self._done:
             raise StopAsyncIteration
+        await self._driver.share()
         fragment = await self._driver.run(
             self._receive(self._decode, first=not self._began)
         )

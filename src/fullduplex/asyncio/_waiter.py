@@ -15,7 +15,17 @@ from collections.abc import Callable, Iterator
 from contextvars import Context
 from typing import Any
 
-__all__ = ["Waiter"]
+__all__ = ["Waiter", "nests"]
+
+
+def nests(loop: asyncio.AbstractEventLoop) -> bool:
+    """
+    Whether tasks may run `loop` again from within, as ``nest_asyncio`` makes it.
+
+    A callback that is being run cannot be entered again.  So a read callback from
+    which such a task was resumed would keep all else of its socket from being read.
+    """
+    return getattr(loop, "_nest_patched", False)
 
 
 def _raise(exc: BaseException) -> None:
@@ -137,6 +147,7 @@ class Waiter:
             or callback is None
             or context is None
             or asyncio.current_task(self._loop) is not None
+            or nests(self._loop)
         ):
             self.fire_soon()
             return False

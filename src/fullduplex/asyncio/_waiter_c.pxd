@@ -13,3 +13,4 @@ cdef class Waiter:
 
 
 cdef Waiter new_waiter(loop, bint eager)
+cdef void *current_step(loop) except? NULL

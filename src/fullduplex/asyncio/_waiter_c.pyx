@@ -14,6 +14,20 @@ cdef extern from "Python.h":
     bint PyCFunction_Check(object o)
     PyObject *PyCFunction_GetSelf(object o)
 
+cdef extern from *:
+    """
+    #if CYTHON_COMPILING_IN_CPYTHON && PY_VERSION_HEX < 0x030F0000
+    /* Where the interpreter keeps the context that is entered. */
+    #define FDX_CONTEXT 1
+    #define fdx_context() ((void *) PyThreadState_Get()->context)
+    #else
+    #define FDX_CONTEXT 0
+    #define fdx_context() NULL
+    #endif
+    """
+    const int FDX_CONTEXT
+    void *fdx_context() noexcept
+
 cdef object _current_task
 cdef dict _current_tasks = None
 
@@ -33,6 +47,11 @@ cdef class _NoLoop:
 cdef object _done = asyncio.Future(loop=_NoLoop())
 _done.set_result(None)
 cdef type _Task = asyncio.Task
+
+
+cdef bint nests(loop) except -1:
+    """Whether tasks may run `loop` again from within; see ``_waiter.py``."""
+    return getattr(loop, "_nest_patched", False)
 
 
 cdef bint _of_task(callback) except -1:
@@ -123,7 +142,7 @@ cdef class Waiter:
         cdef object callback
         if self._fired:
             return False
-        if not self._eager or self._callback is None or self._busy():
+        if not self._eager or self._callback is None or self._busy() or nests(self._loop):
             self._fire_soon()
             return False
         callback = self._callback
@@ -149,6 +168,19 @@ cdef class Waiter:
         if _current_tasks is not None:
             return PyDict_GetItemWithError(_current_tasks, self._loop) != NULL
         return _current_task(self._loop) is not None
+
+
+cdef void *current_step(loop) except? NULL:
+    """
+    Tell what the loop is running from what it runs next: tasks, and callbacks.
+
+    Each has a context of its own, unless a program gives the same one to several.
+    """
+    cdef object task
+    if FDX_CONTEXT:
+        return fdx_context()
+    task = _current_task(loop)
+    return <void *>task
 
 
 cdef Waiter new_waiter(loop, bint eager):

@@ -41,8 +41,8 @@ def broadcast(
     It never waits: what a peer does not take at once stays in memory and goes out
     when the peer reads.  The frame is built once for all servers' connections, and
     compressed once for all of those that start each message with an empty window
-    (``no_context_takeover``).  The first broadcast of a turn of the event loop goes
-    out at once; later ones of the same turn are joined and go out at its end.
+    (``no_context_takeover``).  The first broadcast of a task goes out at once; later
+    ones may be joined, and go out when the event loop runs again.
 
     Connections that are not open are skipped.  One that is sending a fragmented
     message is skipped with a warning, for another message cannot stand inside it
@@ -88,7 +88,7 @@ def broadcast(
         return result
     loop = members[0].loop
     turn = _turn(loop)
-    fresh = turn.fresh
+    fresh = turn.enter(loop)
     now = monotonic()
     # Without a cap of its own, who is clear to send is not slow.  As for `send`, a
     # peer that has begun to close still gets what is sent before our answer.
@@ -98,7 +98,7 @@ def broadcast(
             driver = connection._driver
             sent = driver.broadcast_now(frame, now, fresh)
             if sent is None:
-                turn.join(driver, frame)
+                turn.join(driver, frame, fresh)
             elif not sent:
                 rest.append(connection)
         result.sent = len(members) - len(rest)
@@ -107,7 +107,7 @@ def broadcast(
     errors: list[Exception] = []
     for connection in rest:
         try:
-            _send_one(connection, shared, turn, on_slow, max_buffer, result)
+            _send_one(connection, shared, turn, fresh, on_slow, max_buffer, result)
         except Exception as exc:
             result.skipped.append(connection)
             if raise_exceptions:
@@ -116,7 +116,7 @@ def broadcast(
                 connection.logger.warning(
                     "skipped broadcast: %s", exc, exc_info=exc.__cause__
                 )
-    turn.begin(loop)
+    turn.leave(loop)
     if errors:
         raise ExceptionGroup("skipped broadcast", errors)
     return result
@@ -126,6 +126,7 @@ def _send_one(
     connection: C,
     shared: SharedMessage,
     turn: _Turn,
+    fresh: bool,
     on_slow: OnSlow,
     cap: int | None,
     result: BroadcastResult[C],
@@ -156,42 +157,52 @@ def _send_one(
         session.sent_at = monotonic()
         if isinstance(fate, str):
             driver.wrote()
-        elif turn.fresh and not session.writer.pending:
+        elif fresh and not session.writer.pending:
             session.writer.passed(len(fate))
             driver.transport.write(fate)
         else:
-            turn.join(driver, fate)
+            turn.join(driver, fate, fresh)
 
 
 class _Turn:
     """
-    One turn of an event loop, which broadcasts share.
+    One iteration of an event loop, which broadcasts share.
 
-    Sending is bound by one system call a connection.  So what is broadcast while
-    an earlier broadcast of the same turn is in the system's hands waits for the
-    end of the turn and leaves with one call.
+    Sending is bound by one system call a connection.  So what a task broadcasts after
+    an earlier broadcast of the same iteration waits for the end of the iteration and
+    leaves with one call.  The first broadcast of each task leaves at once.
     """
 
-    __slots__ = ("_joined", "fresh")
+    __slots__ = ("_joined", "_task", "fresh")
 
     def __init__(self) -> None:
         self._joined: list[Driver] = []
-        #: whether nothing was broadcast yet in this turn
+        #: whether nothing was broadcast yet in this iteration
         self.fresh = True
+        # The identity of the task that broadcast last.
+        self._task = 0
 
-    def begin(self, loop: asyncio.AbstractEventLoop) -> None:
+    def enter(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Begin a broadcast; returns whether it leaves at once."""
+        task = id(asyncio.current_task(loop))
+        fresh = self.fresh or task != self._task
+        self._task = task
+        return fresh
+
+    def leave(self, loop: asyncio.AbstractEventLoop) -> None:
+        """End a broadcast; later ones of the same step are joined."""
         if self.fresh:
             self.fresh = False
             loop.call_soon(self._end)
 
-    def join(self, driver: Driver, frame: bytes) -> None:
+    def join(self, driver: Driver, frame: bytes, fresh: bool) -> None:
         """Queue behind what waits; one system call will take it all."""
         assert driver.session is not None
         writer = driver.session.writer
         if not writer.pending:
             self._joined.append(driver)
         writer.add_raw(frame)
-        if writer.pending >= JOIN:
+        if fresh or writer.pending >= JOIN:
             driver.end_turn()
 
     def _end(self) -> None:

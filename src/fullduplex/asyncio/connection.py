@@ -175,6 +175,7 @@ class Connection(Attributes):
         if not self.open:
             await self.wait_closed()
             raise self.close_exc
+        await self._driver.share()
 
     def _end_tcp(self) -> None:
         if self.transport is not None:
@@ -241,6 +242,8 @@ class Connection(Attributes):
         return self._receive(decode)
 
     async def _receive(self, decode: bool | None) -> Data:
+        # Before a message is taken, which would be lost where this is cancelled.
+        await self._driver.share()
         return await self._driver.run(self._session.recv(decode))
 
     async def _next(self) -> Data:
@@ -391,6 +394,23 @@ class Connection(Attributes):
         payload = control_payload("pong", data)
         await self._driver.run_sending(self._session.pong(payload, monotonic()))
 
+    async def flush(self) -> None:
+        """
+        Hand all that was sent so far to the operating system.
+
+        The first message that a task sends after it was resumed leaves at once; later
+        ones may be joined until the event loop runs again.  Call this between the last
+        message and a computation that does not suspend.
+
+        It waits only while more than `write_limit` bytes are on their way.
+
+        Cancellation: only the waiting ends; nothing is taken back.
+
+        Raises:
+            ConnectionClosed: the connection is closing or closed.
+        """
+        await self._driver.flush(self._session)
+
     async def close(self, code: int | None = 1000, reason: str = "") -> None:
         """
         Close the connection and wait until TCP has ended (RFC 6455, 7.1).
@@ -413,8 +433,11 @@ class Connection(Attributes):
             if self._driver.transport is not None:
                 self._driver.transport.abort()
             return
-        if self._session.protocol.state is not State.CLOSED:
-            await self._driver.run(self._session.close(code, reason, monotonic()))
+        session = self._session
+        if session.protocol.state is not State.CLOSED:
+            await self._driver.run_fairly(session.close(code, reason, monotonic()))
+        else:
+            await self._driver.share()
 
     async def wait_closed(self) -> None:
         """
@@ -423,7 +446,7 @@ class Connection(Attributes):
         Never raises.  Cut: safe.
         """
         if self._session is not NOT_OPEN or not self._driver.ended:
-            await self._driver.run(self._session.wait_closed())
+            await self._driver.run_fairly(self._session.wait_closed())
 
 
 # As they are defined; programs may patch the class.

@@ -90,6 +90,9 @@ class Exchange:
             self.reader.received(size)
         except Exception as exc:
             self.protocol.refuse(exc)
+        except BaseException as exc:
+            self.interrupted(exc)
+            raise
         if self.reader.eventful:
             self._after_events()
         if self.reader.holding and not self.messages:
@@ -113,6 +116,9 @@ class Exchange:
                 holder.proceed()
             except Exception as exc:
                 self.protocol.refuse(exc)
+            except BaseException as exc:
+                self.interrupted(exc)
+                raise
             if reader.eventful:
                 self._after_refill()
             reader.eventful = pinged
@@ -206,6 +212,10 @@ class Exchange:
         return self.clear_to_send and self.writer.add_message(message)
 
     # What the rest of the session does
+
+    def interrupted(self, exc: BaseException) -> None:
+        """Fail the connection, for a part of the input is lost."""
+        raise NotImplementedError
 
     def _after_events(self) -> None:
         """Look at what came in besides whole messages, or after a ping."""

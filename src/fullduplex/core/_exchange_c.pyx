@@ -37,6 +37,9 @@ cdef class Exchange:
             self.reader.received(size)
         except Exception as exc:
             self.protocol.refuse(exc)
+        except BaseException as exc:
+            self.interrupted(exc)
+            raise
         if self.reader.eventful:
             self._after_events()
         if self.reader.holding and not self.messages._count:
@@ -59,6 +62,9 @@ cdef class Exchange:
                 holder.proceed()
             except Exception as exc:
                 self.protocol.refuse(exc)
+            except BaseException as exc:
+                self.interrupted(exc)
+                raise
             if self.reader.eventful:
                 self._after_refill()
             self.reader.eventful = pinged

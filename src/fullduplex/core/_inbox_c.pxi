@@ -62,6 +62,7 @@ cdef class Inbox:
         cdef Py_ssize_t i
         return iter([<object>self._ring[(self._first + i) & (self._room - 1)] for i in range(self._count)])
 
+    @cython.nonecheck(False)  # of nothing but `self`, as below
     cpdef append(self, item):
         if self._count == self._room:
             self._grow()
@@ -99,6 +100,7 @@ cdef class Inbox:
             raise IndexError("no message is waiting")
         return self.first()
 
+    @cython.nonecheck(False)
     cdef object first(self):
         """Take out the first of at least one."""
         cdef PyObject *raw

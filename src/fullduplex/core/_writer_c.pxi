@@ -28,9 +28,16 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=forget_masks)
 
 
+cdef enum:
+    # The most that is reserved for what may come.
+    AT_ONCE = 66560
+
+
 cdef class FrameWriter(Sink):
     cdef PyObject *_out
     cdef Py_ssize_t _room
+    # What was taken last: as much may come together again.
+    cdef Py_ssize_t _taken
     cdef readonly uint64_t total
     cdef readonly uint64_t payload
     cdef readonly uint64_t count
@@ -120,7 +127,7 @@ cdef class FrameWriter(Sink):
             self._out = PyBytes_FromStringAndSize_raw(NULL, need)
             self._room = need
         elif need > self._room:
-            self._room = max(need, 2 * self._room, 4096)
+            self._room = max(need, 2 * self._room, min(self._taken, AT_ONCE), 4096)
             try:
                 _PyBytes_Resize(&self._out, self._room)
             except MemoryError:
@@ -159,6 +166,7 @@ cdef class FrameWriter(Sink):
         if self._room != self.pending:
             _PyBytes_Resize(&raw, self.pending)
         self.total += self.pending
+        self._taken = self.pending
         self.pending = self._room = 0
         result = <bytes>raw
         Py_XDECREF(raw)

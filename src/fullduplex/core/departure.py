@@ -87,7 +87,6 @@ class Departing(Outgoing):
         "failure",
         "farewell_due",
         "gave_up",
-        "input_over",
     )
 
     def __init__(
@@ -101,8 +100,6 @@ class Departing(Outgoing):
         super().__init__(protocol, options, new_waiter, now, random)
         #: whether the peer has closed its side of TCP
         self.eof = False
-        #: whether nothing more is read, for whatever reason
-        self.input_over = False
         #: what went wrong with TCP, if the driver has told
         self.failure: BaseException | None = None
         #: whether TLS has to say that no more comes (drivers that do it set this)
@@ -221,6 +218,15 @@ class Departing(Outgoing):
             ),
             now,
         )
+
+    def output_ended(self) -> None:
+        """
+        Note that the transport takes nothing more and is about to tell of its end.
+
+        What is queued is lost.  Senders wait for the end, so that the driver can tell.
+        """
+        if self.ended_at is None:
+            self.pause_writing()
 
     def said_farewell(self) -> None:
         """Note that the end of TLS is on its way, or of no use."""

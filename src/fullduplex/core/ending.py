@@ -50,6 +50,7 @@ class Ending(Exchange):
         "_settle_by",
         "departing",
         "fragmenting",
+        "input_over",
         "must_abort",
         "must_half_close",
         "options",
@@ -81,6 +82,8 @@ class Ending(Exchange):
         self.departing = False
         self.must_half_close = False
         self.must_abort = False
+        #: whether nothing more is read, for whatever reason
+        self.input_over = False
         #: whether a message is being sent in fragments, which keeps others out
         self.fragmenting = False
         self._close_by: float | None = None
@@ -146,11 +149,21 @@ class Ending(Exchange):
             yield from self._wait(self._closed_waiters)
 
     def _until_open(self) -> Operation[None]:
-        """Pass in state OPEN; otherwise wait for the end and raise."""
-        while self.protocol.state is not State.OPEN:
+        """
+        Pass in state OPEN while TCP lives; otherwise wait for the end and raise.
+
+        Where TCP is about to end, nothing that is sent would arrive.  A sender that
+        went on would keep a driver from telling of the end.
+        """
+        while self.protocol.state is not State.OPEN or self.leaving:
             if self.protocol.state is State.CLOSED:
                 raise self.protocol.close_exc
             yield from self._wait(self._closed_waiters)
+
+    @property
+    def leaving(self) -> bool:
+        """Whether TCP is about to end, whatever is still sent."""
+        return self.departing and (self.input_over or self.must_abort)
 
     def _wait(self, queue: list[Waiter]) -> Operation[None]:
         waiter = self._new_waiter()

@@ -145,6 +145,16 @@ class Outgoing(Receiving):
                 raise self.protocol.close_exc
             yield from self._wait(self._send_waiters)
 
+    def flush(self) -> Operation[None]:
+        """
+        Wait while output is above its mark; the driver sends what is queued.
+
+        Raises:
+            ConnectionClosed: the connection is closing or closed.
+        """
+        yield from self._until_open()
+        yield from self.drain()
+
     def pause_writing(self) -> None:
         """Note that more than ``write_high`` bytes wait to be sent."""
         self.writing_paused = True

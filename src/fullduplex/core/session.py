@@ -103,8 +103,25 @@ class Session(Departing):
             self.reader.feed(data)
         except Exception as exc:
             self.protocol.refuse(exc)
+        except BaseException as exc:
+            self.interrupted(exc)
+            raise
         # What there is to do after input is the same, with nothing more to parse.
         return self.data_received(0, now)
+
+    def interrupted(self, exc: BaseException) -> None:
+        """
+        Fail the connection with 1011, for a part of the input is lost.
+
+        Args:
+            exc: what interrupted the reader, Ctrl-C in an extension for example.
+        """
+        self.protocol.fail(exc, CloseCode.INTERNAL_ERROR, "")
+        self.reader.end()
+        self.holder.end()
+        self._after_events()
+        if self.protocol.unsettled:
+            self.settle(self.now)
 
     def _after_events(self) -> None:
         """Look at what came in besides whole messages."""

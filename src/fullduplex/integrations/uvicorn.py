@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from uvicorn.protocols.utils import ClientDisconnected
 
+from ..asyncio._time_slice import yield_once
 from ..core.closing import State
 from ..core.errors import ConnectionClosed
 from ..core.sending import single
@@ -121,6 +122,9 @@ class WebSocketProtocol(Opening):
         Raises:
             ConcurrencyError: another call is waiting for a message already.
         """
+        if self.time_slice.spend(self.loop):
+            # Before a message is taken, which would be lost where this is cancelled.
+            await yield_once()
         session = self.session
         if session is None or not self._connect_told:
             return await self._receive_unopened()
@@ -134,6 +138,7 @@ class WebSocketProtocol(Opening):
                     await waiter
                 finally:
                     self.awaited()
+                self.time_slice.renew()
                 data = messages.take()
             if data is None:
                 return await self._receive_slowly(session)
@@ -188,12 +193,20 @@ class WebSocketProtocol(Opening):
                 self.wrote()
                 if session.writing_paused:
                     await self._finish(session.drain())
+                elif self.time_slice.spend(self.loop):
+                    await yield_once()
                 return
-        check_event(self.stage, message["type"])
-        if session is not None:
-            await self._send_open(session, message)
-        else:
-            await self._send_unopened(message)
+        try:
+            check_event(self.stage, message["type"])
+            if session is not None:
+                await self._send_open(session, message)
+            else:
+                await self._send_unopened(message)
+        except Exception:
+            # An application may go on in spite of what was raised.
+            await self.share()
+            raise
+        await self.share()
 
     async def _send_open(self, session: Session, message: Event) -> None:
         protocol = session.protocol
@@ -212,7 +225,7 @@ class WebSocketProtocol(Opening):
                 "'text' must be str and 'bytes' must be bytes, "
                 f"not {type(given).__name__}"
             )
-        if session.fragmenting or session.writing_paused:
+        if session.fragmenting or session.writing_paused or session.leaving:
             await self._finish(session.send(*payload))
             return
         protocol.send_message(*payload)

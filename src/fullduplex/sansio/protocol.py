@@ -224,6 +224,10 @@ class Protocol:
             frames.reader.feed(data)
         except Exception as exc:
             frames.refuse(exc)
+        except BaseException as exc:
+            # A part of the input is lost; what follows must not be taken for frames.
+            frames.fail(exc, CloseCode.INTERNAL_ERROR, "")
+            raise
         if frames.unsettled:
             frames.settle()
         self._take_output()

@@ -422,6 +422,25 @@ class Connection(Attributes):
             None if timeout is None else now + timeout,
         )
 
+    def flush(self, *, timeout: float | None = None) -> None:
+        """
+        Wait until the operating system has taken all that was sent so far.
+
+        A `send` without a timeout has done that already.  What a call with a timeout
+        left behind, and what `broadcast` sent, may still wait.
+
+        Args:
+            timeout: seconds to wait at most; None for ever.
+
+        Raises:
+            ConnectionClosed: the connection is closing or closed.
+            TimeoutError: the system has not taken it in time; it is sent later.
+        """
+        self._driver.run_sending(
+            self._session.flush(),
+            None if timeout is None else monotonic() + timeout,
+        )
+
     def close(self, code: int | None = 1000, reason: str = "") -> None:
         """
         Close the connection and wait until TCP has ended (RFC 6455, 7.1).

@@ -121,6 +121,11 @@ class Driver:
                 now = self.clock()
         except StopIteration as stop:
             result = stop.value
+        except Exception:
+            # A program may go on in spite of it, and must let others run.
+            if now is None:
+                await cancel_shielded_checkpoint()
+            raise
         finally:
             operation.close()
             self.step()

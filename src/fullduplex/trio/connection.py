@@ -334,6 +334,21 @@ class Connection(Attributes):
         driver = self._driver
         await driver.run_sending(self._session.pong(payload, driver.clock()))
 
+    async def flush(self) -> None:
+        """
+        Hand all that was sent so far to the operating system.
+
+        Each message leaves at once on trio; this is for programs that run on every
+        face.  It waits only while more than `write_limit` bytes are on their way.
+        Always a checkpoint.
+
+        Cancellation: only the waiting ends; nothing is taken back.
+
+        Raises:
+            ConnectionClosed: the connection is closing or closed.
+        """
+        await self._driver.run_sending(self._session.flush())
+
     async def aclose(self, code: int | None = 1000, reason: str = "") -> None:
         """
         Close the connection and wait until TCP has ended (RFC 6455, 7.1).
