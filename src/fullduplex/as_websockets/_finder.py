@@ -21,7 +21,7 @@ ROOT = "websockets"
 OURS = __name__.partition(".")[0]
 
 COMPATIBLE = "17.4"
-"""The version of websockets whose names and parameters are all here."""
+"""The version of websockets that programs are told of."""
 
 
 def ours(name: str) -> str:
