@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import trustme
 
-from fullduplex import InvalidStatus
+from fullduplex import InvalidProxyStatus, InvalidStatus
 
 from .faces import Kit
 from .peer import PATIENCE, Listener, Peer
@@ -118,6 +118,47 @@ async def refusal_that_ends_with_a_reset_counts(kit: Kit) -> None:
     # The reset may have overtaken the response.
     if isinstance(caught.value, InvalidStatus):
         assert caught.value.response.headers["Retry-After"] == "7"
+
+
+@behaviour(sides=())
+async def refusal_of_a_proxy_counts_as_that_of_a_server(kit: Kit) -> None:
+    for answer, end, timeout in (
+        (b"HTTP/1.0 407 Auth\r\nRetry-After: 7\r\n\r\nwhy", stays, 0.3),
+        (b"HTTP/1.1 999 No\r\nRetry-After: 7\r\n\r\nwhy", stays, 60),
+        (
+            b"HTTP/1.1 503 No\r\nRetry-After: 7\r\nContent-Length: 9\r\n\r\nwhy",
+            Peer.half_close,
+            60,
+        ),
+    ):
+        listener = Listener()
+
+        def reply(
+            listener: Listener = listener,
+            answer: bytes = answer,
+            end: Callable[[Peer], None] = end,
+        ) -> Peer:
+            peer = listener.accept()
+            peer.read_head()
+            peer.send(answer)
+            end(peer)
+            return peer
+
+        replying = kit.spawn(partial(kit.do, reply))
+        try:
+            proxy = f"http://127.0.0.1:{listener.port}"
+            options: dict[str, Any] = {"proxy": proxy, "open_timeout": timeout}
+            with pytest.raises(InvalidProxyStatus) as caught:
+                async with kit.connection("ws://example.com/", **options):
+                    pass
+            peer = await replying.result()
+            await kit.do(peer.gone)
+        finally:
+            listener.close()
+        response = caught.value.response
+        assert str(response.status_code).encode() in answer
+        assert response.headers["Retry-After"] == "7"
+        assert response.body == b"why"
 
 
 @behaviour(sides=())

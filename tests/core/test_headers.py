@@ -161,6 +161,27 @@ def test_build_www_authenticate_basic_quotes_the_realm() -> None:
 
 
 @pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        ('a; b="c"', "c"),
+        (r'a; b="\c\d"', "cd"),
+        (r'a; b="c\\"', None),
+        (r'a; b="\\\c"', None),
+        ('a; b="c d"', None),
+        ('a; b=""', None),
+    ],
+)
+def test_parse_extension_when_a_value_is_quoted_unquotes_tokens(
+    header: str, value: str | None
+) -> None:
+    if value is None:
+        with pytest.raises(InvalidHeaderFormat, match="expected token in quotes"):
+            parse_extension(header)
+    else:
+        assert parse_extension(header) == [("a", [("b", value)])]
+
+
+@pytest.mark.parametrize(
     ("header", "credentials"),
     [
         ("Basic aGVsbG86aWxvdmV5b3U=", ("hello", "iloveyou")),

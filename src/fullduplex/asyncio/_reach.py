@@ -24,7 +24,7 @@ from typing import Any, NoReturn
 from .._tls import context_for, explain, explain_handshake
 from ..core import socks
 from ..core.certificates import reference_name
-from ..core.handshake.client import BODY_TIMEOUT
+from ..core.handshake.client import BODY_TIMEOUT, body_late
 from ..core.handshake.tunnel import Tunnel
 from ..core.opening import Opening, show_address
 from ..core.proxy import Route, check_proxy_tls
@@ -289,7 +289,8 @@ class Reach:
                 while data := await self._loop.sock_recv(sock, 65536):
                     tunnel.data_received(data)
         except OSError as exc:
-            raise tunnel.cut(exc)  # noqa: B904 (has a cause)
+            late = isinstance(exc, TimeoutError)
+            raise tunnel.cut(body_late() if late else exc)  # noqa: B904 (has a cause)
         tunnel.eof_received()
 
     async def _through_tls(self, factory: Factory) -> None:
@@ -360,8 +361,7 @@ class _Tunneling(asyncio.BufferedProtocol):
 
     def _body_late(self) -> None:
         if not self.opened.done():
-            exc = TimeoutError(f"no whole body within {BODY_TIMEOUT:g} s")
-            self.opened.set_exception(self.tunnel.cut(exc))
+            self.opened.set_exception(self.tunnel.cut(body_late()))
 
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._timer is not None:

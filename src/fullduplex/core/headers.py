@@ -54,7 +54,6 @@ _protocol = re.compile(rf"{_token.pattern}(?:/{_token.pattern})?")
 _quoted_string = re.compile(
     r'"((?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*)"'
 )
-_quoted_pair = re.compile(r"\\(.)")
 _token68 = re.compile(r"[-._~+/0-9A-Za-z]+=*")  # RFC 9110, 11.2
 
 
@@ -221,8 +220,9 @@ def parse_extension_item_param(
     match = _quoted_string.match(header, pos)
     if match is None:
         raise InvalidHeaderFormat(name, "expected quoted string", header, pos)
-    value = _quoted_pair.sub(r"\1", match[1])
-    if not _token.fullmatch(value):
+    # A backslash that is quoted itself is in no token, so each of them quotes.
+    value = match[1].replace("\\", "")
+    if "\\\\" in match[1] or not _token.fullmatch(value):
         raise InvalidHeaderFormat(name, "expected token in quotes", header, pos)
     return (parameter, value), match.end()
 

@@ -12,7 +12,7 @@ from typing import Any
 from .datastructures import HeadersLike
 from .errors import InvalidMessage
 from .extensions.base import ClientExtensionFactory
-from .handshake.client import BODY_TIMEOUT, ClientHandshake
+from .handshake.client import ClientHandshake, body_late
 from .handshake.draft import Draft
 from .handshake.negotiation import (
     process_client_extensions,
@@ -181,7 +181,7 @@ class Offering(Keeping):
         handshake = self._handshake
         assert handshake is not None
         if exc is None:
-            exc = TimeoutError(f"no whole body within {BODY_TIMEOUT:g} s")
+            exc = body_late()
         error = handshake.cut(exc)
         self.response = handshake.response
         self._log_response("<")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..core.datastructures import Headers
-from ..core.errors import InvalidHandshake, InvalidState
+from ..core.errors import InvalidHandshake, InvalidState, InvalidStatus
 from ..core.extensions.base import ClientExtensionFactory, Extension
 from ..core.handshake.client import ClientHandshake, refuse_message
 from ..core.handshake.negotiation import (
@@ -158,6 +158,8 @@ class ClientProtocol(Protocol):
             self.process_response(response)
         except InvalidHandshake as exc:
             response._exception = exc
+            if isinstance(exc, InvalidStatus):
+                exc.__cause__ = self._parser.fault
             self._handshake_failed(exc)
         else:
             self._open(self._parser.leftover)

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from .._tls import context_for, explain, explain_handshake
 from ..core import socks
 from ..core.certificates import reference_name
-from ..core.handshake.client import BODY_TIMEOUT
+from ..core.handshake.client import BODY_TIMEOUT, body_late
 from ..core.handshake.tunnel import Tunnel
 from ..core.opening import Opening, show_address
 from ..core.proxy import Route, check_proxy_tls
@@ -223,5 +223,6 @@ class Reach:
             while data := channel.receive():
                 tunnel.data_received(data)
         except OSError as exc:
-            raise tunnel.cut(exc)  # noqa: B904 (has a cause)
+            late = isinstance(exc, TimeoutError)
+            raise tunnel.cut(body_late() if late else exc)  # noqa: B904 (has a cause)
         tunnel.eof_received()

@@ -19,7 +19,7 @@ import trio
 from .._tls import context_for, explain, explain_handshake, resume
 from ..core import socks
 from ..core.certificates import reference_name
-from ..core.handshake.client import BODY_TIMEOUT
+from ..core.handshake.client import BODY_TIMEOUT, body_late
 from ..core.handshake.tunnel import Tunnel
 from ..core.opening import Opening, show_address
 from ..core.proxy import Route, check_proxy_tls
@@ -201,8 +201,10 @@ class Reach:
             with trio.fail_after(BODY_TIMEOUT):
                 while data := await stream.receive_some(65536):
                     tunnel.data_received(bytes(data))
-        except (trio.TooSlowError, trio.BrokenResourceError) as exc:
-            raise tunnel.cut(exc)  # noqa: B904 (has a cause)
+        except trio.TooSlowError:
+            raise tunnel.cut(body_late())  # noqa: B904 (has a cause)
+        except trio.BrokenResourceError as exc:
+            raise tunnel.cut(os_error(exc))  # noqa: B904 (has a cause)
         tunnel.eof_received()
 
 

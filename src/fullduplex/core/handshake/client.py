@@ -36,7 +36,7 @@ from .negotiation import (
     single,
 )
 
-__all__ = ["BODY_TIMEOUT", "ClientHandshake"]
+__all__ = ["BODY_TIMEOUT", "ClientHandshake", "body_late"]
 
 BODY_TIMEOUT: Final = 1.0
 """Seconds for the body of a refusal, once its head has said all that decides."""
@@ -267,6 +267,11 @@ class ClientHandshake:
         )
         self.extensions = extensions
         self._complete = True
+
+
+def body_late() -> TimeoutError:
+    """Make the error that says that the body of a refusal took too long."""
+    return TimeoutError(f"no whole body within {BODY_TIMEOUT:g} s")
 
 
 def refuse_message(exc: Exception) -> NoReturn:
