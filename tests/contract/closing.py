@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import time
+import weakref
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from fullduplex import ConnectionClosedError, ConnectionClosedOK, ProtocolError, State
+from fullduplex.core.ending import RECEIVING
 
 from ..asyncio.raw import CLOSE, CONT, PING, PONG, TEXT
 from .faces import Kit
-from .peer import Peer
+from .peer import PATIENCE, Peer
 from .registry import SLACK, Clock, behaviour
 
 
@@ -101,10 +105,13 @@ async def tcp_that_stays_open_costs_one_close_timeout(kit: Kit, side: str) -> No
     async with kit.ends(side, close_timeout=0.4) as (ws, peer):
         clock = Clock()
         peer.write_close(1001)
-        with pytest.raises(ConnectionClosedOK):
+        with pytest.raises(ConnectionClosedOK) as caught:
             await ws.recv()
         assert 0.35 < clock.elapsed < 0.4 + SLACK
         assert (await kit.do(peer.read)).code == 1001
+        # All went well, but for TCP.
+        assert isinstance(caught.value.__cause__, TimeoutError)
+        assert "close_timeout" in str(caught.value.__cause__)
 
 
 @behaviour()
@@ -271,3 +278,72 @@ async def frame_with_the_wrong_masking_fails_with_1002(kit: Kit, side: str) -> N
         assert (await kit.do(peer.read)).code == 1002
         peer.close()
         await ws.wait_closed()
+
+
+async def lived(kit: Kit, side: str, end: str) -> weakref.ref[Any]:
+    """Let a connection live to its end; nothing here knows it afterwards."""
+    async with kit.ends(side, close_timeout=0.3) as (ws, peer):
+        known: weakref.ref[Any] = weakref.ref(ws.ws)
+        peer.write(TEXT, "hello")
+        assert await ws.recv() == "hello"
+        if end == "closed by us":
+            closing = kit.spawn(ws.close)
+            await kit.do(peer.answer_close)
+            await closing.result()
+        elif end == "closed by the peer":
+            peer.write_close(1000)
+            await kit.do(peer.read)
+            peer.close()
+        elif end == "cut":
+            peer.close()
+        elif end == "reset":
+            peer.reset()
+        elif end == "reset while receiving":
+            # The task must not be the one with the error: that would lead to itself.
+
+            async def reset() -> None:
+                await kit.until(lambda: ws._session.slow & RECEIVING)
+                peer.reset()
+
+            resetting = kit.spawn(reset)
+            with pytest.raises(ConnectionClosedError):
+                await ws.recv()
+            await resetting.result()
+        elif end == "reset while sending":
+            peer.reset()
+            with pytest.raises(ConnectionClosedError):
+                while True:
+                    await ws.send("x")
+                    await kit.sleep(0.001)
+        elif end == "fault":
+            peer.write(3, "no such opcode")
+            await kit.do(peer.read)
+            peer.close()
+        elif end == "left in the middle":
+            ws.fail_connection()
+        await ws.wait_closed()
+    return known
+
+
+@behaviour()
+async def memory_is_free_at_the_end_without_the_collector(kit: Kit, side: str) -> None:
+    for end in (
+        "closed by us",
+        "closed by the peer",
+        "cut",
+        "reset",
+        "reset while receiving",
+        "reset while sending",
+        "fault",
+        "left in the middle",
+    ):
+        gc.collect()
+        gc.disable()
+        try:
+            known = await lived(kit, side, end)
+            deadline = time.monotonic() + PATIENCE
+            while known() is not None:
+                assert time.monotonic() < deadline, f"{end}: {known()}"
+                await kit.sleep(0.002)
+        finally:
+            gc.enable()

@@ -205,6 +205,7 @@ class Kit(abc.ABC):
                 yield End(self, accepted[0]), peer
             finally:
                 over.set()
+                accepted.clear()  # the server keeps the handler, which keeps this
                 await self.do(peer.reset)
 
     def ends(
@@ -228,6 +229,11 @@ class Kit(abc.ABC):
     @abc.abstractmethod
     def event(self) -> Any:
         """Make an event of the face's kind."""
+
+    def server_connection(self) -> Any:
+        """Return the class of the connections of the face's servers."""
+        name = self.face.name if self.face.name in ("sync", "trio") else "asyncio"
+        return importlib.import_module(f"fullduplex.{name}.server").ServerConnection
 
 
 def defaults(options: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from typing import Any
 
@@ -263,3 +264,25 @@ async def replies_to_messages_in_fragments_go_out_before_a_fault(
             assert (await kit.do(peer.read)).code == 1002
             peer.close()
             await replying.result()
+
+
+@behaviour()
+async def closing_the_iterator_leaves_the_connection_open(kit: Kit, side: str) -> None:
+    async with kit.ends(side) as (ws, peer):
+        peer.send(*[peer.frame(TEXT, text) for text in ("first", "second", "third")])
+        if kit.face.name == "sync":
+            with contextlib.closing(iter(ws.ws)) as messages:
+                assert next(messages) == "first"
+            assert next(messages, "over") == "over"
+        else:
+            async with contextlib.aclosing(aiter(ws.ws)) as messages:
+                assert await anext(messages) == "first"
+            assert await anext(messages, "over") == "over"
+            with pytest.raises(StopAsyncIteration):
+                await anext(messages)
+        assert ws.open
+        assert await ws.recv() == "second"
+        if kit.face.name == "sync":
+            assert next(iter(ws.ws)) == "third"
+        else:
+            assert await anext(aiter(ws.ws)) == "third"

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
-from fullduplex import ConnectionClosed, ConnectionClosedError
+from fullduplex import ConcurrencyError, ConnectionClosed, ConnectionClosedError
 
 from ..asyncio.raw import BINARY, CLOSE, CONT, DEFLATE, TEXT
 from .faces import Kit
+from .peer import PATIENCE
 from .registry import SLACK, Clock, behaviour
 
 RELEASE: dict[str, Any] = {
@@ -154,10 +156,21 @@ async def senders_at_the_same_time_keep_their_messages_whole(
 ) -> None:
     async with kit.ends(side) as (ws, peer):
 
+        async def whole(message: Any) -> None:
+            """Send a message; threads are refused while another one sends fragments."""
+            while True:
+                try:
+                    await ws.send(message() if callable(message) else message)
+                except ConcurrencyError:
+                    assert kit.face.name == "sync"
+                    await kit.sleep(0.001)
+                else:
+                    return
+
         async def send(number: int) -> None:
             for _ in range(20):
-                await ws.send(bytes([number]) * 5000)
-                await ws.send(iter([f"{number}"] * 3))
+                await whole(bytes([number]) * 5000)
+                await whole(lambda: iter([f"{number}"] * 3))
 
         senders = [kit.spawn(lambda n=n: send(n)) for n in range(4)]  # type: ignore[misc]
 
@@ -275,3 +288,44 @@ async def sending_that_is_cancelled_sends_whole_frames_or_none(
         await consuming.result()
     assert arrived == sorted(set(arrived))
     assert set(completed) <= set(arrived)
+
+
+@behaviour()
+async def sender_during_the_fragments_of_another_one_is_not_kept_for_ever(
+    kit: Kit, side: str
+) -> None:
+    async with kit.ends(side) as (ws, peer):
+        go_on = threading.Event()
+
+        def slow() -> Iterator[str]:
+            yield "a"
+            assert go_on.wait(PATIENCE)
+            yield "b"
+
+        async def patient() -> AsyncIterator[str]:
+            yield "a"
+            await kit.do(go_on.wait, PATIENCE)
+            yield "b"
+
+        blocking = kit.face.name == "sync"
+        fragments = kit.spawn(lambda: ws.send(slow() if blocking else patient()))
+        assert (await kit.do(peer.read)).text == "a"
+        if blocking:
+            # A thread could wait for ever, and for itself.
+            for message in ("whole", iter(["in", "parts"])):
+                with pytest.raises(ConcurrencyError, match="fragments"):
+                    await ws.send(message)
+        else:
+            whole = kit.spawn(lambda: ws.send("whole"))
+        await ws.ping("between")
+        assert (await kit.do(peer.read)).text == "between"
+        go_on.set()
+        await fragments.result()
+        assert (await kit.do(peer.read)).text == "b"
+        if blocking:
+            await kit.do(peer.read)  # the final frame
+            await ws.send("whole")
+        else:
+            await kit.do(peer.read)
+            await whole.result()
+        assert (await kit.do(peer.read)).text == "whole"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from typing import Any
 
@@ -157,3 +158,46 @@ async def server_that_closes_tells_its_clients_and_ends(kit: Kit) -> None:
         await kit.wait(arrived.wait())
         closing = kit.spawn(lambda: kit.do(peer.answer_close))
     assert (await closing.result()).code == 1001
+
+
+@behaviour(sides=())
+async def override_of_close_that_fails_or_does_nothing_cannot_keep_the_client(
+    kit: Kit,
+) -> None:
+    records: list[logging.LogRecord] = []
+    logger = logging.Logger("of this test")
+    keep = logging.Handler(logging.ERROR)
+    keep.emit = records.append  # type: ignore[assignment, method-assign]
+    logger.addHandler(keep)
+    base = kit.server_connection()
+
+    for failing in (True, False):
+
+        class Connection(base):  # type: ignore[misc, valid-type]
+            """Closes in no way."""
+
+        async def close(self: Any, *arguments: Any, fails: bool = failing) -> None:
+            if fails:
+                raise RuntimeError("cannot close")
+
+        def blocking_close(self: Any, *arguments: Any, fails: bool = failing) -> None:
+            if fails:
+                raise RuntimeError("cannot close")
+
+        if kit.face.name == "sync":
+            Connection.close = blocking_close
+        else:
+            setattr(Connection, "aclose" if kit.face.name == "trio" else "close", close)
+
+        async def handler(ws: Any) -> None:
+            pass
+
+        async with kit.server(
+            handler, create_connection=Connection, logger=logger, close_timeout=0.3
+        ) as address:
+            peer = await kit.do(client, address)
+            received = await kit.do(peer.answer_close)
+            assert received.code == 1000
+            await kit.do(peer.gone) if peer.sock.fileno() >= 0 else None
+    assert [record.levelname for record in records] == ["ERROR"]
+    assert "close() of the connection failed" in records[0].getMessage()

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from ..core.ending import PAUSED, RECEIVING
 from ..core.typing import Data
 from ._hot import Hot
+from ._iteration import over
 from ._time_slice import yield_once
 
 __all__ = ["Messages", "recv", "send"]
@@ -87,11 +88,17 @@ class Messages:
     __slots__ = ("_driver", "_face")
 
     def __init__(self, driver: Hot, face: Face) -> None:
-        self._driver = driver
+        self._driver: Hot | None = driver
         self._face = face
 
     def __aiter__(self) -> Messages:
         return self
 
+    async def aclose(self) -> None:
+        """End the iteration; the connection goes on."""
+        self._driver = None
+
     def __anext__(self) -> Coroutine[Any, Any, Data]:
+        if self._driver is None:
+            return over()
         return recv(self._driver, self._face, True)

@@ -16,6 +16,8 @@ from ._hot_c cimport Hot
 from ._time_slice_c cimport TimeSlice
 from ._waiter_c cimport Waiter, new_waiter
 
+from ._iteration import done, over
+
 cdef extern from "Python.h":
     ctypedef enum PySendResult:
         PYGEN_RETURN
@@ -306,7 +308,13 @@ cdef class Messages:
     def __aiter__(self):
         return self
 
+    def aclose(self):
+        self._driver = None
+        return done()
+
     def __anext__(self):
+        if self._driver is None:
+            return over()
         return new_receive(self._driver, self._face, True)
 
 

@@ -11,6 +11,7 @@ from ..core.hooks import maybe
 from ..core.http1 import Request
 from ..core.unopened import NOT_OPEN
 from ._standalone import Standalone
+from .connection import Connection
 
 if TYPE_CHECKING:
     from ._server import Server
@@ -64,12 +65,21 @@ class ServerConnection(Standalone, face=True):
         try:
             await self.ws_handler(self)
         except asyncio.CancelledError:
-            await self.close(*self._cancelled())
+            await self._close_anyway(*self._cancelled())
             raise
         except Exception as exc:
-            await self.close(*self._failed(exc))
+            await self._close_anyway(*self._failed(exc))
         else:
-            await self.close(*self._returned())
+            await self._close_anyway(*self._returned())
+
+    async def _close_anyway(self, code: int, reason: str) -> None:
+        """Close, also where an override of `close` raises, or closes nothing."""
+        try:
+            await self.close(code, reason)
+        except Exception:
+            self.logger.error("close() of the connection failed", exc_info=True)
+        if not self._driver.ended:
+            await Connection.close(self, code, reason)
 
     def _is_running(self) -> bool:
         """Whether a hook or the handler is at work."""

@@ -36,6 +36,7 @@ from ..core.typing import BytesLike, Data, DataLike, LoggerLike
 from ..core.unopened import NOT_OPEN
 from ..imports import reexport
 from ._drive import Driver
+from ._iteration import Iteration
 from ._results import FragmentStream, Pong
 from ._transport import read_buffer
 
@@ -205,7 +206,7 @@ class Connection(Attributes):
 
     def __aiter__(self) -> AsyncIterator[Data]:
         if overridden(self, "recv", RECV) or overridden(self, "__anext__", ANEXT):
-            return self
+            return Iteration(self)
         return calls.Messages(self._driver, self)
 
     def __anext__(self) -> Coroutine[Any, Any, Data]:

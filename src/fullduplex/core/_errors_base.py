@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
-__all__ = ["WebSocketException"]
+__all__ = ["WebSocketException", "without_traces"]
 
 
 def _rebuild(
@@ -26,3 +26,20 @@ class WebSocketException(Exception):
         if state.pop("_witness", None) is not None:
             state["_diagnosis"] = self.diagnosis  # type: ignore[attr-defined]
         return _rebuild, (type(self), self.args), state
+
+
+E = TypeVar("E", bound=BaseException)
+
+
+def without_traces(exc: E) -> E:
+    """
+    Return an exception that was caught, without the frames that it has passed.
+
+    A connection remembers what ended it, and the frames lead back to the connection:
+    its memory would wait for the garbage collector.
+    """
+    link: BaseException | None = exc
+    while link is not None and link.__traceback__ is not None:
+        link.__traceback__ = link.__context__ = None
+        link = link.__cause__
+    return exc

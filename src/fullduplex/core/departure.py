@@ -36,6 +36,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 
+from ._errors_base import without_traces
 from .ending import Waiter
 from .options import Options
 from .outgoing import Outgoing
@@ -159,7 +160,7 @@ class Departing(Outgoing):
     def input_failed(self, exc: BaseException) -> None:
         """Note that nothing can be read any more, nor sent."""
         if self.failure is None:
-            self.failure = exc
+            self.failure = without_traces(exc)
         self.input_over = True
         self.abort()
 
@@ -167,7 +168,7 @@ class Departing(Outgoing):
         """Note that nothing can be sent any more; what waits is dropped."""
         if self.failure is None and self.ended_at is None:
             self.now = now
-            self.failure = exc
+            self.failure = without_traces(exc)
             self.abort()
             if not self.input_over:
                 self._rest = Rest.UNREAD
@@ -264,8 +265,7 @@ class Departing(Outgoing):
         """
         self.now = self.ended_at = now
         self._hear_on()
-        if exc is None:
-            exc = self.failure
+        exc = self.failure if exc is None else without_traces(exc)
         if exc is None and self.gave_up:
             limit = f"{self.options.close_timeout:g} s (close_timeout)"
             exc = TimeoutError(f"the peer did not close within {limit}")

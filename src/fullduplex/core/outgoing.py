@@ -38,6 +38,7 @@ class Outgoing(Receiving):
         "_pings",
         "_random",
         "_send_waiters",
+        "exclusive",
         "latency",
         "pings_answered",
         "pings_sent",
@@ -62,6 +63,9 @@ class Outgoing(Receiving):
         self.pings_answered = 0
         self._pings: dict[bytes, tuple[PingSink | None, float]] = {}
         self._send_waiters: list[Waiter] = []
+        #: whether senders are refused, instead of made to wait, while another one
+        #: sends a message in fragments (drivers of threads set this)
+        self.exclusive = False
         protocol.on_pong = self._pong_received
 
     def send(
@@ -77,6 +81,8 @@ class Outgoing(Receiving):
 
         Raises:
             ConnectionClosed: the connection is closing or closed.
+            ConcurrencyError: a message is being sent in fragments, and this session
+                is `exclusive`.
         """
         yield from self._until_clear()
         self.protocol.send_message(message, text, compress)
@@ -130,6 +136,11 @@ class Outgoing(Receiving):
     def _until_clear(self) -> Operation[None]:
         yield from self._until_open()
         while self.fragmenting or self.writing_paused:
+            if self.fragmenting and self.exclusive:
+                raise ConcurrencyError(
+                    "another thread is sending a message in fragments; "
+                    "wait until that send() has returned"
+                )
             yield from self._wait(self._send_waiters)
             yield from self._until_open()
 

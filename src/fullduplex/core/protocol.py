@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ._errors_base import without_traces
 from .closing import State, Step, after, shorten
 from .errors import (
     ConnectionClosed,
@@ -227,6 +228,7 @@ class Protocol:
         else:
             self.logger.error("unexpected internal error", exc_info=exc)
             self.fail(exc, CloseCode.INTERNAL_ERROR, "")
+        without_traces(exc)
 
     def frame_received(self, head: int, payload: bytes) -> bool:
         """
@@ -423,8 +425,11 @@ class Protocol:
 
     def transport_lost(self, exc: BaseException | None) -> None:
         """Note that TCP has ended; the state is CLOSED for good."""
-        if exc is not None and self.close_rcvd is None and self.fault is None:
-            self.fault = exc
+        if exc is not None and self.fault is None:
+            # After a good closing handshake, TCP may still end too late.
+            late = isinstance(exc, TimeoutError) and not self._truncated
+            if self.close_rcvd is None or late:
+                self.fault = exc
         self.eof_received()
         self.state = after(self.state, Step.TCP_ENDED)
         if self.debug:

@@ -75,6 +75,7 @@ class Flow(Hot):
         self.failure: OSError | None = None
         self._sent: list[int] = []
         session.farewell_due = self.tls is not None
+        session.exclusive = True
         self._recv_into = sock.recv_into
         self._send = sock.send
         if DONTWAIT:

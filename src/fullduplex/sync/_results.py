@@ -13,7 +13,7 @@ from ..core.session import Session
 from ..core.typing import Data
 from ._drive import NOTHING, Driver
 
-__all__ = ["FragmentStream", "Messages", "Pong"]
+__all__ = ["FragmentStream", "Messages", "Pong", "nothing"]
 
 
 class Messages:
@@ -21,7 +21,8 @@ class Messages:
     The messages of a connection, for ``for``.
 
     Args:
-        recv: of the connection.
+        recv: of the connection; raises `ConnectionClosedOK` or `StopIteration` at the
+            end.
         take: receives a message if that can be done without an operation, else
             returns `NOTHING`.
     """
@@ -45,6 +46,20 @@ class Messages:
             return self._recv()
         except ConnectionClosedOK:
             raise StopIteration from None
+
+    def close(self) -> None:
+        """End the iteration; the connection goes on."""
+        self._recv = _end
+        self._take = nothing
+
+
+def _end() -> Data:
+    raise StopIteration
+
+
+def nothing(deadline: float) -> object:
+    """Receive nothing, as `take` of `Messages` where there is no shortcut."""
+    return NOTHING
 
 
 class FragmentStream:

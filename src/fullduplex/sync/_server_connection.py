@@ -173,9 +173,18 @@ class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
             result: Any = self.ws_handler(self)
             refuse_coroutine("handler", result)
         except Exception as exc:
-            self.close(*self._failed(exc))
+            self._close_anyway(*self._failed(exc))
         else:
-            self.close(*self._returned())
+            self._close_anyway(*self._returned())
+
+    def _close_anyway(self, code: int, reason: str) -> None:
+        """Close, also where an override of `close` raises, or closes nothing."""
+        try:
+            self.close(code, reason)
+        except Exception:
+            self.logger.error("close() of the connection failed", exc_info=True)
+        if not self._driver.ended:
+            Connection.close(self, code, reason)
 
     # What the server calls, from other threads
 

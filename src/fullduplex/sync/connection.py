@@ -29,7 +29,7 @@ from ..imports import reexport
 from ._channel import Channel
 from ._drive import NOTHING, Driver, Waiter, spare_buffer
 from ._housekeeping import look_after
-from ._results import FragmentStream, Messages, Pong
+from ._results import FragmentStream, Messages, Pong, nothing
 
 __all__ = ["Connection"]
 
@@ -204,7 +204,7 @@ class Connection(Attributes):
 
     def __iter__(self) -> Iterator[Data]:
         if overridden(self, "recv", RECV) or overridden(self, "__next__", NEXT):
-            return self
+            return Messages(self.__next__, nothing)
         return Messages(self.recv, self._driver.receive_now)
 
     def __next__(self) -> Data:
@@ -287,8 +287,8 @@ class Connection(Attributes):
         Send a message; returns when the system has taken all of it.
 
         A `str` goes out as text, a bytes-like object as binary.  An iterable of
-        either goes out as one message in fragments (RFC 6455, 5.4); other messages
-        wait until it is complete.
+        either goes out as one message in fragments (RFC 6455, 5.4); until it is
+        complete, other messages are refused.
 
         Args:
             text: True sends bytes as a text message, which must then be UTF-8;
@@ -304,7 +304,8 @@ class Connection(Attributes):
                 whole or not at all: what was begun goes on without the caller.  One
                 in fragments cannot be completed, so the connection fails with 1011.
             ConnectionClosed: the connection is closing or closed.
-            ConcurrencyError: the iterable sends a message of its own.
+            ConcurrencyError: another thread sends a message in fragments, or the
+                iterable sends a message of its own; nothing was sent.
             TypeError: `message` is of another type; nothing was sent.  For an item
                 after the first one, the connection fails with 1011.
             UnicodeEncodeError: a `str` has lone surrogates; nothing was sent.

@@ -155,6 +155,11 @@ class Driver:
         session.begin_close(code, reason, self.clock())
         self.step()
 
+    def forget(self) -> None:
+        """Let go of what leads back here, so that memory is free at the end."""
+        self._on_end = _told
+        self._start_soon = _too_early
+
     def abort(self) -> None:
         """End TCP now, whatever waits to be sent."""
         if self.session is not None:
@@ -408,6 +413,11 @@ class Driver:
         if self._writer_parked is not None:
             self._writer_parked.fire()
         self._on_end(session.failure)
+        self.forget()
+
+
+def _told(_: BaseException | None) -> None:
+    """Be called by nobody: the end was told."""
 
 
 def _too_early(*_: Any) -> None:

@@ -2,13 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+from typing import Any
+
 import trio
 
 from ..core.session import Session
 from ..core.typing import Data
 from ._drive import Driver
 
-__all__ = ["FragmentStream", "Pong"]
+__all__ = ["FragmentStream", "Messages", "Pong"]
+
+
+class Messages:
+    """
+    The messages of a connection, for ``async for``.
+
+    Args:
+        connection: what has `__anext__`.
+    """
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def __aiter__(self) -> Messages:
+        return self
+
+    def __anext__(self) -> Awaitable[Data]:
+        if self._connection is None:
+            return _over()
+        following: Awaitable[Data] = self._connection.__anext__()
+        return following
+
+    async def aclose(self) -> None:
+        """
+        End the iteration; the connection goes on.
+
+        Cancellation: a checkpoint; the iteration ends in any case.
+        """
+        self._connection = None
+        await trio.lowlevel.checkpoint()
+
+
+async def _over() -> Data:
+    await trio.lowlevel.checkpoint()
+    raise StopAsyncIteration
 
 
 class FragmentStream:

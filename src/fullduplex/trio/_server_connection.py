@@ -110,6 +110,7 @@ class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
                 self._driver.ended = True
                 if self._driver.pipe is not None:
                     await discard(self._driver.pipe)
+            self._driver.forget()
             server._detach(self)
 
     async def _open_or_refuse(
@@ -246,13 +247,22 @@ class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
                         self._running = False
                 if self._phase.cancelled_caught:
                     how = self._cancelled()
-                await self.aclose(*how)
+                await self._close_anyway(*how)
             except BaseException:
                 # The whole server is being cancelled.
                 driver.begin_close(*(self.server._closing_with or (1001, "")))
                 raise
             finally:
                 driver.abort()
+
+    async def _close_anyway(self, code: int, reason: str) -> None:
+        """Close, also where an override of `aclose` raises, or closes nothing."""
+        try:
+            await self.aclose(code, reason)
+        except Exception:
+            self.logger.error("aclose() of the connection failed", exc_info=True)
+        if not self._driver.ended:
+            await Connection.aclose(self, code, reason)
 
     async def _run_handler(self) -> tuple[int, str]:
         """Call the handler; returns what to close with."""

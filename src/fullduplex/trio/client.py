@@ -352,6 +352,7 @@ class connect:
             opening.mark("handshake", trio.current_time())
         except BaseException:
             connection._driver.ended = True
+            connection._driver.forget()
             await discard(pipe)
             raise
         return connection

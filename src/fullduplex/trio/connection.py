@@ -31,7 +31,7 @@ from ..core.wire import Inbox
 from ..imports import reexport
 from ._drive import Driver
 from ._pipe import Pipe, discard
-from ._results import FragmentStream, Pong
+from ._results import FragmentStream, Messages, Pong
 from ._waiter import Waiter, run_buffer
 
 __all__ = ["Connection"]
@@ -143,7 +143,8 @@ class Connection(Attributes):
         await self.aclose(1000 if exc_type is None else 1011)
 
     def __aiter__(self) -> AsyncIterator[Data]:
-        return self
+        # Closing the iterator must not close the connection.
+        return Messages(self)
 
     async def __anext__(self) -> Data:
         try:
