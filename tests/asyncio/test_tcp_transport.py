@@ -223,6 +223,19 @@ async def test_limits_are_checked_and_pause_writing_at_once() -> None:
     peer.close()
 
 
+@pytest.mark.parametrize("data", [5, 0, None, "text", ["a"]])
+async def test_only_bytes_are_written(data: Any) -> None:
+    protocol, transport, peer = pair()
+    with pytest.raises(TypeError):
+        transport.write(data)
+    transport.write(memoryview(b"abc"))
+    peer.settimeout(5)
+    assert await asyncio.to_thread(peer.recv, 10) == b"abc"
+    transport.abort()
+    await protocol.lost
+    peer.close()
+
+
 async def test_pausing_within_a_read_keeps_the_next_one_from_happening() -> None:
     protocol, transport, peer = pair()
     update = protocol.buffer_updated

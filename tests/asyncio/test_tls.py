@@ -425,3 +425,17 @@ async def test_handshake_that_fails_is_one_record_with_the_address(
         assert len(records) == 1, caplog.text
         assert "127.0.0.1" in records[0].getMessage()
         assert records[0].levelno == logging.INFO
+
+
+@pytest.mark.parametrize("data", [5, 0, None, "text"])
+async def test_only_bytes_are_encrypted(
+    server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, data: Any
+) -> None:
+    async with (
+        serving(echo, ssl=server_tls) as place,
+        connect(place.uri, ssl=client_tls) as ws,
+    ):
+        with pytest.raises(TypeError):
+            ws.transport.write(data)
+        await ws.send("x")
+        assert await ws.recv() == "x"

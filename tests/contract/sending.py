@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import array
 import asyncio
+import mmap
 import random
 import threading
 import zlib
@@ -329,3 +331,24 @@ async def sender_during_the_fragments_of_another_one_is_not_kept_for_ever(
             await kit.do(peer.read)
             await whole.result()
         assert (await kit.do(peer.read)).text == "whole"
+
+
+@behaviour()
+async def buffers_of_all_kinds_go_out_as_their_bytes(kit: Kit, side: str) -> None:
+    numbers = array.array("H", range(100))
+    memory = mmap.mmap(-1, 200)
+    memory[:] = numbers.tobytes()
+    kinds: list[Any] = [numbers, memoryview(numbers), memory]
+    async with kit.ends(side) as (ws, peer):
+        for value in kinds:
+            await ws.send(value)
+            received = await kit.do(peer.read)
+            assert (received.opcode, received.payload) == (BINARY, numbers.tobytes())
+            await ws.send([value, b"."])
+            parts = [await kit.do(peer.read) for _ in range(3)]
+            assert parts[0].payload == numbers.tobytes()
+        for value in (numbers[:50], memoryview(numbers[:49])):
+            await ws.pong(value)
+            assert (await kit.do(peer.read)).payload == value.tobytes()
+            await ws.ping(value)
+            assert (await kit.do(peer.read)).payload == value.tobytes()

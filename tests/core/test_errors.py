@@ -111,7 +111,7 @@ REFUSED = Response(403, "Forbidden", Headers({"X": "y"}), b"no")
         (ProtocolError("bad"), "bad"),
         (
             PayloadTooBig(None, 4),
-            "frame has an unknown number of bytes; max_size is 4 bytes",
+            "message is larger than max_size, 4 bytes",
         ),
         (PayloadTooBig(5000, 4), "frame has 5,000 bytes; max_size is 4 bytes"),
         (

@@ -980,3 +980,33 @@ def test_protocol_alone_starts_open_with_an_empty_queue() -> None:
     assert not protocol.messages
     assert protocol.close_code is None
     assert dissect(protocol.writer.take()) == []
+
+
+def test_too_big_tells_the_limit_of_the_message_and_not_what_was_left() -> None:
+    compressor = zlib.compressobj(wbits=-15)
+    pieces = [
+        compressor.compress(bytes(60)) + compressor.flush(zlib.Z_SYNC_FLUSH)
+        for _ in range(2)
+    ]
+    session = deflating(max_size=100)
+    deliver(session, frame(BINARY, pieces[0], rsv=4, fin=False))
+    deliver(session, frame(CONT, pieces[1][:-4]))
+    fault = session.protocol.fault
+    assert isinstance(fault, PayloadTooBig)
+    assert (fault.size, fault.max_size, fault.current_size) == (None, 100, 60)
+    assert str(fault) == (
+        "message is larger than max_size, 100 bytes after 60 already received"
+    )
+
+
+def test_too_big_a_fragment_tells_the_limit_of_fragments() -> None:
+    compressor = zlib.compressobj(wbits=-15)
+    session = deflating(max_size=100, max_fragment=50)
+    for number in range(2):
+        piece = compressor.compress(bytes(40 + 20 * number))
+        piece += compressor.flush(zlib.Z_SYNC_FLUSH)
+        opcode = CONT if number else BINARY
+        deliver(session, frame(opcode, piece, rsv=0 if number else 4, fin=False))
+    fault = session.protocol.fault
+    assert isinstance(fault, PayloadTooBig)
+    assert (fault.max_size, fault.current_size) == (50, None)

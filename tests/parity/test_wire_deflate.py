@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import zlib
 from types import ModuleType
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fullduplex.core.errors import ProtocolError
 from fullduplex.core.extensions.permessage_deflate import PerMessageDeflate
 
 from ..core.pair import BINARY, CONT, PING, TEXT, frame
@@ -186,3 +188,73 @@ def test_both_bodies_read_alike(
         for wire in wires
     )
     assert pure == compiled
+
+
+# Messages that end within a block
+
+
+def stored(data: bytes, announced: int) -> bytes:
+    """A block that is not compressed, whose length may be wrong (RFC 1951, 3.2.4)."""
+    size = announced.to_bytes(2, "little")
+    return b"\x00" + size + bytes(byte ^ 0xFF for byte in size) + data
+
+
+CUT = {
+    "header": b"\x00\xff\xff",
+    "stored": stored(b"abc", 100),
+    "stored, with the tail as data": stored(b"", 5),
+    "codes": Sender().payload(b"hello, hello, world" * 9)[:9],
+}
+
+
+@pytest.mark.parametrize("takeover", [True, False])
+@pytest.mark.parametrize("opcode", [TEXT, BINARY])
+@pytest.mark.parametrize("name", CUT)
+def test_message_that_ends_within_a_block_is_refused(
+    wire: ModuleType, name: str, opcode: int, takeover: bool
+) -> None:
+    for fragments in (False, True):
+        frames: list[Any] = []
+        extension = PerMessageDeflate(not takeover, False, 15, 15)
+        if fragments:
+            with pytest.raises(ProtocolError):
+                extension.inflate(CUT[name][:2], fin=False, max_size=None)
+                extension.inflate(CUT[name][2:], fin=True, max_size=None)
+            continue
+        reader = wire.FrameReader(frames.append, frames.append, masked=False)
+        reader.allowed_rsv = 0x40
+        reader.deflate = extension
+        with pytest.raises(ProtocolError):
+            reader.feed(frame(opcode, CUT[name], rsv=4))
+        assert (reader.stopped, frames) == (True, [])
+
+
+@pytest.mark.parametrize("takeover", [True, False])
+def test_empty_payload_is_an_empty_message_and_no_part_of_the_stream(
+    wire: ModuleType, takeover: bool
+) -> None:
+    frames: list[Any] = []
+    reader = wire.FrameReader(frames.append, frames.append, masked=False)
+    reader.allowed_rsv = 0x40
+    reader.deflate = PerMessageDeflate(not takeover, False, 15, 15)
+    sender = PerMessageDeflate(False, not takeover, 15, 15)
+    for text in (b"hello", b"hello again"):
+        reader.feed(frame(TEXT, b"", rsv=4))
+        reader.feed(frame(TEXT, sender.deflate(text, fin=True), rsv=4))
+        reader.feed(frame(BINARY, b"", rsv=4))
+    assert frames == ["", "hello", b"", "", "hello again", b""]
+
+
+@pytest.mark.parametrize("size", [0, 1, 16383, 16384, 16385, 70_000])
+def test_message_that_ends_with_its_block_is_taken_whatever_its_size(
+    wire: ModuleType, size: int
+) -> None:
+    frames: list[Any] = []
+    reader = wire.FrameReader(frames.append, frames.append, masked=False)
+    reader.allowed_rsv = 0x40
+    reader.deflate = PerMessageDeflate(False, False, 15, 15)
+    sender = PerMessageDeflate(False, False, 15, 15)
+    data = random.Random(size).randbytes(size // 2) + bytes(size - size // 2)
+    for _ in range(3):
+        reader.feed(frame(BINARY, sender.deflate(data, fin=True), rsv=4))
+    assert frames == [data] * 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from types import ModuleType
 from typing import Any
 
@@ -454,3 +455,39 @@ def test_what_came_in_is_counted(wire: ModuleType) -> None:
     reader = reading.reader
     assert (reader.count, reader.payload) == (3, 2 + 5000 + 5)
     assert reader.total == len(data)
+
+
+@pytest.mark.parametrize("begun", [b"", b"\x82", frame(BINARY, bytes(9000))[:5000]])
+@pytest.mark.parametrize("more", [-1, 1, 2**40])
+def test_reader_refuses_more_bytes_than_it_had_room_for(
+    wire: ModuleType, begun: bytes, more: int
+) -> None:
+    reading = Reading(wire, masked=False)
+    if begun:
+        reading.write(begun)
+    room = len(reading.reader.get_buffer(-1))
+    with pytest.raises(ValueError, match=f"had room for {room}"):
+        reading.reader.received(-1 if more < 0 else room + more)
+    assert reading.record.events == []
+    reading.write(frame(BINARY, bytes(9000))[len(begun) :])
+    assert reading.record.events in ([], [bytes(9000)])
+
+
+@pytest.mark.skipif(
+    not os.path.exists("/proc/self/statm"), reason="the system tells no memory in use"
+)
+@pytest.mark.parametrize("announced", [2**20, 2**30])
+def test_header_makes_no_memory_resident_for_what_it_announces(
+    wire: ModuleType, announced: int
+) -> None:
+    def resident() -> int:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    header = b"\x82\xff" + announced.to_bytes(8, "big") + b"mask"
+    buffer = wire.ReadBuffer()
+    readers = [Reading(wire, masked=True, buffer=buffer).reader for _ in range(100)]
+    before = resident()
+    for reader in readers:
+        reader.feed(header)
+    assert resident() - before < 100 * 2**17

@@ -6,6 +6,7 @@ import array
 import os
 import subprocess
 import sys
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -282,3 +283,27 @@ def test_what_one_body_writes_the_other_reads(
     reading = Reading(body("_wire", parse), masked=mask)
 
     assert reading.run([writer.take()]).events == messages
+
+
+def test_masks_that_are_taken_within_one_another_differ() -> None:
+    masks = import_module("fullduplex.core._masks")
+    masks.forget_masks()
+    inner: list[bytes] = []
+
+    def trace(frame: Any, event: str, _: Any) -> Any:
+        # What a debugger, or a signal between two lines, does.
+        if frame.f_code is masks.new_mask.__code__ and event == "line":
+            sys.settrace(None)
+            inner.append(masks.new_mask())
+            sys.settrace(trace)
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        outer = [masks.new_mask() for _ in range(1500)]
+    finally:
+        sys.settrace(before)
+    keys = outer + inner
+    assert {len(key) for key in keys} == {4}
+    assert len(set(keys)) > len(keys) - 5

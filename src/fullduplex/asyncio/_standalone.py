@@ -13,6 +13,7 @@ import copy
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from ..core.buffers import check_bytes
 from ..core.exposed import shown
 from ..core.hooks import adapt_handler
 from ..core.logs import find_logger
@@ -105,7 +106,7 @@ class Standalone(Opening):
             self._given = True
             # Who calls this may be about to make us the transport's protocol.
             self._loop.call_soon(self._give_to_driver)
-        self._handshake_received(bytes(data))
+        self._handshake_received(bytes(check_bytes("data", data)))
 
     def _give_to_driver(self) -> None:
         driver = self._driver

@@ -337,7 +337,8 @@ cdef class TcpTransport(Link):
     # Writing
 
     def write(self, data):
-        self.send(data if type(data) is bytes else bytes(data))
+        # `bytes` alone would make NUL bytes of a number.
+        self.send(data if type(data) is bytes else bytes(memoryview(data)))
 
     cdef int send(self, bytes data, bint last=False) except -1:
         cdef ssize_t count = 0

@@ -117,6 +117,8 @@ class TlsLink:
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Encrypt and send; nothing once the transport is closing."""
+        if type(data) is not bytes:
+            data = bytes(memoryview(data))
         if self.slow:
             self._write_slowly(data)
         elif data and not self.closing:

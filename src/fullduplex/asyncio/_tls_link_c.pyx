@@ -251,7 +251,8 @@ cdef class TlsLink(Link):
     # What goes out
 
     def write(self, data):
-        self.send(data if type(data) is bytes else bytes(data))
+        # `bytes` alone would make NUL bytes of a number.
+        self.send(data if type(data) is bytes else bytes(memoryview(data)))
 
     cdef int send(self, bytes data, bint last=False) except -1:
         cdef Py_ssize_t size = PyBytes_GET_SIZE(data)

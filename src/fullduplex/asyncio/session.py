@@ -11,6 +11,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from ..core.buffers import byte_view
 from ..core.errors import ConcurrencyError, ConnectionClosed
 from ..core.frames import Close
 from ..core.outbox import Outbox, Overflow
@@ -396,11 +397,12 @@ class Session:
 
 def _checked(message: Any) -> Any:
     """Return a message in a form that is a key and cannot change."""
-    if isinstance(message, (bytearray, memoryview)):
-        return bytes(message)
-    if not isinstance(message, (str, bytes)):
+    if isinstance(message, (str, bytes)):
+        return message
+    data = byte_view(message)
+    if data is None:
         single(message, None)
         raise TypeError(
             f"a session sends str or bytes-like, not {type(message).__name__}"
         )
-    return message
+    return bytes(data)

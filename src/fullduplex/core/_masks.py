@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 import os
+import struct
+from collections.abc import Iterator
 
 __all__ = ["forget_masks", "new_mask"]
 
 BLOCK = 4096
 
-_masks = b""
-_masks_used = 0
+# One step of it is one call into C: no signal, no trace function and no thread that
+# makes a frame meanwhile gets the same key.
+_keys: Iterator[tuple[bytes]] = iter(())
 
 
 def new_mask() -> bytes:
     """Take an unpredictable key (RFC 6455, 5.3) from a block of os.urandom."""
-    global _masks, _masks_used
-    if _masks_used == len(_masks):
-        _masks = os.urandom(BLOCK)
-        _masks_used = 0
-    key = _masks[_masks_used : _masks_used + 4]
-    _masks_used += 4
-    return key
+    global _keys
+    for (key,) in _keys:
+        return key
+    keys = struct.iter_unpack("4s", os.urandom(BLOCK))
+    (key,) = next(keys)
+    _keys = keys
+    return key  # type: ignore[no-any-return]
 
 
 def forget_masks() -> None:
     """Throw the random block away; a forked child must not share it."""
-    global _masks, _masks_used
-    _masks = b""
-    _masks_used = 0
+    global _keys
+    _keys = iter(())
 
 
 if hasattr(os, "register_at_fork"):

@@ -225,10 +225,17 @@ class FrameReader:
             ProtocolError: fail the connection with 1002.
             PayloadTooBig: fail the connection with 1009.
             UnicodeDecodeError: fail the connection with 1007.
+            ValueError: there was no room for so many; nothing was parsed.
         """
-        self.total += size
         if self.stopped:
+            self.total += max(size, 0)
             return
+        room = len(self.get_buffer(-1))
+        if not 0 <= size <= room:
+            raise ValueError(
+                f"{size} bytes were received; get_buffer() had room for {room}"
+            )
+        self.total += size
         if self._held:
             self._hold(self.buffer.view[:size])
             return

@@ -145,9 +145,16 @@ cdef class FrameReader(Holder):
     cpdef received(self, Py_ssize_t size):
         cdef Py_ssize_t used = 0
         cdef ReadBuffer buffer = self._buffer
-        self.total += size
         if self.stopped:
+            self.total += max(size, 0)
             return
+        used = self.missing()
+        if used == 0:
+            used = buffer.size - self._tail_size
+        if not 0 <= size <= used:
+            raise ValueError(f"{size} bytes were received; get_buffer() had room for {used}")
+        used = 0
+        self.total += size
         if self.holding:
             self._hold(buffer.ptr, size)
             return
@@ -375,6 +382,10 @@ cdef class FrameReader(Holder):
         cdef bint ended = False
         self.payload += size
         self.count += 1
+        if size == 0:
+            # Some senders leave out even the header of an empty block.
+            self._put("" if head & 1 else b"")
+            return 0
         try:
             stream = deflate.decompressor
             if type(stream) is Inflater:
@@ -402,6 +413,10 @@ cdef class FrameReader(Holder):
                 if ended or (room and made == room):
                     output = deflate.inflated(stream, output, True, room - 1 if room else None)
                     made = PyBytes_GET_SIZE(output)
+                elif inflater is None:
+                    deflate.check_complete(stream)
+                elif not inflater.between_blocks():
+                    raise ProtocolError("compressed message ends within a DEFLATE block")
             if head & 1 and type(output) is bytes:
                 output = fdx_text(PyBytes_AS_STRING(output), made)
             self._put(output)

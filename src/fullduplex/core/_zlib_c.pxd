@@ -9,6 +9,7 @@ cdef extern from "csrc/streams.h":
         uint8_t *next_out
         unsigned avail_out
         const char *msg
+        int data_type
     ctypedef int (*fdx_run)(fdx_stream *stream, int flush) nogil
     ctypedef int (*fdx_end)(fdx_stream *stream) nogil
     ctypedef struct fdx_library:
@@ -35,6 +36,7 @@ cdef class Stream:
     cdef const uint8_t *_next
     cdef Py_ssize_t _left
     cdef readonly bint eof
+    cdef int _ended_at
     cdef int _give(self, const uint8_t *p, Py_ssize_t size) except -1
     cdef Py_ssize_t _fill(self, uint8_t *out, Py_ssize_t room, bint apart) except -1
     cdef bytes _fill_more(self, const uint8_t *first, Py_ssize_t made, Py_ssize_t room)
@@ -43,6 +45,7 @@ cdef class Stream:
 
 cdef class Inflater(Stream):
     cdef readonly bytes unused_data
+    cdef bint between_blocks(self) noexcept
     # Bytes that came out of the last `read`.
     cdef Py_ssize_t made
     cdef object read(self, const uint8_t *p, Py_ssize_t size, Py_ssize_t room, bint text)

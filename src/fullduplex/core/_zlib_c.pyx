@@ -107,6 +107,9 @@ cdef class Stream:
             self._next += given
             self._left -= given
             done += step - <Py_ssize_t>stream.avail_out
+            if code != BUF_ERROR:
+                # A call that does nothing forgets where the one before it ended.
+                self._ended_at = stream.data_type
             if code == STREAM_END:
                 self.eof = True
                 return done
@@ -161,6 +164,15 @@ cdef class Inflater(Stream):
     def __dealloc__(self):
         if self._begun:
             self._library._functions.inflate_end(&self._stream)
+
+    cdef bint between_blocks(self) noexcept:
+        # zlib.h: 128 is added if `inflate` returned at the end of a block.
+        return self._ended_at & 128 != 0
+
+    @property
+    def complete(self):
+        """Whether the bytes so far end with a whole block."""
+        return self.between_blocks()
 
     def decompress(self, data, Py_ssize_t max_length=0):
         """

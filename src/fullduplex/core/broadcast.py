@@ -19,6 +19,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
+from .buffers import byte_view
 from .closing import State
 from .errors import ConcurrencyError
 from .extensions.permessage_deflate import PerMessageDeflate
@@ -110,12 +111,12 @@ class SharedMessage:
     def __init__(
         self, message: Any, text: bool | None, compress: bool | None = None
     ) -> None:
-        if not isinstance(message, (str, bytes, bytearray, memoryview)):
+        data = message if isinstance(message, str) else byte_view(message)
+        parts = None if data is None else single(data, text)
+        if parts is None:
             raise TypeError(
                 f"message must be str or bytes-like, not {type(message).__name__}"
             )
-        parts = single(message, text)
-        assert parts is not None  # only iterables give None
         payload, self.is_text = parts
         #: the payload, not compressed
         self.data = str.encode(payload) if isinstance(payload, str) else bytes(payload)

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from .buffers import check_bytes
 from .closing import State
 from .errors import ConnectionClosed, InvalidState, ProtocolError
 from .extensions.base import Extension
@@ -353,7 +354,7 @@ class ConnectionProtocol:
         self._connection._take_step(step)
 
     def _send(self, opcode: Opcode, data: BytesLike, fin: bool) -> None:
-        check_type(data)
+        data = check_bytes("data", data)
         connection = self._connection
         self._check_open()
         session = connection._session
@@ -380,7 +381,7 @@ class ConnectionProtocol:
         self._take_step(step)
 
     def _control(self, data: BytesLike) -> bytes:
-        check_type(data)
+        data = check_bytes("data", data)
         if self.state is State.CLOSED:
             self._check_open()
         payload = prepare_ctrl(data)
@@ -389,9 +390,3 @@ class ConnectionProtocol:
                 f"control frame has {len(payload)} bytes; allowed are 125"
             )
         return payload
-
-
-def check_type(data: object) -> None:
-    """Refuse what is no payload."""
-    if not isinstance(data, (bytes, bytearray, memoryview)):
-        raise TypeError(f"data must be bytes-like, not {type(data).__name__}")

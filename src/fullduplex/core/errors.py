@@ -277,13 +277,13 @@ class PayloadTooBig(WebSocketException):
     def __str__(self) -> str:
         if self.message is not None:
             return self.message
-        if self.size is None:
-            frame = "frame has an unknown number of bytes"
-        else:
-            frame = f"frame has {self.size:,} bytes"
+        before = ""
         if self.current_size:
-            frame += f" after {self.current_size:,} already received"
-        return f"{frame}; max_size is {self.max_size:,} bytes"
+            before = f" after {self.current_size:,} already received"
+        if self.size is None:
+            return f"message is larger than max_size, {self.max_size:,} bytes{before}"
+        size = f"{self.size:,} bytes{before}"
+        return f"frame has {size}; max_size is {self.max_size:,} bytes"
 
     def set_current_size(self, current_size: int | None) -> None:
         """

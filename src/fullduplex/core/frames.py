@@ -14,6 +14,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .buffers import byte_view
 from .credentials import escape
 from .environ import setting
 from .errors import PayloadTooBig, ProtocolError
@@ -498,8 +499,9 @@ def prepare_data(data: DataLike) -> tuple[Opcode, BytesLike]:
     """
     if isinstance(data, str):
         return Opcode.TEXT, str.encode(data)
-    if isinstance(data, (bytes, bytearray, memoryview)):
-        return Opcode.BINARY, data
+    payload = byte_view(data)
+    if payload is not None:
+        return Opcode.BINARY, payload
     raise TypeError(f"data must be str or bytes-like, not {type(data).__name__}")
 
 
@@ -512,6 +514,7 @@ def prepare_ctrl(data: DataLike) -> bytes:
     """
     if isinstance(data, str):
         return str.encode(data)
-    if isinstance(data, (bytes, bytearray, memoryview)):
-        return bytes(data)
+    payload = byte_view(data)
+    if payload is not None:
+        return bytes(payload)
     raise TypeError(f"data must be str or bytes-like, not {type(data).__name__}")

@@ -341,24 +341,25 @@ class Protocol:
         fin: bool,
         first: bool,
     ) -> bytes:
-        limit = reader.max_size
-        if limit is not None and not first:
-            limit = max(limit - reader.used, 0)
+        used = 0 if first else reader.used
+        limit = left = (
+            None if reader.max_size is None else max(reader.max_size - used, 0)
+        )
         if reader.max_fragment is not None:
-            limit = min(reader.max_fragment, sys.maxsize if limit is None else limit)
-        if not self.debug:
-            payload = deflate.inflate(payload, fin=fin, max_size=limit)
-            reader.used += len(payload)
-            return payload
+            limit = min(reader.max_fragment, sys.maxsize if left is None else left)
         opcode = self._started & 0x0F if first else 0
         head = opcode | (FIN if fin else 0)
         try:
             inflated = deflate.inflate(payload, fin=fin, max_size=limit)
-        except Exception:
-            self.logger.debug("< %s", _chain.frame_of(head | RSV1, payload))
+        except Exception as exc:
+            if isinstance(exc, PayloadTooBig) and limit == left:
+                exc.set_current_size(used)
+            if self.debug:
+                self.logger.debug("< %s", _chain.frame_of(head | RSV1, payload))
             raise
-        frame = _chain.frame_of(head, inflated)
-        self.logger.debug("< %s", frame.describe(compressed=len(payload)))
+        if self.debug:
+            frame = _chain.frame_of(head, inflated)
+            self.logger.debug("< %s", frame.describe(compressed=len(payload)))
         reader.used += len(inflated)
         return inflated
 
@@ -370,7 +371,11 @@ class Protocol:
         limit = reader.max_size
         if limit is not None:
             limit = max(limit - reader.used, 0)
-        data = _chain.decode(self.extensions, head, payload, limit)
+        try:
+            data = _chain.decode(self.extensions, head, payload, limit)
+        except PayloadTooBig as exc:
+            exc.set_current_size(reader.used)
+            raise
         reader.used += len(data)
         return data
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Iterable, Mapping
 from typing import Any
 
+from .buffers import byte_view
 from .errors import ConnectionClosed
 from .session import Operation, Session, Waiter
 from .typing import BytesLike
@@ -29,11 +30,13 @@ def single(message: Any, text: bool | None) -> tuple[str | BytesLike, bool] | No
     """
     if isinstance(message, str):
         return message, text is not False
-    if isinstance(message, (bytes, bytearray, memoryview)):
-        return message, text is True
+    data = byte_view(message)
+    if data is not None:
+        return data, text is True
     if isinstance(message, Mapping):
         raise TypeError(
-            "message is a mapping; send its keys(), or a str or bytes made from it"
+            "message is a mapping; send a text made of it, as json.dumps(message), or "
+            "its keys() as the fragments of one message"
         )
     if isinstance(message, (Iterable, AsyncIterable)):
         return None
@@ -52,8 +55,9 @@ def control_payload(name: str, data: Any) -> bytes:
     """
     if isinstance(data, str):
         return str.encode(data)
-    if isinstance(data, (bytes, bytearray, memoryview)):
-        return bytes(data)
+    payload = byte_view(data)
+    if payload is not None:
+        return bytes(payload)
     raise TypeError(f"{name} data must be str or bytes-like, not {type(data).__name__}")
 
 
@@ -83,18 +87,19 @@ class Fragments:
             TypeError: `item` is not `str` or bytes-like, or not of the kind of
                 the items before it.
         """
-        if not isinstance(item, (str, bytes, bytearray, memoryview)):
+        payload = item if isinstance(item, str) else byte_view(item)
+        if payload is None:
             raise TypeError(
                 f"fragments must be str or bytes-like, not {type(item).__name__}"
             )
-        kind = str if isinstance(item, str) else bytes
+        kind = str if isinstance(payload, str) else bytes
         if self._kind is not None and kind is not self._kind:
             raise TypeError(
                 f"fragment is {type(item).__name__}, but the message began with "
                 f"{'str' if self._kind is str else 'bytes'}"
             )
         # What cannot be encoded must fail before anything is sent.
-        data = str.encode(item) if isinstance(item, str) else item
+        data = str.encode(payload) if isinstance(payload, str) else payload
         opcode = 0
         if self._kind is None:
             is_text = self._text if self._text is not None else kind is str

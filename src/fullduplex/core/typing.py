@@ -6,7 +6,7 @@ import http
 import logging
 import os
 from collections.abc import Sequence
-from typing import Any, NewType, TypeAlias
+from typing import TYPE_CHECKING, Any, NewType, TypeAlias
 
 __all__ = [
     "BytesLike",
@@ -30,8 +30,13 @@ Data: TypeAlias = str | bytes
 BytesLike: TypeAlias = bytes | bytearray | memoryview
 """What may be sent as binary; a :class:`memoryview` need not be contiguous."""
 
-DataLike: TypeAlias = str | bytes | bytearray | memoryview
-"""What may be sent as one message."""
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+    DataLike: TypeAlias = str | Buffer
+else:
+    DataLike = str | bytes | bytearray | memoryview
+"""What may be sent as one message: text, or whatever exports a buffer of bytes."""
 
 LoggerLike: TypeAlias = logging.Logger | logging.LoggerAdapter[Any]
 """What is accepted as ``logger``."""

@@ -19,6 +19,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
+from ..core.buffers import check_bytes
 from ..core.closing import MAX_REASON
 from ..core.datastructures import Headers
 from ..core.frames import CloseCode
@@ -139,9 +140,11 @@ def add_headers(headers: Headers, more: Iterable[Any]) -> None:
 
     Raises:
         InvalidHeaderFormat, InvalidHeaderValue: one of them cannot be sent.
+        TypeError: one of them is not bytes.
     """
     for name, value in more:
-        headers[bytes(name).decode("iso-8859-1")] = bytes(value).decode("iso-8859-1")
+        pair = [bytes(check_bytes("header", part)) for part in (name, value)]
+        headers[pair[0].decode("iso-8859-1")] = pair[1].decode("iso-8859-1")
 
 
 def payload_of(message: Event) -> Any:

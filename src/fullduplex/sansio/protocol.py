@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from typing import Final, TypeAlias
 
+from ..core.buffers import check_bytes
 from ..core.closing import State, Step, after
 from ..core.errors import ConnectionClosed, InvalidState, ProtocolError
 from ..core.extensions.base import Extension
@@ -176,14 +177,16 @@ class Protocol:
 
         Raises:
             EOFError: `receive_eof` was called before.
+            TypeError: `data` is not bytes-like.
         """
         if self._eof_received:
             raise EOFError("receive_eof() was called; nothing can come after it")
+        received = check_bytes("data", data)
         if not self._deaf:
             if self.state is State.CONNECTING:
-                self._handshake_received(bytes(data))
+                self._handshake_received(bytes(received))
             else:
-                self._frames_received(data)
+                self._frames_received(received)
 
     def receive_eof(self) -> None:
         """Take the end of what the network brings; calling it twice does no harm."""
@@ -278,7 +281,7 @@ class Protocol:
         self._send_data(Opcode.BINARY, data, fin)
 
     def _send_data(self, opcode: Opcode, data: BytesLike, fin: bool) -> None:
-        self._check_type(data)
+        data = check_bytes("data", data)
         if self.expect_continuation_frame != (opcode is Opcode.CONT):
             raise ProtocolError(
                 "expected a continuation frame"
@@ -389,7 +392,7 @@ class Protocol:
     # Helpers
 
     def _control(self, data: BytesLike) -> bytes:
-        self._check_type(data)
+        data = check_bytes("data", data)
         if self.state not in (State.OPEN, State.CLOSING) or self.eof_sent:
             raise InvalidState(self._condition())
         payload = prepare_ctrl(data)
@@ -399,10 +402,6 @@ class Protocol:
                 "allowed"
             )
         return payload
-
-    def _check_type(self, data: object) -> None:
-        if not isinstance(data, (bytes, bytearray, memoryview)):
-            raise TypeError(f"data must be bytes-like, not {type(data).__name__}")
 
     def _condition(self) -> str:
         if self.eof_sent and self.state is not State.CLOSED:

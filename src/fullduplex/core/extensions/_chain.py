@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..buffers import check_bytes
 from ..errors import ProtocolError
 from ..frames import Frame, Opcode
 from ..typing import BytesLike
@@ -74,4 +75,4 @@ def decode(
         frame = extension.decode(frame, max_size=limit)
     if frame.rsv1 or frame.rsv2 or frame.rsv3:
         raise ProtocolError("reserved bits must be 0")
-    return bytes(frame.data)
+    return bytes(check_bytes("data of a frame that an extension decoded", frame.data))

@@ -20,6 +20,7 @@ from ._zlib import (
     compressobj,
     decompressobj,
     error,
+    is_complete,
 )
 from .base import Extension
 
@@ -83,6 +84,7 @@ class PerMessageDeflate(Extension):
     __slots__ = (
         "_after",
         "_before",
+        "_begun",
         "_compressor",
         "_receiving",
         "_sending",
@@ -120,6 +122,7 @@ class PerMessageDeflate(Extension):
         self.decompressor: Decompressor | None = None
         self._compressor: Compressor | None = None
         # Is a fragmented message that is compressed under way?
+        self._begun = False
         self._receiving = False
         self._sending = False
         # What the message that is being sent had and has, in bytes.
@@ -154,15 +157,22 @@ class PerMessageDeflate(Extension):
         Raises:
             PayloadTooBig: the result would be larger than ``max_size``; at most one
                 byte more than that was produced.  Fail the connection with 1009.
-            ProtocolError: the payload is not a DEFLATE stream.  Fail with 1002.
+            ProtocolError: the payload is not a DEFLATE stream, or the message ends
+                within a block.  Fail with 1002.
                 After either, this side of the extension can't be used any more.
         """
         if fin:
+            if not data and not self._begun:
+                # Some senders leave out the header of the empty block, too.
+                return b""
             data = b"".join((data, TAIL))
+        self._begun = not fin
         return self._inflate(data, fin, max_size)
 
     def inflate_whole(self, data: bytes, max_size: int | None) -> bytes:
         """Decompress a whole message to which `TAIL` was added; see `inflate`."""
+        if len(data) == len(TAIL):
+            return b""
         return self._inflate(data, True, max_size)
 
     def _inflate(self, data: BytesLike, fin: bool, max_size: int | None) -> bytes:
@@ -196,7 +206,15 @@ class PerMessageDeflate(Extension):
             raise PayloadTooBig(None, max_size)
         if decompressor.eof:
             return self._inflate_after_end(decompressor, output, fin, max_size)
+        if fin:
+            self.check_complete(decompressor)
         return output
+
+    @staticmethod
+    def check_complete(decompressor: Decompressor) -> None:
+        """Refuse a message that ends within a block (RFC 7692, 7.2.2)."""
+        if not is_complete(decompressor):
+            raise ProtocolError("compressed message ends within a DEFLATE block")
 
     @staticmethod
     def refuse(exc: Exception) -> NoReturn:
@@ -358,6 +376,8 @@ class PerMessageDeflate(Extension):
                     raise PayloadTooBig(None, max_size)
             outputs.append(output)
             if not decompressor.eof:
+                if fin:
+                    self.check_complete(decompressor)
                 done = fin and self.remote_no_context_takeover
                 self.decompressor = None if done else decompressor
                 return b"".join(outputs)

@@ -35,6 +35,7 @@ __all__ = [
     "compressobj",
     "decompressobj",
     "error",
+    "is_complete",
 ]
 
 
@@ -169,6 +170,27 @@ def decompressobj(wbits: int) -> Decompressor:
     else:
         stream = _module.decompressobj(wbits)
     return stream
+
+
+# Empty blocks that are not compressed (RFC 1951, 3.2.4): more bytes than the header of
+# a block with codes of its own may have (3.2.7), which is all that makes no output.
+EMPTY_BLOCKS: Final = b"\x00\x00\x00\xff\xff" * 128
+
+
+def is_complete(stream: Decompressor) -> bool:
+    """
+    Tell whether the bytes that were decompressed end with a whole block.
+
+    The modules of the libraries do not tell.  Between two blocks, empty ones change
+    nothing; within a block they become data, or are refused.
+    """
+    complete: bool | None = getattr(stream, "complete", None)
+    if complete is None:
+        try:
+            complete = not stream.decompress(EMPTY_BLOCKS, 1)
+        except error:
+            complete = False
+    return complete
 
 
 def compressobj(**settings: Any) -> Compressor:
