@@ -13,6 +13,7 @@ from ..core.ending import PAUSED, RECEIVING
 from ..core.typing import Data
 from ._hot import Hot
 from ._iteration import over
+from ._running_loop import check_running
 from ._time_slice import yield_once
 
 __all__ = ["Messages", "recv", "send"]
@@ -44,6 +45,7 @@ async def recv(driver: Hot, face: Face, iterating: bool = False) -> Data:
     """Wait for the next message; for an iterator, the end is one of another kind."""
     session = driver.session
     if session is not None:
+        check_running(driver.loop)
         if (
             session.messages
             and not session.slow & ~PAUSED

@@ -17,6 +17,7 @@ from ._time_slice_c cimport TimeSlice
 from ._waiter_c cimport Waiter, new_waiter
 
 from ._iteration import done, over
+from ._running_loop import explain_other_loop
 
 cdef extern from "Python.h":
     ctypedef enum PySendResult:
@@ -148,6 +149,8 @@ cdef class Call:
             self.leave()
         if stage == OVER:
             raise RuntimeError("cannot reuse already awaited coroutine")
+        if stage == WAITING and isinstance(exception[0], RuntimeError):
+            raise explain_other_loop(self._driver.loop, exception[0])
         _throw(*exception)
 
     def close(self):
@@ -213,6 +216,7 @@ cdef class Receive(Call):
         cdef Exchange session
         if self._driver is None or self._driver.session is None:
             return self.otherwise(result)
+        self._driver.check_thread()
         session = self._driver.session
         if session.messages is None or self._driver.time_slice is None:
             return self.otherwise(result)

@@ -19,6 +19,7 @@ from .._sockets import tell_time
 from ..core._select import IMPLEMENTATION, loading
 from ..core.session import Move, Operation, Session
 from . import _hang_up
+from ._running_loop import check_running
 from ._time_slice import yield_once
 from ._transport import read_buffer, receive_rest, tune
 from ._waiter import nests
@@ -258,8 +259,16 @@ class Driver(Hot, asyncio.BufferedProtocol):
         Carry out what may have to wait.
 
         Cancellation: the operation is cut at the `yield` that it stands at.
+
+        Raises:
+            RuntimeError: it is called from another event loop.
         """
         now: Any = None
+        try:
+            check_running(self.loop)
+        except RuntimeError:
+            operation.close()
+            raise
         try:
             while True:
                 waiter: Any = operation.send(now)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core._select import IMPLEMENTATION, loading
 from ..core.session import Session
+from ._running_loop import check_running
 from ._time_slice import time_slice
 
 if TYPE_CHECKING or IMPLEMENTATION == "pure":
@@ -137,10 +138,14 @@ class Hot:
             False if it needs the session's `send`; nothing has changed then.
 
         Raises:
+            RuntimeError: it is called from another event loop; nothing was sent.
             UnicodeEncodeError: a `str` has lone surrogates; nothing was sent.
         """
         session = self.session
-        if session is None or not session.queue(message):
+        if session is None or not session.clear_to_send:
+            return False
+        check_running(self.loop)
+        if not session.queue(message):
             return False
         self.wrote()
         return None if session.writing_paused else True

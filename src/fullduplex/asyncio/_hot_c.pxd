@@ -21,8 +21,11 @@ cdef class Hot:
     cdef void *_writer
     cdef int _corked
     cdef bint _eager
+    # Where the event loop ran when it was last looked for.
+    cdef unsigned long _thread
     cdef Link _link
     cdef object _put
+    cdef int check_thread(self) except -1
     cdef object send_plain(self, message)
     cdef int received(self, Py_ssize_t size) except -1
     cdef int _write(self) except -1

@@ -10,7 +10,13 @@ from ._waiter_c cimport Waiter, current_step, new_waiter
 
 from ._time_slice_c import time_slice
 
+from asyncio import _get_running_loop as running_loop
+from ._running_loop import check_running
+
 include "../core/_clock_c.pxi"
+
+cdef extern from "Python.h":
+    unsigned long PyThread_get_thread_ident() noexcept
 
 JOIN = 65536
 cdef enum:
@@ -43,6 +49,14 @@ cdef class Hot:
         self.loop = loop
         self._eager = eager
         self.time_slice = time_slice(loop)
+        self._thread = PyThread_get_thread_ident()
+
+    @cython.nonecheck(False)
+    cdef int check_thread(self) except -1:
+        if self._thread != PyThread_get_thread_ident():
+            check_running(self.loop)
+            self._thread = PyThread_get_thread_ident()
+        return 0
 
     def carry(self, Exchange session not None):
         self.session = session
@@ -111,6 +125,9 @@ cdef class Hot:
         cdef Exchange session = self.session
         if session is None or not session.clear_to_send or session.writer is None:
             return False
+        self.check_thread()
+        if not self._corked and self._burst is None and running_loop() is not self.loop:
+            check_running(self.loop)
         if not session.writer.add_message(message):
             return False
         self._wrote()

@@ -18,6 +18,7 @@ from ..core.broadcast import (
 from ..core.frames import CloseCode
 from ..core.typing import DataLike
 from ._drive import JOIN, Driver
+from ._running_loop import check_running
 from .connection import Connection
 
 __all__ = ["BroadcastResult", "broadcast"]
@@ -75,6 +76,7 @@ def broadcast(
         TypeError: `message` is neither `str` nor bytes-like; nothing was sent.
         ValueError: `on_slow` or `max_buffer` is out of range; nothing was sent.
         UnicodeEncodeError: a `str` has lone surrogates; nothing was sent.
+        RuntimeError: it is called from another event loop; nothing was sent.
         ExceptionGroup: with `raise_exceptions`, after all others were served:
             `ConcurrencyError` for a connection in the middle of a fragmented
             message, `RuntimeError` with its cause for one whose extension failed.
@@ -87,6 +89,7 @@ def broadcast(
     if not members:
         return result
     loop = members[0].loop
+    check_running(loop)
     turn = _turn(loop)
     fresh = turn.enter(loop)
     now = monotonic()
