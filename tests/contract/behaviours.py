@@ -6,6 +6,7 @@ from . import (
     closing,
     compatibility,
     encryption,
+    fairness,
     heads,
     held,
     keepalive,
@@ -34,4 +35,5 @@ PARTS = (
     compatibility,
     encryption,
     records,
+    fairness,
 )

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from fullduplex.core.ending import RECEIVING
 
 from .peer import PATIENCE, Listener, Peer, client
+from .tls import contexts
 
 __all__ = ["FACES", "End", "Face", "Kit", "Task"]
 
@@ -186,7 +187,7 @@ class Kit(abc.ABC):
 
     @asynccontextmanager
     async def served(
-        self, *, small: bool = False, **options: Any
+        self, *, small: bool = False, client_tls: Any = None, **options: Any
     ) -> AsyncIterator[tuple[End, Peer]]:
         """Open a connection of ours to a server of the library."""
         defaults(options)
@@ -199,7 +200,7 @@ class Kit(abc.ABC):
             await self.wait(over.wait())
 
         async with self.server(handler, **options) as address:
-            peer = await self.do(lambda: client(address, small=small))
+            peer = await self.do(lambda: client(address, small=small, tls=client_tls))
             try:
                 await self.wait(arrived.wait())
                 yield End(self, accepted[0]), peer
@@ -215,6 +216,17 @@ class Kit(abc.ABC):
         if side == "client":
             return self.opened(**options)
         return self.served(**options)
+
+    def both(
+        self, side: str, tls: bool, **options: Any
+    ) -> AbstractAsyncContextManager[tuple[End, Peer]]:
+        """`ends`, with or without TLS."""
+        if not tls:
+            return self.ends(side, **options)
+        server, client = contexts()
+        if side == "client":
+            return self.opened(server_tls=server, ssl=client, **options)
+        return self.served(client_tls=client, ssl=server, **options)
 
     @abc.abstractmethod
     def connection(self, uri: str, **options: Any) -> AbstractAsyncContextManager[Any]:

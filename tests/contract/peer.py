@@ -242,13 +242,20 @@ class Listener:
             peer.sock.close()
 
 
-def client(address: tuple[str, int], *, small: bool = False) -> Peer:
+def client(
+    address: tuple[str, int],
+    *,
+    small: bool = False,
+    tls: ssl.SSLContext | None = None,
+) -> Peer:
     """Connect to a server of the library and do the client's handshake."""
     sock = socket.socket()
     if small:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
     sock.settimeout(PATIENCE)
     sock.connect(address)
+    if tls is not None:
+        sock = tls.wrap_socket(sock, server_hostname="localhost")
     peer = Peer(sock, masks=True)
     peer.send(
         b"GET /path?query HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"

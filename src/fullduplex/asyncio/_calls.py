@@ -104,3 +104,7 @@ class Messages:
         if self._driver is None:
             return over()
         return recv(self._driver, self._face, True)
+
+
+# Tasks and tracebacks show the method that a program has called.
+recv.__qualname__, send.__qualname__ = "Connection.recv", "Connection.send"

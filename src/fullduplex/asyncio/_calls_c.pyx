@@ -6,6 +6,8 @@ A call is what a coroutine would be, without a frame: the interpreter asks it th
 leaves its usual course is there a coroutine, and the call passes on what it is asked.
 """
 
+from types import CoroutineType
+
 cimport cython
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
@@ -59,9 +61,25 @@ cdef PySendResult give(value, PyObject **result) except PYGEN_ERROR:
     return PYGEN_RETURN
 
 
+cdef dict _frames = {}
+
+
+cdef object _frame(str name):
+    """Return a frame for those who look at coroutines: that of a generator."""
+    if name not in _frames:
+        exec(compile(f"def {name}():\n    yield", "_calls_c.pyx", "exec"), _frames)
+        _frames[name] = _frames[name]()
+    return _frames[name].gi_frame
+
+
 @cython.freelist(16)
 cdef class Call:
-    """An awaitable with the methods of a coroutine."""
+    """
+    An awaitable with the methods and attributes of a coroutine.
+
+    Its class is said to be that of coroutines: programs and libraries ask with
+    ``inspect.iscoroutine``, which is ``isinstance``.
+    """
 
     # Subclasses add no fields: the list of free objects is for one size.
     cdef Hot _driver
@@ -88,6 +106,45 @@ cdef class Call:
 
     cdef const char *name(self) noexcept:
         return b"send"
+
+    @property
+    def __class__(self):
+        return CoroutineType
+
+    @property
+    def __name__(self):
+        return self.name().decode()
+
+    @property
+    def __qualname__(self):
+        return "Connection." + self.name().decode()
+
+    @property
+    def cr_running(self):
+        return False
+
+    @property
+    def cr_suspended(self):
+        return self._stage not in (NEW, OVER)
+
+    @property
+    def cr_await(self):
+        return self._waiter if self._stage == WAITING else self._coroutine
+
+    @property
+    def cr_frame(self):
+        return None if self._stage == OVER else _frame(self.name().decode())
+
+    @property
+    def cr_code(self):
+        return _frame(self.name().decode()).f_code
+
+    @property
+    def cr_origin(self):
+        return None
+
+    def __repr__(self):
+        return f"<coroutine object {self.__qualname__} at {<Py_ssize_t><void *>self:#x}>"
 
     @cython.nonecheck(False)  # of nothing but `self`
     cdef PySendResult step(self, value, PyObject **result) except PYGEN_ERROR:

@@ -32,7 +32,7 @@ from typing import Any, TypeVar
 
 from ..core.session import Operation
 from ._channel import DONTWAIT, IN, OUT, wait_for
-from ._flow import NOTHING, TICK, Flow, spare_buffer
+from ._flow import GLANCE, NOTHING, TICK, Flow, spare_buffer
 
 __all__ = ["NOTHING", "Driver", "Waiter", "spare_buffer"]
 
@@ -119,6 +119,10 @@ class Driver(Flow):
                         raise
                     self.delicate = False
                     self.step()
+                    if sending:
+                        self.unseen += 1
+                        if self.unseen >= GLANCE:
+                            self.glance()
                     if waiter is None:
                         return result  # type: ignore[no-any-return]
                 self.wait(waiter, deadline, sending=sending)

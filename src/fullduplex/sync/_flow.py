@@ -26,12 +26,16 @@ else:
     with loading():
         from ._hot_c import NOTHING, Hot, give_buffer, spare_buffer, take_buffer
 
-__all__ = ["NOTHING", "TICK", "Flow", "spare_buffer"]
+__all__ = ["GLANCE", "NOTHING", "TICK", "Flow", "spare_buffer"]
 
 # Seconds after which a thread that blocks looks around, to see what other threads
 # have changed.  Blocking for so long takes one system call, less takes two.
 TICK = 0.5
 FLAGS = (DONTWAIT,)
+# Sending calls after which input is looked for, also in ``_hot_c.pyx``.  A thread that
+# does nothing but send holds the lock most of the time, and the housekeeper may not
+# find it free for long.
+GLANCE = 64
 
 
 class Flow(Hot):
@@ -192,6 +196,13 @@ class Flow(Hot):
         finally:
             if borrowed:
                 self.give_back()
+
+    def glance(self) -> None:
+        """Read what is there, where nobody else does."""
+        self.unseen = 0
+        if self.leader is None and not self.delicate:
+            self.read_ready(monotonic())
+            self.step()
 
     # Output
 

@@ -76,6 +76,7 @@ class Hot:
         "session",
         "sock",
         "tls",
+        "unseen",
         "view",
     )
 
@@ -105,6 +106,8 @@ class Hot:
         self.blocked: list[Any] = []
         #: what the system has not taken yet
         self.backlog = Backlog()
+        #: sending calls since input was looked for
+        self.unseen = 0
         #: size of what was read and not parsed yet
         self.got: list[int] = []
         #: memory that the leader reads into, and the part of it that comes next
@@ -146,6 +149,10 @@ class Hot:
                     self.step()
                 return NOTHING if message is None else message
             return session.messages.popleft() if session.messages else NOTHING
+
+    def glance(self) -> None:
+        """Read what is there, where nobody else does; the lock is held."""
+        raise NotImplementedError
 
     def step(self) -> None:
         """Carry out what the session wants; the lock is held."""

@@ -29,6 +29,7 @@ cdef enum:
     RECEIVING = 1
     PAUSED = 2
     SPARE = 16
+    GLANCE = 64
 
 cdef extern from *:
     """
@@ -107,6 +108,7 @@ cdef class Hot:
     cdef public Exchange session
     cdef public object sock
     cdef public object tls
+    cdef public int unseen
     cdef public object view
     cdef object _pieces
     cdef double _tick
@@ -168,10 +170,13 @@ cdef class Hot:
                 data = self._encrypt(data)
                 self.delicate = False
             size = self._send(data)
-            if size == PyBytes_GET_SIZE(data):
-                return True
-            self.backlog.add(memoryview(data)[size:])
-            return None
+            if size < PyBytes_GET_SIZE(data):
+                self.backlog.add(memoryview(data)[size:])
+                return None
+            self.unseen += 1
+            if self.unseen >= GLANCE:
+                self.glance()
+            return True
         finally:
             lock.drop()
 

@@ -23,10 +23,13 @@ from . import _hang_up
 from ._pipe import Pipe
 from ._waiter import Waiter, run_clock
 
-__all__ = ["Driver"]
+__all__ = ["HANDING_OVER", "Driver"]
 
 T = TypeVar("T")
 
+# Times that others run, at most, until the task that writes has handed a message to a
+# trio stream and the stream has handed it to the system.  TLS takes four.
+HANDING_OVER = 6
 # What only the task that reads can do.
 LAST = (Move.READ_REST, Move.END)
 
@@ -145,7 +148,28 @@ class Driver:
         assert session is not None
         if session.writing_paused:
             await self.run(session.drain())
+        elif self.handing_over:
+            await self.hand_over()
         return result
+
+    @property
+    def handing_over(self) -> bool:
+        """Whether output waits for another task that writes it at once."""
+        pipe = self.pipe
+        return bool(self.backlog) and pipe is not None and not pipe.immediate
+
+    @enable_ki_protection
+    async def hand_over(self) -> None:
+        """
+        Let others run, once or until the system has what was sent.
+
+        What is sent leaves before the task that sends goes on, unless the system takes
+        no more.
+        """
+        for _ in range(HANDING_OVER):
+            await cancel_shielded_checkpoint()
+            if not self.handing_over:
+                break
 
     @enable_ki_protection
     def begin_close(self, code: int | None, reason: str) -> None:
@@ -307,6 +331,11 @@ class Driver:
             return
         waiter = session.data_received(size, self.clock())
         if waiter is not None:
+            if session.writer.pending:
+                # Pongs do not wait for what the reader does with its message.
+                self.flush()
+                if self.handing_over:
+                    await self.hand_over()
             waiter.fire()
             if session.protocol.unsettled:
                 # The receiver has its turns, and what it replies goes out first: one

@@ -26,10 +26,12 @@ class Pipe(Protocol):
     One TCP connection, or what stands for it.
 
     Attributes:
+        immediate: whether `send_now` writes; if not, another task has to run first.
         sock: the socket; None if there is none.
         tls: what has the methods of `ssl.SSLObject`; None without TLS.
     """
 
+    immediate: bool
     sock: Any
     tls: Any
 
@@ -93,6 +95,8 @@ class SocketPipe:
         stream: over the socket; of no use any more.
     """
 
+    immediate = True
+
     def __init__(self, stream: trio.SocketStream) -> None:
         given = stream.socket
         kind = given.family, given.type, given.proto
@@ -152,6 +156,8 @@ class StreamPipe:
 
     Receiving from it must be safe to cancel, as it is with those of trio.
     """
+
+    immediate = False
 
     def __init__(self, stream: trio.abc.Stream) -> None:
         self._stream = stream

@@ -16,6 +16,7 @@ from ..core.broadcast import (
 )
 from ..core.frames import CloseCode
 from ..core.typing import DataLike
+from ._drive import HANDING_OVER
 from .connection import Connection
 
 __all__ = ["BroadcastResult", "broadcast"]
@@ -82,7 +83,8 @@ async def broadcast(
     await checkpoint_if_cancelled()
     result: BroadcastResult[C] = BroadcastResult()
     errors: list[Exception] = []
-    for connection in list(connections):
+    members = list(connections)
+    for connection in members:
         try:
             _send_one(connection, shared, on_slow, max_buffer, result)
         except Exception as exc:
@@ -93,7 +95,10 @@ async def broadcast(
                 connection.logger.warning(
                     "skipped broadcast: %s", exc, exc_info=exc.__cause__
                 )
-    await cancel_shielded_checkpoint()
+    for _ in range(HANDING_OVER):
+        await cancel_shielded_checkpoint()
+        if not any(connection._driver.handing_over for connection in members):
+            break
     if errors:
         raise ExceptionGroup("skipped broadcast", errors)
     return result

@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import Any, Literal, Self, overload
 
 from trio.lowlevel import (
-    cancel_shielded_checkpoint,
     checkpoint,
     checkpoint_if_cancelled,
 )
@@ -259,7 +258,7 @@ class Connection(Attributes):
                 if session.writing_paused:
                     await self._driver.run(session.drain())
                 else:
-                    await cancel_shielded_checkpoint()
+                    await self._driver.hand_over()
                 return
         payload = single(message, text)
         if payload is None:
