@@ -6,10 +6,12 @@ import argparse
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from subprocess import CalledProcessError
 
 from . import environment, fuzzing, report
+from .relay import Certificates, certificates
 from .testee import FACES
 
 REPORTS = environment.ROOT / "reports"
@@ -59,17 +61,29 @@ def parse_arguments() -> argparse.Namespace:
         help="test the server instead of the client",
     )
     parser.add_argument(
+        "--tls",
+        action="store_true",
+        help="over TLS, which a relay takes off for the testsuite",
+    )
+    parser.add_argument(
         "--url",
         help="use a fuzzing server that runs already, and whose reports are in "
         "reports/clients/; its configuration chooses the cases",
     )
     arguments = parser.parse_args()
-    if arguments.url and (arguments.server or arguments.cases or arguments.fast):
+    if arguments.url and (
+        arguments.server or arguments.cases or arguments.fast or arguments.tls
+    ):
         parser.error("--url goes with --agent only")
     return arguments
 
 
-def run(arguments: argparse.Namespace, wstest: Path | None, agent: str) -> bool:
+def run(
+    arguments: argparse.Namespace,
+    wstest: Path | None,
+    agent: str,
+    tls: Certificates | None,
+) -> bool:
     """Test one agent and print its summary; return whether it passed."""
     cases = FAST if arguments.fast else ALL
     if arguments.cases:
@@ -83,10 +97,10 @@ def run(arguments: argparse.Namespace, wstest: Path | None, agent: str) -> bool:
             expected = fuzzing.drive_client(arguments.url, agent)
         elif arguments.server:
             outdir = REPORTS / "servers" / agent
-            expected = fuzzing.test_server(wstest, agent, cases, outdir)
+            expected = fuzzing.test_server(wstest, agent, cases, outdir, tls)
         else:
             outdir = REPORTS / "clients" / agent
-            expected = fuzzing.test_client(wstest, agent, cases, outdir)
+            expected = fuzzing.test_client(wstest, agent, cases, outdir, tls)
     except fuzzing.Broken as exc:
         broken = str(exc)
     try:
@@ -117,10 +131,16 @@ def main() -> int:
             return 2
     kinds = ["compiled", "pure"] if arguments.agent == "both" else [arguments.agent]
     # One after the other where they share a fuzzing server, and so a report.
-    with ThreadPoolExecutor(1 if arguments.url else 2) as pool:
-        face = "" if arguments.face == "asyncio" else f"-{arguments.face}"
+    face = arguments.face
+    if arguments.tls:
+        face += "-tls"
+    face = "" if face == "asyncio" else f"-{face}"
+    with (
+        certificates() if arguments.tls else nullcontext() as tls,
+        ThreadPoolExecutor(1 if arguments.url else 2) as pool,
+    ):
         results = pool.map(
-            lambda kind: run(arguments, wstest, f"fullduplex-{kind}{face}"), kinds
+            lambda kind: run(arguments, wstest, f"fullduplex-{kind}{face}", tls), kinds
         )
         return 0 if all(list(results)) else 1
 

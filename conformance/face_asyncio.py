@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import Any
 
 from fullduplex import connect, serve
@@ -30,11 +31,11 @@ class Client(AsyncClient):
         asyncio.run(self.run_all())
 
 
-def run_server(port: int) -> None:
+def run_server(port: int, context: ssl.SSLContext | None = None) -> None:
     """Echo until terminated."""
 
     async def run() -> None:
-        async with serve(echo, "127.0.0.1", port, **PATIENT) as server:
+        async with serve(echo, "127.0.0.1", port, ssl=context, **PATIENT) as server:
             print(server.sockets[0].getsockname()[1], flush=True)
             await asyncio.get_running_loop().create_future()
 

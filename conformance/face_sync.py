@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -24,8 +25,9 @@ def echo(connection: Any) -> None:
 class Client:
     """Runs the cases of one fuzzing server."""
 
-    def __init__(self, url: str, agent: str) -> None:
+    def __init__(self, url: str, agent: str, given: dict[str, Any]) -> None:
         self.url = url
+        self.given = given
         self.agent = agent
         self.errors: list[str] = []
         self.done = 0
@@ -51,7 +53,8 @@ class Client:
             return json.loads(connection.recv())
 
     def open(self, path: str, case: str = "") -> Any:
-        return connect(self.url + path, extensions=offered(case), **PATIENT)
+        given = {"extensions": offered(case), **PATIENT, **self.given}
+        return connect(self.url + path, **given)
 
     def run_case(self, number: int, case: str) -> None:
         path = f"/runCase?case={number}&agent={quote(self.agent)}"
@@ -69,8 +72,8 @@ class Client:
             print(f"{self.agent}: {self.done} cases run", file=sys.stderr, flush=True)
 
 
-def run_server(port: int) -> None:
+def run_server(port: int, context: ssl.SSLContext | None = None) -> None:
     """Echo until terminated."""
-    with serve(echo, "127.0.0.1", port, **PATIENT) as server:
+    with serve(echo, "127.0.0.1", port, ssl=context, **PATIENT) as server:
         print(server.socket.getsockname()[1], flush=True)
         server.serve_forever()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import Any
 
 import trio
@@ -32,11 +33,13 @@ class Client(AsyncClient):
         trio.run(self.run_all)
 
 
-def run_server(port: int) -> None:
+def run_server(port: int, context: ssl.SSLContext | None = None) -> None:
     """Echo until terminated."""
 
     async def echo_at(task_status: Any) -> None:
-        await serve(echo, port, "127.0.0.1", task_status=task_status, **PATIENT)
+        await serve(
+            echo, port, "127.0.0.1", task_status=task_status, ssl=context, **PATIENT
+        )
 
     async def run() -> None:
         async with trio.open_nursery() as nursery:

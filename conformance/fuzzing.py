@@ -10,9 +10,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 from .environment import ROOT
+from .relay import Certificates, relay
 
 START_TIMEOUT = 60  # seconds; Twisted starts slowly on a busy machine
 
@@ -31,33 +33,63 @@ def face(agent: str) -> str:
     return [*agent.split("-"), "asyncio"][2]
 
 
-def test_client(wstest: Path, agent: str, cases: list[str], outdir: Path) -> int:
+def test_client(
+    wstest: Path,
+    agent: str,
+    cases: list[str],
+    outdir: Path,
+    tls: Certificates | None,
+) -> int:
     """
     Drive our client through a fuzzing server; return the number of cases.
 
     Each agent has a fuzzing server of its own: it is the slower side, and two of
     them use two processors.
     """
-    with _fuzzing_server(wstest, cases, outdir) as url:
-        return drive_client(url, agent)
+    with _fuzzing_server(wstest, cases, outdir) as port:
+        if tls is None:
+            return drive_client(f"ws://127.0.0.1:{port}", agent)
+        with relay(port, accepting=tls.server_context()) as secure:
+            # The fuzzing server wants to see its own port in ``Host``.
+            url = f"wss://localhost:{port}"
+            return drive_client(url, agent, tls.authority, secure)
 
 
-def drive_client(url: str, agent: str) -> int:
-    """Drive our client through the fuzzing server that listens at ``url``."""
-    with _testee(agent, "client", url, agent) as testee:
+def drive_client(
+    url: str, agent: str, authority: Path | None = None, port: int | None = None
+) -> int:
+    """
+    Drive our client through the fuzzing server that listens at ``url``.
+
+    Args:
+        authority: whom to trust, with TLS.
+        port: where to connect to instead.
+    """
+    given = {} if authority is None else {"SSL_CERT_FILE": str(authority)}
+    more = () if port is None else ("--port", str(port))
+    with _testee(agent, "client", url, agent, *more, **given) as testee:
         output, _ = testee.communicate()
     if testee.returncode:
         raise Broken(f"{agent}: the testee ended with status {testee.returncode}")
     return int(output)
 
 
-def test_server(wstest: Path, agent: str, cases: list[str], outdir: Path) -> int:
+def test_server(
+    wstest: Path,
+    agent: str,
+    cases: list[str],
+    outdir: Path,
+    tls: Certificates | None,
+) -> int:
     """Let a fuzzing client loose on our server; return the number of cases."""
-    with _testee(agent, "server", "0") as testee:
+    more = () if tls is None else ("--certificate", str(tls.server))
+    with _testee(agent, "server", "0", *more) as testee, ExitStack() as stack:
         assert testee.stdout is not None
         port = int(testee.stdout.readline() or 0)
         if not port:
             raise Broken(f"{agent}: the server did not start")
+        if tls is not None:
+            port = stack.enter_context(relay(port, connecting=tls.client_context()))
         config = {
             "outdir": str(outdir),
             "servers": [{"agent": agent, "url": f"ws://127.0.0.1:{port}"}],
@@ -80,7 +112,7 @@ def test_server(wstest: Path, agent: str, cases: list[str], outdir: Path) -> int
 
 
 @contextlib.contextmanager
-def _fuzzing_server(wstest: Path, cases: list[str], outdir: Path) -> Iterator[str]:
+def _fuzzing_server(wstest: Path, cases: list[str], outdir: Path) -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     url = f"ws://127.0.0.1:{port}"
@@ -95,7 +127,7 @@ def _fuzzing_server(wstest: Path, cases: list[str], outdir: Path) -> Iterator[st
     ):
         try:
             _wait_until_it_listens(process, port, log)
-            yield url
+            yield port
         finally:
             process.terminate()
 
@@ -124,14 +156,16 @@ def _prepare(outdir: Path, config: Mapping[str, object]) -> Path:
 
 
 @contextlib.contextmanager
-def _testee(agent: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+def _testee(
+    agent: str, *arguments: str, **environ: str
+) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(
         [
             *(sys.executable, "-m", "conformance.testee"),
             *(*arguments, "--face", face(agent)),
         ],
         cwd=ROOT,
-        env=os.environ | {"FULLDUPLEX_IMPL": implementation(agent)},
+        env=os.environ | {"FULLDUPLEX_IMPL": implementation(agent)} | environ,
         stdout=subprocess.PIPE,
         text=True,
     ) as process:

@@ -15,6 +15,7 @@ import argparse
 import importlib
 import json
 import os
+import ssl
 import sys
 from typing import Any
 from urllib.parse import quote
@@ -45,8 +46,8 @@ OFFERS: dict[str, list[tuple[bool, int | None]]] = {
 # Parameters of `connect` and `serve` alike.
 PATIENT = {"max_size": None, "open_timeout": 60, "ping_interval": None}
 
-# Each has `Client`, a class with `run`, and `run_server`, which takes a port and
-# prints the one that it listens on.
+# Each has `Client`, a class with `run`, and `run_server`, which takes a port and a
+# context for TLS or None, and prints the port that it listens on.
 FACES = {
     "asyncio": "conformance.face_asyncio",
     "sync": "conformance.face_sync",
@@ -79,8 +80,9 @@ class AsyncClient:
     connect: Any
     """The face's own."""
 
-    def __init__(self, url: str, agent: str) -> None:
+    def __init__(self, url: str, agent: str, given: dict[str, Any]) -> None:
         self.url = url
+        self.given = given
         self.agent = agent
         self.errors: list[str] = []
         self.done = 0
@@ -116,7 +118,8 @@ class AsyncClient:
             return json.loads(await connection.recv())
 
     def open(self, path: str, case: str = "") -> Any:
-        return type(self).connect(self.url + path, extensions=offered(case), **PATIENT)
+        given = {"extensions": offered(case), **PATIENT, **self.given}
+        return type(self).connect(self.url + path, **given)
 
     async def run_cases(self, cases: list[tuple[int, str]], at_once: int) -> None:
         waiting = iter(cases)
@@ -155,10 +158,12 @@ def main() -> int:
     client = sides.add_parser("client")
     client.add_argument("url")
     client.add_argument("agent")
+    client.add_argument("--port", type=int, help="connect to this port of 127.0.0.1")
     server = sides.add_parser("server")
     server.add_argument("port", type=int)
     for side in (client, server):
         side.add_argument("--face", choices=FACES, default="asyncio")
+    server.add_argument("--certificate", help="file with certificate and key, for TLS")
     arguments = parser.parse_args()
 
     wanted = os.environ.get("FULLDUPLEX_IMPL", "auto")
@@ -168,9 +173,16 @@ def main() -> int:
 
     face: Any = importlib.import_module(FACES[arguments.face])
     if arguments.side == "server":
-        face.run_server(arguments.port)
+        context = None
+        if arguments.certificate:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(arguments.certificate)
+        face.run_server(arguments.port, context)
         return 0
-    testee = face.Client(arguments.url, arguments.agent)
+    given = {}
+    if arguments.port:
+        given = {"host": "127.0.0.1", "port": arguments.port}
+    testee = face.Client(arguments.url, arguments.agent, given)
     testee.run()
     return 1 if testee.errors else 0
 

@@ -107,7 +107,10 @@ async def tcp_that_stays_open_costs_one_close_timeout(kit: Kit, side: str) -> No
         peer.write_close(1001)
         with pytest.raises(ConnectionClosedOK) as caught:
             await ws.recv()
-        assert 0.35 < clock.elapsed < 0.4 + SLACK
+        # A server with trio's TLS closes TCP behind its close_notify at once, which
+        # is the server's right.
+        at_once = side == "server" and kit.face.name == "trio-tls"
+        assert (0 if at_once else 0.35) < clock.elapsed < 0.4 + SLACK
         assert (await kit.do(peer.read)).code == 1001
         # All went well, but for TCP.
         assert isinstance(caught.value.__cause__, TimeoutError)

@@ -210,7 +210,9 @@ async def process_request_of_an_object_is_called(kit: Kit) -> None:
     async def refuse_later(path: str, headers: Any) -> Any:
         return refuse(path, headers)
 
-    package = {"sync": "sync", "trio": "trio"}.get(kit.face.name, "asyncio")
+    package = {"sync": "sync", "trio": "trio"}.get(
+        kit.face.name.removesuffix("-tls"), "asyncio"
+    )
     module = importlib.import_module(f"fullduplex.{package}.server")
 
     def make(*args: Any, **kwds: Any) -> Any:

@@ -25,17 +25,17 @@ def names(tls: Any) -> list[str]:
 
 @behaviour(sides=())
 async def certificate_cipher_and_alpn_are_told(kit: Kit) -> None:
-    server_tls, client_tls = contexts()
+    server, client = contexts()
     seen: list[Any] = []
 
     async def handler(ws: Any) -> None:
         seen.append(ws)
 
-    async with kit.server(handler, ssl=server_tls) as (_, port):
+    async with kit.server(handler, ssl=server) as (_, port):
         uri = f"wss://localhost:{port}/"
-        async with kit.connection(uri, host="127.0.0.1", ssl=client_tls) as ws:
+        async with kit.connection(uri, host="127.0.0.1", ssl=client) as ws:
             tls = ws.ssl_object
-            assert names(tls) == ["localhost"]
+            assert names(tls) == ["localhost", "127.0.0.1"]
             assert tls.cipher()[1] == tls.version() == "TLSv1.3"
             assert tls.selected_alpn_protocol() == "http/1.1"
             await kit.until(lambda: seen)
@@ -46,25 +46,26 @@ async def certificate_cipher_and_alpn_are_told(kit: Kit) -> None:
 @behaviour()
 async def without_tls_nothing_is_told_of_it(kit: Kit, side: str) -> None:
     async with kit.ends(side) as (end, _):
-        assert end.ws.ssl_object is None
+        assert (end.ws.ssl_object is None) is not kit.face.tls
 
 
 @behaviour(sides=())
 async def burst_behind_the_response_arrives_through_tls(kit: Kit) -> None:
-    server_tls, client_tls = contexts()
+    server, client = contexts()
     burst = frame(TEXT, "x" * 200) * 190
-    async with kit.opened(
-        glued=burst, server_tls=server_tls, ssl=client_tls, max_queue=4
-    ) as (end, _):
+    async with kit.opened(glued=burst, server_tls=server, ssl=client, max_queue=4) as (
+        end,
+        _,
+    ):
         for _ in range(190):
             assert await end.recv() == "x" * 200
 
 
 @behaviour(sides=())
 async def messages_for_a_paused_reader_arrive_whole_through_tls(kit: Kit) -> None:
-    server_tls, client_tls = contexts()
+    server, client = contexts()
     sent = [bytes([number]) * 100_000 for number in range(30)]
-    async with kit.opened(server_tls=server_tls, ssl=client_tls, max_queue=2) as (
+    async with kit.opened(server_tls=server, ssl=client, max_queue=2) as (
         end,
         peer,
     ):
@@ -79,18 +80,18 @@ async def messages_for_a_paused_reader_arrive_whole_through_tls(kit: Kit) -> Non
 
 @behaviour(sides=())
 async def session_is_resumed_at_the_same_server(kit: Kit) -> None:
-    server_tls, _ = contexts()
-    client_tls = make_client_tls()
+    server, _ = contexts()
+    client = make_client_tls()
 
     async def handler(ws: Any) -> None:
         await kit.wait(ws.send("tickets have been sent"))
         await kit.wait(ws.wait_closed())
 
     resumed = []
-    async with kit.server(handler, ssl=server_tls) as (_, port):
+    async with kit.server(handler, ssl=server) as (_, port):
         for _ in range(2):
             uri = f"wss://localhost:{port}/"
-            async with kit.connection(uri, host="127.0.0.1", ssl=client_tls) as ws:
+            async with kit.connection(uri, host="127.0.0.1", ssl=client) as ws:
                 await kit.wait(ws.recv())
                 resumed.append(bool(ws.ssl_object.session_reused))
     assert resumed == [False, True]
@@ -173,7 +174,7 @@ class Records(logging.Handler):
 
 @behaviour(sides=())
 async def tls_handshake_that_fails_is_one_record(kit: Kit) -> None:
-    server_tls, _ = contexts()
+    server, _ = contexts()
     records = Records()
     logger = logging.Logger("test")
     logger.addHandler(records)
@@ -191,7 +192,7 @@ async def tls_handshake_that_fails_is_one_record(kit: Kit) -> None:
     async def handler(ws: Any) -> None:
         raise AssertionError("nobody gets this far")
 
-    async with kit.server(handler, ssl=server_tls, logger=logger) as address:
+    async with kit.server(handler, ssl=server, logger=logger) as address:
         name = await kit.do(leave, address)
         await kit.until(
             lambda: [item for item in records.seen if "TLS" in item.getMessage()]

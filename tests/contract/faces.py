@@ -166,6 +166,9 @@ class Kit(abc.ABC):
             options: for `connect`.
         """
         defaults(options)
+        if self.face.tls:
+            server_tls = server_tls or contexts()[0]
+            options.setdefault("ssl", contexts()[1])
         listener = Listener(small=small, context=server_tls)
 
         def answer() -> Peer:
@@ -199,6 +202,9 @@ class Kit(abc.ABC):
             arrived.set()
             await self.wait(over.wait())
 
+        if self.face.tls:
+            options.setdefault("ssl", contexts()[0])
+            client_tls = client_tls or contexts()[1]
         async with self.server(handler, **options) as address:
             peer = await self.do(lambda: client(address, small=small, tls=client_tls))
             try:
@@ -261,6 +267,8 @@ class Face(abc.ABC):
     name: str
     #: whether what waits can be cancelled
     cancels = True
+    #: whether connections are encrypted that a behaviour says nothing else of
+    tls = False
     #: module that must be there
     needs: tuple[str, ...] = ()
 
@@ -327,8 +335,16 @@ class AsyncioKit(Kit):
 
 
 class AsyncioFace(Face):
-    def __init__(self, name: str, *, loop: str = "asyncio", fast: bool = True) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        loop: str = "asyncio",
+        fast: bool = True,
+        tls: bool = False,
+    ) -> None:
         self.name = name
+        self.tls = tls
         self._loop = loop
         self._fast = fast
         if loop == "uvloop":
@@ -446,9 +462,12 @@ class SyncKit(Kit):
 
 
 class SyncFace(Face):
-    name = "sync"
     cancels = False
     needs = ("fullduplex.sync",)
+
+    def __init__(self, *, tls: bool = False) -> None:
+        self.name = "sync-tls" if tls else "sync"
+        self.tls = tls
 
     def run(self, behaviour: Callable[[Kit], Coroutine[Any, Any, None]]) -> None:
         before = set(threading.enumerate())
@@ -547,8 +566,11 @@ class TrioKit(Kit):
 
 
 class TrioFace(Face):
-    name = "trio"
     needs = ("trio", "fullduplex.trio")
+
+    def __init__(self, *, tls: bool = False) -> None:
+        self.name = "trio-tls" if tls else "trio"
+        self.tls = tls
 
     def run(self, behaviour: Callable[[Kit], Coroutine[Any, Any, None]]) -> None:
         import trio
@@ -573,6 +595,10 @@ FACES: tuple[Face, ...] = (
     AsyncioFace("asyncio-stock", fast=False),
     SyncFace(),
     TrioFace(),
+    AsyncioFace("asyncio-tls", tls=True),
+    AsyncioFace("uvloop-tls", loop="uvloop", tls=True),
+    SyncFace(tls=True),
+    TrioFace(tls=True),
 )
 
 if os.environ.get("FULLDUPLEX_TRANSPORT") == "loop":

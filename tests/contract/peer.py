@@ -11,9 +11,10 @@ import select
 import socket
 import ssl
 import struct
-from typing import Self
+from typing import Any, Self
 
 from ..asyncio.raw import CLOSE, FIN, MASK, RSV1, Received, frame, xor
+from .tls import TLSSocket
 
 __all__ = ["PATIENCE", "SMALL_BUFFER", "Listener", "Peer"]
 
@@ -33,7 +34,7 @@ class Peer:
         masks: whether its frames are masked, as those of clients are.
     """
 
-    def __init__(self, sock: socket.socket, *, masks: bool) -> None:
+    def __init__(self, sock: Any, *, masks: bool) -> None:
         self.sock = sock
         self.masks = masks
         self.request = b""
@@ -229,10 +230,11 @@ class Listener:
     def accept(self) -> Peer:
         """Take the next connection."""
         sock, _ = self._sock.accept()
+        stream: Any = sock
         if self._context is not None:
             sock.settimeout(PATIENCE)
-            sock = self._context.wrap_socket(sock, server_side=True)
-        peer = Peer(sock, masks=False)
+            stream = TLSSocket(sock, self._context, server_side=True)
+        peer = Peer(stream, masks=False)
         self._peers.append(peer)
         return peer
 
@@ -254,9 +256,10 @@ def client(
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
     sock.settimeout(PATIENCE)
     sock.connect(address)
+    stream: Any = sock
     if tls is not None:
-        sock = tls.wrap_socket(sock, server_hostname="localhost")
-    peer = Peer(sock, masks=True)
+        stream = TLSSocket(sock, tls, server_side=False)
+    peer = Peer(stream, masks=True)
     peer.send(
         b"GET /path?query HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
         b"Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
