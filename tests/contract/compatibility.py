@@ -112,7 +112,7 @@ async def protocol_sends_at_once(kit: Kit, side: str) -> None:
         protocol.send_text(b"one")
         protocol.send_binary(b"two", fin=False)
         assert protocol.expect_continuation_frame
-        blocking = kit.face.name == "sync"
+        blocking = kit.face.package == "sync"
         if blocking:  # refused, where others wait
             with pytest.raises(ConcurrencyError):
                 await ws.send("later")
@@ -210,9 +210,7 @@ async def process_request_of_an_object_is_called(kit: Kit) -> None:
     async def refuse_later(path: str, headers: Any) -> Any:
         return refuse(path, headers)
 
-    package = {"sync": "sync", "trio": "trio"}.get(
-        kit.face.name.removesuffix("-tls"), "asyncio"
-    )
+    package = kit.face.package
     module = importlib.import_module(f"fullduplex.{package}.server")
 
     def make(*args: Any, **kwds: Any) -> Any:
@@ -230,7 +228,7 @@ async def process_request_of_an_object_is_called(kit: Kit) -> None:
 @behaviour(sides=())
 async def closing_server_calls_an_overridden_close(kit: Kit) -> None:
     arrived = kit.event()
-    package = {"sync": "sync", "trio": "trio"}.get(kit.face.name, "asyncio")
+    package = kit.face.package
     module = importlib.import_module(f"fullduplex.{package}.server")
     base = module.ServerConnection
     calls: list[Any] = []

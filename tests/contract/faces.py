@@ -250,7 +250,7 @@ class Kit(abc.ABC):
 
     def server_connection(self) -> Any:
         """Return the class of the connections of the face's servers."""
-        name = self.face.name if self.face.name in ("sync", "trio") else "asyncio"
+        name = self.face.package
         return importlib.import_module(f"fullduplex.{name}.server").ServerConnection
 
 
@@ -265,6 +265,8 @@ class Face(abc.ABC):
     """One way to use the library."""
 
     name: str
+    #: the package that has it
+    package = "asyncio"
     #: whether what waits can be cancelled
     cancels = True
     #: whether connections are encrypted that a behaviour says nothing else of
@@ -466,6 +468,7 @@ class SyncFace(Face):
     needs = ("fullduplex.sync",)
 
     def __init__(self, *, tls: bool = False) -> None:
+        self.package = "sync"
         self.name = "sync-tls" if tls else "sync"
         self.tls = tls
 
@@ -569,6 +572,7 @@ class TrioFace(Face):
     needs = ("trio", "fullduplex.trio")
 
     def __init__(self, *, tls: bool = False) -> None:
+        self.package = "trio"
         self.name = "trio-tls" if tls else "trio"
         self.tls = tls
 

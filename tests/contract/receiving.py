@@ -270,7 +270,7 @@ async def replies_to_messages_in_fragments_go_out_before_a_fault(
 async def closing_the_iterator_leaves_the_connection_open(kit: Kit, side: str) -> None:
     async with kit.ends(side) as (ws, peer):
         peer.send(*[peer.frame(TEXT, text) for text in ("first", "second", "third")])
-        if kit.face.name == "sync":
+        if kit.face.package == "sync":
             with contextlib.closing(iter(ws.ws)) as messages:
                 assert next(messages) == "first"
             assert next(messages, "over") == "over"
@@ -282,7 +282,7 @@ async def closing_the_iterator_leaves_the_connection_open(kit: Kit, side: str) -
                 await anext(messages)
         assert ws.open
         assert await ws.recv() == "second"
-        if kit.face.name == "sync":
+        if kit.face.package == "sync":
             assert next(iter(ws.ws)) == "third"
         else:
             assert await anext(aiter(ws.ws)) == "third"

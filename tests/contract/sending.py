@@ -164,7 +164,7 @@ async def senders_at_the_same_time_keep_their_messages_whole(
                 try:
                     await ws.send(message() if callable(message) else message)
                 except ConcurrencyError:
-                    assert kit.face.name == "sync"
+                    assert kit.face.package == "sync"
                     await kit.sleep(0.001)
                 else:
                     return
@@ -309,7 +309,7 @@ async def sender_during_the_fragments_of_another_one_is_not_kept_for_ever(
             await kit.do(go_on.wait, PATIENCE)
             yield "b"
 
-        blocking = kit.face.name == "sync"
+        blocking = kit.face.package == "sync"
         fragments = kit.spawn(lambda: ws.send(slow() if blocking else patient()))
         assert (await kit.do(peer.read)).text == "a"
         if blocking:

@@ -184,10 +184,12 @@ async def override_of_close_that_fails_or_does_nothing_cannot_keep_the_client(
             if fails:
                 raise RuntimeError("cannot close")
 
-        if kit.face.name == "sync":
+        if kit.face.package == "sync":
             Connection.close = blocking_close
         else:
-            setattr(Connection, "aclose" if kit.face.name == "trio" else "close", close)
+            setattr(
+                Connection, "aclose" if kit.face.package == "trio" else "close", close
+            )
 
         async def handler(ws: Any) -> None:
             pass
