@@ -125,15 +125,10 @@ def _check_uri(_context: click.Context, _parameter: click.Parameter, value: str)
     try:
         parse_uri(value)
     except (InvalidURI, ValueError) as error:
-        hint = ""
-        if "://" not in value:
-            hint = "; a URI starts with ws:// or wss://"
-        elif value.lower().startswith(("http://", "https://")):
-            hint = "; replace http by ws"
         # A slash in a password moves the end of the user information, so
         # in a URI that does not parse everything up to the last @ is hidden.
         reason = without_credentials(str(error), strict=True)
-        raise click.BadParameter(one_line(reason) + hint) from None
+        raise click.BadParameter(one_line(reason)) from None
     return value
 
 

@@ -64,6 +64,8 @@ __all__ = [
 BODY_ERRORS = (EOFError, OSError, SecurityError, ValueError)
 MAX_INTERIM_RESPONSES = 16
 REDIRECTS = frozenset({300, 301, 302, 303, 307, 308})  # RFC 9110, 15.4
+# Bytes of a head that one pattern judges, so that no limit has to be looked at.
+WHOLE = min(MAX_LINE_LENGTH, MAX_HEAD_SIZE)
 MAX_EMPTY_LINES = 4  # before a request line; RFC 9112, 2.2 asks for one at least
 
 _status_code = re.compile(rb"[0-9]{3}")  # RFC 9110, 15
@@ -330,7 +332,7 @@ class RequestParser(_Parser[Request]):
         return self._at_eof()
 
     def _take_whole(self, data: bytes) -> int:
-        match = _request_head.match(data, 0, MAX_LINE_LENGTH)
+        match = _request_head.match(data, 0, WHOLE)
         headers = match and self._headers_of(match[4])
         if not match or not headers:
             return 0
@@ -474,7 +476,7 @@ class ResponseParser(_Parser[Response]):
         return self._method != "CONNECT" or not 200 <= status_code < 300
 
     def _take_whole(self, data: bytes) -> int:
-        match = _upgrade_head.match(data, 0, MAX_LINE_LENGTH)
+        match = _upgrade_head.match(data, 0, WHOLE)
         headers = match and self._headers_of(match[2])
         if not match or not headers:
             return 0
