@@ -83,6 +83,8 @@ def extensions():
             # What the garbage collector has cleared, and what was made without
             # `__init__`, is None: an AttributeError, not a crash.
             "nonecheck": True,
+            # Copies made by `copy` and `pickle` crashed; they are refused.
+            "auto_pickle": False,
         },
         force=os.environ.get("FULLDUPLEX_CYTHON_FORCE") == "1",
     )
