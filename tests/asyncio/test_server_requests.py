@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import select
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from fullduplex import ServerConnection, connect, serve
 from fullduplex.core.http1 import MAX_LINE_LENGTH, MAX_NUM_HEADERS
 
-from .kit import CLOSE, TEXT, frame, turns, until
+from .kit import CLOSE, PATIENCE, TEXT, frame, turns, until
 from .server_kit import ACCEPT, MASK, records, request, serving
 
 TLS_HELLO = bytes.fromhex("1603010200010001fc0303") + bytes(40)
@@ -160,6 +161,31 @@ async def test_frames_sent_while_a_hook_waits_are_kept() -> None:
 
         assert (await client.answer()).status == 101
         assert [(await client.read()).text for _ in range(4)] == ["1", "2", "3", "4"]
+
+
+@pytest.mark.skipif(not hasattr(select, "epoll"), reason="no such events here")
+@pytest.mark.variants("all")
+async def test_client_that_leaves_behind_early_frames_is_noticed() -> None:
+    entered, gone = asyncio.Event(), asyncio.Event()
+
+    async def process_request(connection: ServerConnection, request: object) -> None:
+        entered.set()
+        await connection.wait_closed()
+        gone.set()
+
+    async with serving(process_request=process_request, open_timeout=None) as place:
+        client = await place.connect()
+        client.write(request() + frame(TEXT, "1", mask=MASK))
+        await entered.wait()
+        client.send(TEXT, "2")
+        (connection,) = place.server._connections
+        await until(lambda: connection._early_paused)
+        client.send(TEXT, "3")
+        await client.drain()
+        client.close()
+
+        await asyncio.wait_for(gone.wait(), PATIENCE)
+        await until(lambda: not place.server._connections)
 
 
 @pytest.mark.variants("plain")

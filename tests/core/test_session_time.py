@@ -282,7 +282,7 @@ def test_while_reading_is_paused_our_keepalive_closes_nothing() -> None:
 
     assert session.protocol.state is State.OPEN
     # They go on: without them, nothing would tell that the peer has gone.
-    assert [seen.opcode for seen in sent(session)] == [PING] * 501
+    assert [seen.opcode for seen in sent(session)] == [PING] * 2000
 
 
 # The peer leaves while reading is paused
@@ -394,7 +394,7 @@ def test_blocked_sender_is_released_while_reading_is_paused() -> None:
 def test_when_reading_resumes_the_peer_has_a_whole_timeout() -> None:
     session = paused()
     ticks(session, 20)
-    (ping,) = sent(session)
+    *_, ping = sent(session)
     session.attention = False
 
     # Minutes later the application reads; nobody tells it what time it is.

@@ -239,6 +239,29 @@ async def test_client_that_never_answers_a_close_is_cut_off() -> None:
             await peer.gone()
 
 
+async def test_client_that_leaves_while_the_application_does_not_receive() -> None:
+    ended = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await accepted(receive, send)
+        (connection,) = here.state.connections
+        connection.session.options = short  # type: ignore[union-attr]
+        await ended.wait()
+        texts = [(await receive()).get("text") for _ in range(4)]
+        assert texts == ["0", "1", "2", "3"]
+
+    short = Options.check(close_timeout=0.1)
+    async with site(app) as here, here.opened() as peer:
+        (connection,) = here.state.connections
+        for number in range(100):
+            peer.write(frame(TEXT, f"{number}", mask=MASK))
+        await until(lambda: connection.session.reading_paused)  # type: ignore[union-attr]
+        peer.close()
+        await until(lambda: not here.state.connections)
+        ended.set()
+        await here.idle()
+
+
 async def test_return_closes_with_1000() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await accepted(receive, send)

@@ -30,6 +30,10 @@ LOOKS = 4
 DOUBT = 0.01
 # Seconds between pings that nobody answers, where `interval` is 0.
 AGAIN = 1.0
+# Seconds between pings at most, while our side does not read.  A peer that has closed
+# TCP may be unable to say so, because what it sent before fills our system; it answers
+# a ping with a reset.
+PROBE = 5.0
 
 
 class Due(enum.Enum):
@@ -207,8 +211,8 @@ class Keepalive:
             return None
         stall = self._stall_at()
         if self.pinged_at is None:
-            return _earliest(self._next_ping, stall)
-        next_ping = self.pinged_at + self._interval
+            return _earliest(self._first_ping(), stall)
+        next_ping = self.pinged_at + self._every()
         if self.heard:
             return _earliest(next_ping, stall)
         if self._resuming:
@@ -236,9 +240,12 @@ class Keepalive:
         if self.pinged_at is not None:
             if not self.heard:
                 return self._unheard(now)
+            if now < self.pinged_at + self._every():
+                return Due.NOTHING
             self._next_ping = self.pinged_at + self._interval
             self.pinged_at = None
-        if self._next_ping is not None and now >= self._next_ping:
+        first = self._first_ping()
+        if first is not None and now >= first:
             self.pinged_at = now
             self._next_ping = None
             self.heard = False
@@ -279,12 +286,24 @@ class Keepalive:
             or (self._link is not None and not self._link.answering)
         )
 
+    def _every(self) -> float:
+        """Return the seconds from ping to ping."""
+        assert self._interval is not None
+        if self._paused_at is None:
+            return self._interval
+        return min(self._interval, PROBE)
+
+    def _first_ping(self) -> float | None:
+        """When to ping if no ping waits for a sign of life."""
+        if self._next_ping is None or self._paused_at is None:
+            return self._next_ping
+        return min(self._next_ping, self._paused_at + PROBE)
+
     def _again_at(self) -> float:
         """When to ping again where the last ping was not answered, and need not be."""
         assert self.pinged_at is not None
-        assert self._interval is not None
         base = max(self.pinged_at, self._looked_at) if self._left else self.pinged_at
-        return base + (self._interval or AGAIN)
+        return base + (self._every() or AGAIN)
 
     def _ping_again(self, now: float) -> Due:
         """Ping, so that an end of TCP comes back, unless a ping waits in our system."""
