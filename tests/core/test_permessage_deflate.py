@@ -741,3 +741,20 @@ def test_an_unknown_library_is_refused() -> None:
 
 def test_repr_tells_what_was_agreed() -> None:
     assert "remote_max_window_bits=12" in repr(make(remote_max_window_bits=12))
+
+
+# Connections that rest
+
+
+def test_rest_releases_a_stream_that_was_not_used_since_the_last_one() -> None:
+    sender, receiver = make(), make()
+    messages = [b"hello, hello", b"hello again", b"and again, hello", b"hello"]
+    for number, message in enumerate(messages):
+        payload = sender.deflate(message, fin=True)
+        assert receiver.inflate(payload, fin=True, max_size=None) == message
+        sender.rest()
+        assert sender._compressor is not None
+        if number % 2:
+            sender.rest()
+            assert sender._compressor is None
+            sender.rest()

@@ -8,7 +8,9 @@ import pytest
 
 from fullduplex.core.closing import State
 from fullduplex.core.errors import ConnectionClosedError
+from fullduplex.core.extensions.permessage_deflate import PerMessageDeflate
 from fullduplex.core.keepalive import Verdict
+from fullduplex.core.sending import Fragments
 from fullduplex.core.session import Move, Session
 from fullduplex.core.tcp import Link
 
@@ -433,3 +435,32 @@ def test_keepalive_pings_that_are_never_answered_are_not_kept() -> None:
         session.feed(frame(0x1, b"alive"), second + 0.5)
 
     assert len(session._pings) < 10
+
+
+def test_connection_that_sends_nothing_between_two_pings_releases_its_stream() -> None:
+    deflate = PerMessageDeflate(False, False, 15, 15)
+    session = make_session(extensions=[deflate], ping_interval=20, ping_timeout=None)
+    finish(session.send("hello " * 9, True))
+    assert deflate._compressor is not None
+    for now in (20, 40):
+        assert deflate._compressor is not None
+        session.timer_expired(now)
+    assert deflate._compressor is None
+
+    finish(session.send("hello " * 9, True))
+    session.timer_expired(60)
+    finish(session.send("hello " * 9, True))
+    session.timer_expired(80)
+    assert deflate._compressor is not None
+    *_, last = [seen for seen in sent(session) if seen.opcode == TEXT]
+    assert len(last.payload) < 10  # it refers to the one before
+
+
+def test_message_in_fragments_keeps_its_stream() -> None:
+    deflate = PerMessageDeflate(False, False, 15, 15)
+    session = make_session(extensions=[deflate], ping_interval=20, ping_timeout=None)
+    fragments = Fragments(session, None)
+    finish(fragments.add("hello " * 9))
+    for now in (20, 40, 60):
+        session.timer_expired(now)
+    assert deflate._compressor is not None

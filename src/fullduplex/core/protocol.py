@@ -489,6 +489,12 @@ class Protocol:
             return
         self._send(*_chain.encode(self.extensions, head, payload, compress))
 
+    def rest(self) -> None:
+        """Release memory that sending has not used since the last call."""
+        for extension in self.extensions:
+            if isinstance(extension, PerMessageDeflate):
+                extension.rest()
+
     def send_ping(self, payload: bytes) -> None:
         """Queue a ping; `payload` has at most 125 bytes, checked by the caller."""
         self._send_control(PING, payload)

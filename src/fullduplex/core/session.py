@@ -216,6 +216,8 @@ class Session(Departing):
         if due is Keepalive.PING:
             self.reader.eventful = True  # whatever arrives is a sign of life
             self.keepalive_ping(now)
+            if not self.fragmenting:
+                self.protocol.rest()
         elif due is Keepalive.STALLED:
             text = self._keepalive.diagnosis(self.received_at, now)
             self.note(

@@ -86,6 +86,7 @@ class PerMessageDeflate(Extension):
         "_before",
         "_begun",
         "_compressor",
+        "_idle",
         "_receiving",
         "_sending",
         "compress_settings",
@@ -121,6 +122,8 @@ class PerMessageDeflate(Extension):
         #: the stream that is kept between messages, once there is one
         self.decompressor: Decompressor | None = None
         self._compressor: Compressor | None = None
+        # Has nothing been compressed since `rest` was called?
+        self._idle = False
         # Is a fragmented message that is compressed under way?
         self._begun = False
         self._receiving = False
@@ -243,6 +246,7 @@ class PerMessageDeflate(Extension):
             if self.local_no_context_takeover:
                 self._compressor = None
             return b"\x00"
+        self._idle = False
         compressor = self._compressor
         if compressor is None:
             compressor = compressobj(
@@ -255,6 +259,18 @@ class PerMessageDeflate(Extension):
             return compressor.deflate(data, fin)
         except BufferError:  # a view whose bytes don't lie side by side
             return compressor.deflate(bytes(data), fin)
+
+    def rest(self) -> None:
+        """
+        Release the stream that compresses if nothing was since the last call.
+
+        A window that is kept is for us to use, not a duty: the next message does not
+        refer to earlier ones then, and the peer reads it as any other.  Only between
+        messages.
+        """
+        if self._idle:
+            self._compressor = None
+        self._idle = True
 
     def outgoing(
         self, data: BytesLike, first: bool, fin: bool, compress: bool | None
