@@ -70,6 +70,14 @@ class TlsLink:
         else:
             self.pump()
 
+    def hold(self, data: bytes) -> None:
+        """Take bytes that were read in another way."""
+        self.rest += data
+
+    def drop_rest(self) -> None:
+        """Forget what TLS has not been given."""
+        self.rest = b""
+
     def feed_some(self) -> bool:
         """Give TLS a portion of what was received; returns whether there was any."""
         rest = self.rest

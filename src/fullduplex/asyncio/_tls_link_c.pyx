@@ -44,7 +44,7 @@ cdef class TlsLink(Link):
     cdef public object protocol
     cdef public object tls
     cdef readonly object memory
-    cdef public bytes rest
+    cdef readonly bytes rest
     cdef public bint slow
     cdef public bint paused
     cdef public bint closing
@@ -66,11 +66,13 @@ cdef class TlsLink(Link):
     # Bytes that `_fill` has written, also when it fails.
     cdef Py_ssize_t _filled
 
+    def __cinit__(self):
+        self.rest = b""
+
     def __init__(self, tls not None, memory not None):
         cdef Py_buffer view
         self.tls = tls
         self.memory = memory[FRONT:]
-        self.rest = b""
         self.slow = True
         self._coder = tls.coder
         self._incoming = tls.incoming
@@ -88,6 +90,8 @@ cdef class TlsLink(Link):
     def buffer_updated(self, Py_ssize_t nbytes):
         cdef uint8_t *start = self._start
         cdef Py_ssize_t before = PyBytes_GET_SIZE(self.rest)
+        if not 0 <= nbytes <= len(self.memory):
+            raise ValueError(f"{nbytes} bytes cannot have been read")
         if self.slow or self.paused or self.closing or before > FRONT:
             self.rest += PyBytes_FromStringAndSize(<char *> start, nbytes)
             if self.slow or self.closing:
@@ -118,6 +122,12 @@ cdef class TlsLink(Link):
         if self._unframed:
             return min(size, PORTION)
         return whole
+
+    def hold(self, bytes data not None):
+        self.rest += data
+
+    def drop_rest(self):
+        self.rest = b""
 
     def feed_some(self):
         cdef bytes rest = self.rest
@@ -321,3 +331,8 @@ cdef class TlsLink(Link):
 
     cdef int readable(self) except -1:
         return 0  # the transport below is what is polled
+
+    cdef bint leaving(self) except -1:
+        if self.closing:
+            return True
+        return self.is_closing() if self._link is None else self._link.leaving()

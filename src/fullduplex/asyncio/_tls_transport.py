@@ -380,7 +380,7 @@ class TlsTransport(TlsLink, asyncio.BufferedProtocol):
     def _discard(self) -> None:
         """Throw away what the peer still sends, up to its close_notify."""
         if not self._finishing:
-            self.rest = b""
+            self.drop_rest()
             return
         try:
             while self.tls.pending() or self.feed_some():
@@ -499,7 +499,7 @@ class TlsTransport(TlsLink, asyncio.BufferedProtocol):
             raw = bytes(part[: self.lower.receive_rest(part)])
         else:
             raw = os.read(self.lower.get_extra_info("socket").fileno(), RECORD)
-        self.rest += raw
+        self.hold(raw)
         return bool(raw)
 
     def _stop_timer(self) -> None:
