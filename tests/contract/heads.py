@@ -197,6 +197,53 @@ def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext, list[str | None]]:
 
 
 @behaviour(sides=())
+async def refusal_over_tls_counts_however_it_ends(kit: Kit) -> None:
+    server, client, _ = contexts()
+    for lines, end, timeout in (
+        ("X: y", Peer.close, 60),  # without a word of TLS
+        ("Content-Length: 9", Peer.close, 60),
+        ("Content-Length: 9", Peer.reset, 60),
+        ("X: y", stays, 0.3),
+    ):
+        listener = Listener(context=server)
+
+        def reply(
+            listener: Listener = listener,
+            lines: str = lines,
+            end: Callable[[Peer], None] = end,
+        ) -> None:
+            peer = listener.accept()
+            peer.read_head()
+            head = f"HTTP/1.0 503 Busy\r\nRetry-After: 7\r\n{lines}\r\n\r\nwhy"
+            peer.send(head.encode())
+            if end is Peer.reset:
+                # What was sent must not be overtaken.
+                peer.sock.settimeout(0.1)
+                with suppress(TimeoutError):
+                    peer.sock.recv(1)
+            end(peer)
+
+        replying = kit.spawn(partial(kit.do, reply))
+        try:
+            uri = f"wss://name.example:{listener.port}/"
+            options: dict[str, Any] = {
+                "ssl": client,
+                "host": "127.0.0.1",
+                "port": listener.port,
+                "open_timeout": timeout,
+            }
+            with pytest.raises(InvalidStatus) as caught:
+                async with kit.connection(uri, **options):
+                    pass
+            await replying.result()
+        finally:
+            listener.close()
+        response = caught.value.response
+        assert (response.status_code, response.body) == (503, b"why")
+        assert response.headers["Retry-After"] == "7"
+
+
+@behaviour(sides=())
 async def final_dot_of_a_host_is_not_for_tls(kit: Kit) -> None:
     server, client, names = contexts()
     listener = Listener(context=server)
