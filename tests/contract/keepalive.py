@@ -134,7 +134,7 @@ async def application_that_does_not_read_is_never_closed(kit: Kit, side: str) ->
 
 # The peer leaves while nothing is read
 
-UNREAD = {"max_queue": 4, "close_timeout": 0.3}
+UNREAD = {"max_queue": 4, "close_timeout": 0.1}
 
 
 async def fill(kit: Kit, ws: Any, peer: Any) -> None:
@@ -151,7 +151,7 @@ async def peer_that_leaves_a_full_queue_is_noticed(kit: Kit, side: str) -> None:
             await kit.do(getattr(peer, leave))
             clock = Clock()
             await ws.wait_closed()
-            assert clock.elapsed < 0.25 + 0.3 + SLACK, leave
+            assert clock.elapsed < 0.25 + 0.1 + SLACK, leave
             assert ws.close_code == 1006
             # What was queued before the end is still there, in order.
             assert [await ws.recv() for _ in range(4)] == ["0", "1", "2", "3"]
@@ -164,7 +164,7 @@ async def peer_that_leaves_a_full_queue_is_noticed(kit: Kit, side: str) -> None:
 async def peer_that_leaves_waits_for_an_application_that_is_slow(
     kit: Kit, side: str
 ) -> None:
-    async with kit.ends(side, **UNREAD) as (ws, peer):
+    async with kit.ends(side, **{**UNREAD, "close_timeout": 0.3}) as (ws, peer):
         await fill(kit, ws, peer)
         await kit.do(peer.write_close, 1000)
         await kit.do(peer.close)

@@ -211,7 +211,9 @@ class Departing(Outgoing):
             self._left_by = None
             self.peer_left(True, now)
             return
-        patience = self.options.close_timeout or PATIENCE
+        patience = self.options.close_timeout
+        if patience is None:
+            patience = PATIENCE
         self.output_failed(
             ConnectionAbortedError(
                 f"the peer has closed TCP; {len(self.messages)} received messages "
