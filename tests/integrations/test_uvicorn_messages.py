@@ -11,7 +11,7 @@ import pytest
 from fullduplex import ConcurrencyError
 
 from ..asyncio.kit import PATIENCE, until
-from ..asyncio.raw import CONT, MASK, PING, PONG, RSV1, TEXT, deflated, frame
+from ..asyncio.raw import CLOSE, CONT, MASK, PING, PONG, RSV1, TEXT, deflated, frame
 from .kit import accepted, echo, site
 
 
@@ -235,3 +235,26 @@ async def test_application_may_send_from_many_tasks() -> None:
     async with site(app) as here, here.connected() as ws:
         got = {await ws.recv() for _ in range(50)}
     assert got == {str(number) * 1000 for number in range(50)}
+
+
+async def test_burst_above_the_mark_is_received_in_order_then_the_end() -> None:
+    proceed = asyncio.Event()
+    received: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await accepted(receive, send)
+        await proceed.wait()
+        while (event := await receive())["type"] == "websocket.receive":
+            received.append(event["text"])
+        received.append(event["code"])
+
+    wanted = [str(number) for number in range(500)]
+    frames = b"".join(frame(TEXT, item, mask=MASK) for item in wanted)
+    async with site(app, ws_max_queue=4) as here, here.opened() as peer:
+        peer.write(frames + frame(CLOSE, b"\x03\xe9", mask=MASK))
+        await asyncio.sleep(0)
+        proceed.set()
+        assert (await peer.read()).opcode == CLOSE
+        peer.close()
+        await until(lambda: received[-1:] == [1001])
+    assert received == [*wanted, 1001]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
 import random
+import subprocess
 import sys
 import threading
 import zlib
@@ -14,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fullduplex.core.extensions._zlib import Deflater
+from fullduplex.core.extensions._zlib import Deflater, compressobj
 
 MODULES = {"zlib": "zlib", "zlib-ng": "zlib_ng.zlib_ng"}
 
@@ -218,3 +220,47 @@ def test_a_stream_is_not_used_by_two_threads_at_once(
         thread.join()
     assert set(outputs) == {data}
     assert set(refused) <= {"another thread is using this stream"}
+
+
+@pytest.mark.parametrize("level", [1, 6])
+@pytest.mark.parametrize(("wbits", "mem_level"), [(9, 1), (12, 5), (15, 9)])
+def test_stream_that_lasts_writes_what_others_write(
+    level: int, wbits: int, mem_level: int
+) -> None:
+    settings = {"level": level, "wbits": -wbits, "memLevel": mem_level}
+    streams = [compressobj(lasting=lasting, **settings) for lasting in (False, True)]
+    for size in (1, 1000, 100_000):
+        data = random.Random(size).randbytes(size // 2) * 2 or b"x"
+        one, other = (stream.deflate(data, True) for stream in streams)
+        assert one == other
+
+
+RELEASED = """
+import os
+from fullduplex.core.extensions._zlib import compressobj
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+# From now on, the allocator keeps blocks of the size that streams have.
+block = bytearray(2**23)
+del block
+streams = [compressobj(lasting=True, wbits=-15, memLevel=9) for _ in range(100)]
+for stream in streams:
+    stream.deflate(b"hello" * 1000, True)
+before = resident()
+del stream, streams[::2]
+print((before - resident()) // 50)
+"""
+
+
+@pytest.mark.skipif(
+    not os.path.exists("/proc/self/statm"), reason="the system tells no memory in use"
+)
+def test_memory_of_a_stream_that_lasted_goes_back_to_the_system() -> None:
+    streams()
+    ended = subprocess.run(
+        [sys.executable, "-c", RELEASED], capture_output=True, check=True, text=True
+    )
+    assert int(ended.stdout) > 100_000

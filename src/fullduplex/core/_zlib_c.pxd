@@ -19,7 +19,7 @@ cdef extern from "csrc/streams.h":
         fdx_end deflate_end
     bint fdx_find(const char *path, bint ng, fdx_library *found)
     int fdx_begin_inflate(const fdx_library *library, fdx_stream *stream, int bits)
-    int fdx_begin_deflate(const fdx_library *library, fdx_stream *stream, int level, int bits, int mem_level, int strategy)
+    int fdx_begin_deflate(const fdx_library *library, fdx_stream *stream, int level, int bits, int mem_level, int strategy, bint lasting)
 
 
 cdef class Library:

@@ -221,10 +221,12 @@ cdef class Deflater(Stream):
 
     Args:
         level, wbits, memLevel, strategy: as for that.
+        lasting: whether its memory goes back to the system at its end, for which each
+            beginning costs some microseconds.
     """
 
-    def __cinit__(self, Library library not None, int level=-1, int wbits=15, int memLevel=8, int strategy=0):
-        cdef int code = fdx_begin_deflate(&library._functions, &self._stream, level, wbits, memLevel, strategy)
+    def __cinit__(self, Library library not None, int level=-1, int wbits=15, int memLevel=8, int strategy=0, bint lasting=False):
+        cdef int code = fdx_begin_deflate(&library._functions, &self._stream, level, wbits, memLevel, strategy, lasting)
         if code == STREAM_ERROR:
             raise ValueError("Invalid initialization option")
         if code != OK:

@@ -8,10 +8,12 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #ifndef _WIN32
 #include <dlfcn.h>
+#include <sys/mman.h>
 #endif
 
 /* What both libraries begin a stream with. */
@@ -69,10 +71,60 @@ static inline int fdx_begin_inflate(const fdx_library *library, fdx_stream *stre
     return library->inflate_init(stream, bits, library->version, library->size);
 }
 
+/* Memory for streams that live long and go on their own: large blocks come from the
+ * system and go back to it, where the allocator would keep them between what lives on.
+ * In front of each stands its size; 0 is that of a block of the allocator. */
+enum { FDX_FRONT = 64, FDX_LARGE = 65536 };
+
+static void *fdx_allocate(void *opaque, unsigned items, unsigned size)
+{
+    size_t whole = (size_t)items * size + FDX_FRONT;
+    size_t *block;
+    (void)opaque;
+    if (whole < size || (items && (whole - FDX_FRONT) / items != size))
+        return NULL;
+#if !defined(_WIN32) && defined(MAP_ANONYMOUS)
+    if (whole >= FDX_LARGE) {
+        block = (size_t *)mmap(NULL, whole, PROT_READ | PROT_WRITE,
+                               MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (block != MAP_FAILED) {
+            *block = whole;
+            return (char *)block + FDX_FRONT;
+        }
+    }
+#endif
+    block = (size_t *)malloc(whole);
+    if (!block)
+        return NULL;
+    *block = 0;
+    return (char *)block + FDX_FRONT;
+}
+
+static void fdx_release(void *opaque, void *address)
+{
+    size_t *block;
+    (void)opaque;
+    if (!address)
+        return;
+    block = (size_t *)((char *)address - FDX_FRONT);
+#if !defined(_WIN32) && defined(MAP_ANONYMOUS)
+    if (*block) {
+        munmap(block, *block);
+        return;
+    }
+#endif
+    free(block);
+}
+
 static inline int fdx_begin_deflate(const fdx_library *library, fdx_stream *stream,
-                                    int level, int bits, int mem_level, int strategy)
+                                    int level, int bits, int mem_level, int strategy,
+                                    int lasting)
 {
     memset(stream, 0, sizeof *stream);
+    if (lasting) {
+        stream->zalloc = fdx_allocate;
+        stream->zfree = fdx_release;
+    }
     return library->deflate_init(stream, level, FDX_DEFLATED, bits, mem_level, strategy,
                                  library->version, library->size);
 }
@@ -85,7 +137,7 @@ static inline int fdx_refused(const fdx_library *library, const char *version, i
     other.version = version;
     other.size += more;
     return fdx_begin_inflate(&other, &stream, -15) == FDX_VERSION_ERROR &&
-           fdx_begin_deflate(&other, &stream, 1, -15, 8, 0) == FDX_VERSION_ERROR;
+           fdx_begin_deflate(&other, &stream, 1, -15, 8, 0, 0) == FDX_VERSION_ERROR;
 }
 
 /* Find the functions in the module at `path`; 0 if they are not there. */

@@ -250,7 +250,9 @@ class PerMessageDeflate(Extension):
         compressor = self._compressor
         if compressor is None:
             compressor = compressobj(
-                wbits=-self.local_max_window_bits, **self.compress_settings
+                lasting=not self.local_no_context_takeover,
+                wbits=-self.local_max_window_bits,
+                **self.compress_settings,
             )
             self._compressor = compressor
         if fin and self.local_no_context_takeover:

@@ -193,11 +193,12 @@ def is_complete(stream: Decompressor) -> bool:
     return complete
 
 
-def compressobj(**settings: Any) -> Compressor:
+def compressobj(*, lasting: bool = False, **settings: Any) -> Compressor:
     """
     Begin a stream that is written.
 
     Args:
+        lasting: whether it lives longer than one message.
         settings: keyword arguments of `zlib.compressobj`.
 
     Raises:
@@ -209,6 +210,6 @@ def compressobj(**settings: Any) -> Compressor:
         "memLevel",
         "strategy",
     }:
-        stream: Compressor = _streams.Deflater(_writing, **settings)
+        stream: Compressor = _streams.Deflater(_writing, lasting=lasting, **settings)
         return stream
     return Deflater(zlib if LIBRARY == "isal" else _module, **settings)
