@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import trustme
 
-from fullduplex import ConnectionClosed, connect
+from fullduplex import ConnectionClosed, connect, serve
 from fullduplex.asyncio import _transport
 from fullduplex.sync import connect as blocking_connect
 
@@ -68,6 +68,36 @@ def test_socket_that_asyncio_shows_cannot_be_closed() -> None:
                 assert sock.fileno() >= 0
                 for name in ("close", "detach", "send", "recv"):
                     assert not hasattr(sock, name)
+
+    asyncio.run(main())
+
+
+def test_listening_socket_that_asyncio_shows_cannot_be_closed() -> None:
+    async def main() -> None:
+        async with serve(lambda ws: ws.wait_closed(), "127.0.0.1", 0) as server:
+            (sock,) = server.sockets
+            assert sock.getsockname()[1] > 0
+            assert not hasattr(sock, "close")
+            assert not hasattr(sock, "detach")
+
+    asyncio.run(main())
+
+
+def test_listening_socket_that_the_program_closes_is_accepted_on_no_more() -> None:
+    async def main() -> None:
+        errors: list[Any] = []
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: errors.append(context))
+        listening = socket.create_server(("127.0.0.1", 0))
+        async with serve(lambda ws: ws.wait_closed(), sock=listening):
+            number = listening.fileno()
+            listening.close()
+            with socket.create_server(("127.0.0.1", 0)) as other:
+                assert other.fileno() == number
+                with socket.create_connection(other.getsockname()):
+                    await asyncio.sleep(0.05)
+                    other.accept()[0].close()
+        assert not errors
 
     asyncio.run(main())
 

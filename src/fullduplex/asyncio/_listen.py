@@ -10,6 +10,7 @@ import itertools
 import os
 import socket
 import stat
+from asyncio.trsock import TransportSocket
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -69,9 +70,9 @@ class Listener:
         self._exhaustion = Exhaustion()
 
     @property
-    def sockets(self) -> Sequence[socket.socket]:
-        """The sockets; none once it is closed."""
-        return self._sockets or ()
+    def sockets(self) -> Sequence[TransportSocket]:
+        """The sockets, for looking, as those of asyncio's servers; none once closed."""
+        return tuple(map(TransportSocket, self._sockets or ()))
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
         """Return the event loop."""
@@ -98,16 +99,25 @@ class Listener:
 
     def _watch(self, sock: socket.socket) -> None:
         self._retries.pop(sock, None)
+        fd = sock.fileno()
+        if fd < 0:
+            return  # the program has closed it
         take = functools.partial(accept, sock)
         if self._accept_ip is not None and sock.family in (
             socket.AF_INET,
             socket.AF_INET6,
         ):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            take = functools.partial(self._accept_ip, sock.fileno())
-        self._loop.add_reader(sock.fileno(), self._accept, sock, take)
+            take = functools.partial(self._accept_ip, fd)
+        self._loop.add_reader(fd, self._accept, sock, fd, take)
 
-    def _accept(self, sock: socket.socket, take: Callable[[], Accepted | None]) -> None:
+    def _accept(
+        self, sock: socket.socket, fd: int, take: Callable[[], Accepted | None]
+    ) -> None:
+        if sock.fileno() != fd:
+            # The program has closed it, and the number may be another's by now.
+            self._loop.remove_reader(fd)
+            return
         # Not without end: what is connected wants to be served as well.
         for _ in range(self._backlog + 1):
             try:
@@ -151,8 +161,9 @@ class Listener:
             retry.cancel()
         self._retries.clear()
         for sock in sockets or ():
-            self._loop.remove_reader(sock.fileno())
-            sock.close()
+            if sock.fileno() >= 0:
+                self._loop.remove_reader(sock.fileno())
+                sock.close()
         if self._poller is not None:
             self._poller.close()
 

@@ -425,9 +425,19 @@ class Flow(Hot):
             gone: as for `Session.peer_left`.
         """
         with self.lock:
-            if not self.ended:
+            if self.ended:
+                return
+            try:
                 self.session.peer_left(gone, now)
                 self.step()
+            except Exception as exc:
+                self._broke(exc)
+
+    def _broke(self, exc: Exception) -> None:
+        """End the connection for a fault of ours; the housekeeper goes on."""
+        self.session.protocol.logger.error("unexpected internal error", exc_info=exc)
+        self.session.input_failed(exc)
+        self._end()
 
     def tend(self, now: float, readable: bool) -> tuple[bool, int]:
         """
@@ -459,11 +469,7 @@ class Flow(Hot):
             self.aside = not reads
             return False, (IN if reads else 0) | (OUT if self.backlog else 0)
         except Exception as exc:
-            self.session.protocol.logger.error(
-                "unexpected internal error", exc_info=exc
-            )
-            self.session.input_failed(exc)
-            self._end()
+            self._broke(exc)
             return False, 0
         finally:
             self.lock.release()

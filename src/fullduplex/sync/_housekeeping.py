@@ -189,12 +189,15 @@ class Housekeeper:
     def _watch_end(self, driver: Flow) -> None:
         """Watch for the peer's end alone; the lock is held."""
         if self._hang_ups is None:
-            self._hang_ups = new_hang_ups()
-            if self._hang_ups is None:
+            hang_ups = new_hang_ups()
+            if hang_ups is None:
                 return
-            self._selector.register(
-                self._hang_ups, selectors.EVENT_READ, self._hang_ups
-            )
+            try:
+                self._selector.register(hang_ups, selectors.EVENT_READ, hang_ups)
+            except OSError:
+                hang_ups.close()
+                return  # keepalive finds out
+            self._hang_ups = hang_ups
         driver.watches_end = True
         self._hang_ups.watch(driver.sock.fileno(), driver)
 
