@@ -6,6 +6,7 @@ import asyncio
 import gc
 import inspect
 import sys
+from collections.abc import Coroutine
 from types import FrameType
 from typing import Any
 from unittest.mock import AsyncMock, MagicMock
@@ -32,6 +33,41 @@ async def test_calls_are_taken_by_whatever_takes_coroutines() -> None:
         async with asyncio.TaskGroup() as group:
             last = group.create_task(ws.recv())
         assert last.result() == "x"
+
+
+@pytest.mark.parametrize("name", ["recv", "send"])
+async def test_call_passes_for_a_coroutine_in_every_state(name: str) -> None:
+    async with opened() as (ws, _):
+        call: Any = getattr(ws, name)(*(("a",) if name == "send" else ()))
+
+        assert inspect.iscoroutine(call)
+        assert isinstance(call, Coroutine)
+        assert (call.__name__, call.__qualname__) == (name, f"Connection.{name}")
+        assert repr(call).startswith(f"<coroutine object Connection.{name} at 0x")
+        assert inspect.getcoroutinestate(call) == inspect.CORO_CREATED
+        assert call.cr_code.co_name == name
+        if name == "recv":
+            task = asyncio.create_task(call)
+            await asyncio.sleep(0)
+            assert inspect.getcoroutinestate(call) == inspect.CORO_SUSPENDED
+            assert "Connection.recv()" in repr(task)
+            assert [item.f_code.co_name for item in task.get_stack()] == ["recv"]
+            task.cancel()
+            await asyncio.wait([task])
+        else:
+            await call
+        assert inspect.getcoroutinestate(call) == inspect.CORO_CLOSED
+
+
+async def test_call_is_started_by_task_groups_of_anyio() -> None:
+    anyio = pytest.importorskip("anyio")
+    async with opened() as (ws, peer):
+        async with anyio.create_task_group() as group:
+            group.start_soon(ws.send, "a")
+        assert (await peer.read()).payload == b"a"
+        peer.write(frame(TEXT, "x"))
+        async with anyio.create_task_group() as group:
+            group.start_soon(ws.recv)
 
 
 async def test_call_does_nothing_before_it_is_awaited() -> None:

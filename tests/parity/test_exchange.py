@@ -46,6 +46,10 @@ def make(request: pytest.FixtureRequest) -> Make:
 
     class Session(base):  # type: ignore[misc]
         events = 0
+        interrupts: tuple[BaseException, ...] = ()
+
+        def interrupted(self, exc: BaseException) -> None:
+            self.interrupts += (exc,)
 
         def _after_events(self) -> None:
             self.reader.eventful = False
@@ -108,6 +112,21 @@ def test_data_received_of_a_fault_refuses_it_behind_intact_messages(make: Make) 
     session.expect(waiter)
     assert read(session, frame(TEXT, "a") + b"\x83\x00") is waiter
     assert [type(exc) for exc in session.protocol.refused] == [ProtocolError]
+
+
+def test_data_received_that_is_interrupted_tells_and_raises(make: Make) -> None:
+    def interrupt(head: int, payload: bytes) -> bool:
+        raise KeyboardInterrupt
+
+    session = make()
+    session.protocol.other = interrupt
+    session.reader = session.holder = type(session.reader)(
+        interrupt, session.messages, masked=False
+    )
+    with pytest.raises(KeyboardInterrupt) as caught:
+        read(session, frame(PING, b"p"))
+    assert session.interrupts == (caught.value,)
+    assert session.protocol.refused == []
 
 
 @pytest.mark.parametrize("slow", [RECEIVING, PAUSED, FRAGMENTS, PAUSED | FRAGMENTS])

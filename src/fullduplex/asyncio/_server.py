@@ -216,7 +216,11 @@ class Server(Reception[ServerConnection]):
             return
         self._listener.close()
         self._hurry = asyncio.Event()
-        self._closing = self._loop.create_task(self._close(close_connections))
+        self._shut_out_silent_soon()
+        if close_connections:
+            # Now: the caller may compute before the event loop runs again.
+            self._close_open()
+        self._closing = self._loop.create_task(self._close())
 
     async def wait_closed(self) -> None:
         """
@@ -230,10 +234,7 @@ class Server(Reception[ServerConnection]):
 
     # Shutting down
 
-    async def _close(self, close_connections: bool) -> None:
-        self._shut_out_silent_soon()
-        if close_connections:
-            self._close_open()
+    async def _close(self) -> None:
         if not await self._emptied():
             await self._persuade()
         for task in self._closers:
