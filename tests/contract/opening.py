@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import importlib
+import threading
+import weakref
 from typing import Any
 
 import pytest
@@ -18,6 +22,7 @@ from ..asyncio.raw import TEXT, frame
 from .faces import Kit
 from .peer import Listener
 from .registry import SLACK, Clock, behaviour
+from .tls import contexts
 
 
 async def attempt(kit: Kit, uri: str, **options: Any) -> None:
@@ -168,3 +173,47 @@ async def bad_arguments_are_refused_before_anything_is_sent(kit: Kit) -> None:
     for uri in ("http://localhost/", "ws://", "ws://localhost/#part"):
         with pytest.raises(InvalidURI):
             await attempt(kit, uri)
+
+
+@behaviour(sides=())
+async def memory_of_a_refused_client_is_free_without_the_collector(kit: Kit) -> None:
+    name = kit.face.name.partition("-")[0]
+    name = name if name in ("sync", "trio") else "asyncio"
+    base: Any = importlib.import_module(f"fullduplex.{name}.client").ClientConnection
+    made: list[weakref.ref[Any]] = []
+
+    class Connection(base):  # type: ignore[misc]
+        """Is remembered."""
+
+        def __init__(self, *arguments: Any, **keywords: Any) -> None:
+            super().__init__(*arguments, **keywords)
+            made.append(weakref.ref(self))
+
+    async def refuse() -> None:
+        listener = Listener(context=contexts()[0] if kit.face.tls else None)
+
+        def respond() -> None:
+            peer = listener.accept()
+            peer.read_head()
+            peer.send(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n")
+            peer.gone()
+
+        thread = threading.Thread(target=respond, daemon=True)
+        thread.start()
+        options: dict[str, Any] = {"ssl": contexts()[1]} if kit.face.tls else {}
+        try:
+            with pytest.raises(InvalidStatus):
+                await attempt(
+                    kit, listener.uri, create_connection=Connection, **options
+                )
+        finally:
+            await kit.do(thread.join)
+            listener.close()
+
+    gc.collect()
+    gc.disable()
+    try:
+        await refuse()
+        await kit.until(lambda: made and not any(known() for known in made))
+    finally:
+        gc.enable()

@@ -96,8 +96,13 @@ class ClientConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
         """Wait until the connection is open, or raise what prevented it."""
         if self._waiter is not None:
             await self._waiter
-        if self._failure is not None:
-            raise self._failure
+        failure, self._failure = self._failure, None
+        try:
+            if failure is not None:
+                raise failure
+        finally:
+            # Its frames lead here: memory would wait for the garbage collector.
+            del failure
 
     def _abandon(self) -> None:
         """Give up on opening; nobody waits for the handshake any more."""
@@ -105,6 +110,8 @@ class ClientConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
         self._stop_waiting()
         if self.transport is not None:
             self.transport.abort()
+        else:
+            self._driver.forget()  # no transport will tell it of an end
 
     def _connected(self, transport: Any) -> None:
         super()._connected(transport)

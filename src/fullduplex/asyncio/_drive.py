@@ -72,6 +72,15 @@ def later(
     return loop.create_task(coroutine)
 
 
+def _abort(transport: Any) -> None:
+    """End a connection that nobody waits for any more."""
+    transport.abort()
+
+
+def _ignore(_: Any) -> None:
+    """Take what nobody waits for."""
+
+
 class Driver(Hot, asyncio.BufferedProtocol):
     """
     One transport and, once the handshake is done, one session.
@@ -183,9 +192,7 @@ class Driver(Hot, asyncio.BufferedProtocol):
                 else:
                     self._fire_soon(waiters)
         self._on_end(exc)
-        # Nothing is left that leads to itself, so memory is free at once.
-        del self._on_connect, self._on_handshake, self._on_end
-        self.get_buffer = None
+        self.forget()
         if alone is not None:
             # Nothing is left to be done, so the one who waits may go on at once.
             alone.fire()
@@ -211,6 +218,12 @@ class Driver(Hot, asyncio.BufferedProtocol):
     def _fire_soon(self, waiters: Iterable[Any]) -> None:
         for waiter in waiters:
             waiter.fire_soon()
+
+    def forget(self) -> None:
+        """Let go of what leads back here, so that memory is free at the end."""
+        self._on_connect = _abort
+        self._on_handshake = self._on_end = _ignore
+        self.get_buffer = None
 
     def _peer_left(self, gone: bool) -> None:
         session = self.session
