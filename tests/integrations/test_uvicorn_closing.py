@@ -316,9 +316,12 @@ async def test_application_that_is_cancelled_closes_with_1011() -> None:
 # The protocol ends it
 
 
-async def test_message_over_ws_max_size_closes_with_1009() -> None:
+async def test_message_over_ws_max_size_closes_with_1009(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     app = Listener()
     async with site(app, ws_max_size=100) as here, here.connected() as ws:
+        client = ws.local_address
         await ws.send("a" * 100)
         await ws.send("a" * 101)
         with pytest.raises(ConnectionClosedError) as caught:
@@ -329,6 +332,11 @@ async def test_message_over_ws_max_size_closes_with_1009() -> None:
     assert app.events[0]["text"] == "a" * 100
     assert app.events[1]["code"] == 1009
     assert "max_size is 100" in app.events[1]["reason"]
+    [record] = [r for r in caplog.records if r.levelno == logging.WARNING]
+    assert record.name == "uvicorn.error"
+    text = record.getMessage()
+    assert text.startswith(f"closing the connection with 127.0.0.1:{client[1]}: ")
+    assert text.endswith("max_size is 100 bytes (close code 1009)")
 
 
 @pytest.mark.parametrize(
