@@ -13,7 +13,11 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import trio
-from trio.lowlevel import cancel_shielded_checkpoint, enable_ki_protection
+from trio.lowlevel import (
+    cancel_shielded_checkpoint,
+    current_trio_token,
+    enable_ki_protection,
+)
 
 from .._sockets import tell_time, tune
 from ..core.backlog import Backlog
@@ -50,6 +54,7 @@ class Driver:
         "_scope",
         "_shield",
         "_start_soon",
+        "_token",
         "_watched",
         "_writer_parked",
         "_writing",
@@ -63,6 +68,7 @@ class Driver:
     def __init__(self, on_end: Callable[[BaseException | None], None]) -> None:
         self._on_end = on_end
         self.clock = run_clock()
+        self._token = current_trio_token()
         self.pipe: Pipe | None = None
         self.session: Session | None = None
         #: whether TCP has ended
@@ -79,6 +85,19 @@ class Driver:
         self._watched: int | None = None
 
     # The face calls
+
+    def check_run(self) -> None:
+        """
+        Refuse a call from another run of trio, as another thread may have.
+
+        Raises:
+            RuntimeError: it comes from one.
+        """
+        if current_trio_token() is not self._token:
+            raise RuntimeError(
+                "this connection belongs to another trio run; "
+                "use trio.from_thread.run() with the token of that run"
+            )
 
     def open(self, session: Session, leftover: bytes) -> None:
         """
@@ -114,8 +133,16 @@ class Driver:
         Carry out what may have to wait; always a checkpoint.
 
         Cut: the operation is cut at the `yield` that it stands at.
+
+        Raises:
+            RuntimeError: it is called from another run of trio.
         """
         now: Any = None
+        try:
+            self.check_run()
+        except RuntimeError:
+            operation.close()
+            raise
         try:
             while True:
                 waiter: Any = operation.send(now)

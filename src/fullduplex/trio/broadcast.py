@@ -74,6 +74,7 @@ async def broadcast(
         TypeError: `message` is neither `str` nor bytes-like; nothing was sent.
         ValueError: `on_slow` or `max_buffer` is out of range; nothing was sent.
         UnicodeEncodeError: a `str` has lone surrogates; nothing was sent.
+        RuntimeError: it is called from another run of trio; nothing was sent.
         ExceptionGroup: with `raise_exceptions`, after all others were served:
             `ConcurrencyError` for a connection in the middle of a fragmented
             message, `RuntimeError` with its cause for one whose extension failed.
@@ -84,6 +85,8 @@ async def broadcast(
     result: BroadcastResult[C] = BroadcastResult()
     errors: list[Exception] = []
     members = list(connections)
+    if members:
+        members[0]._driver.check_run()
     for connection in members:
         try:
             _send_one(connection, shared, on_slow, max_buffer, result)

@@ -178,6 +178,7 @@ class Connection(Attributes):
         """
         messages = self._messages
         session = self._session
+        self._driver.check_run()
         if messages:
             await checkpoint()
         if decode is None:
@@ -252,6 +253,7 @@ class Connection(Attributes):
         """
         session = self._session
         if text is None and compress is None and session.clear_to_send:
+            self._driver.check_run()
             await checkpoint_if_cancelled()
             if session.writer.add_message(message):
                 self._driver.flush()
