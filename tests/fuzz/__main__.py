@@ -19,7 +19,7 @@ import zlib
 from pathlib import Path
 from time import monotonic
 
-NAMES = ("frames", "deflate", "request", "response", "messages")
+NAMES = ("frames", "deflate", "held", "request", "response", "messages")
 FOUND = Path(__file__).parent / "found"
 
 

@@ -99,7 +99,26 @@ def cut_in_two(texts: list[bytes]) -> list[bytes]:
     return [bytes([flags, 0, 60, 128, 250]) + t for flags in (0, 1, 5) for t in texts]
 
 
+def bursts() -> list[bytes]:
+    """More messages than may wait, with other frames between them."""
+    found = []
+    for flags in range(8):
+        key = KEY if flags & 1 else None
+        data = b""
+        for number, payload in enumerate(PAYLOADS[:4] * 4):
+            data += frame(TEXT, f"number {number}", mask=key)
+            data += frame(BINARY, bytes(number), mask=key)
+            data += frame(TEXT, "part", mask=key, fin=False)
+            data += frame(PING, b"p", mask=key) + frame(CONT, "", mask=key)
+            if flags & 2:
+                data += frame(BINARY, payload, mask=key, rsv=4)
+        data += frame(CLOSE, b"\x03\xe8", mask=key)
+        found.append(bytes([flags, flags * 3, 30, 0, 90, 128, 200, 1, 2]) + data)
+    return found
+
+
 SEEDS: dict[str, list[bytes]] = {
+    "held": bursts(),
     "frames": streams(),
     "deflate": deflated(),
     "request": cut_in_two(REQUESTS),
@@ -126,6 +145,10 @@ HTTP = [
     *(b"101", b"204", b"304", b"407", b"FFFFFFFFFFFFFFFF", b"18446744073709551616"),
 ]
 WORDS: dict[str, list[bytes]] = {
+    "held": [
+        *(b"\x81", b"\x01", b"\x80", b"\x00", b"\x82", b"\x88", b"\x89", b"\xc2"),
+        *(b"\xff", b"\xed\xa0\x80", b"\x81\x01a" * 9, b"\x81\x80" + KEY),
+    ],
     "frames": [
         *LENGTHS,
         *(b"\x81", b"\x01", b"\x80", b"\x00", b"\x82", b"\x88", b"\x89", b"\x8a"),

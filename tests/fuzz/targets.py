@@ -159,6 +159,76 @@ def inflated(payload: bytes) -> Hashable:
     return stream.eof, size.bit_length()
 
 
+# What is held behind marks
+
+
+class Part:
+    """A frame that is no whole message, in the queue like one."""
+
+    def __init__(self, head: int, data: bytes) -> None:
+        self.head, self.data = head, data
+
+
+def received(
+    name: str, stream: list[bytes], flags: int, marks: tuple[Any, Any], takes: bytes
+) -> tuple[Any, ...]:
+    """Read with marks, taking some messages in between; returns all, and the error."""
+    wire = body("_wire", name)
+    inbox = wire.Inbox()
+
+    def handler(head: int, payload: bytes) -> bool:
+        inbox.append(Part(head, payload))
+        return head & 0x0F == 8
+
+    reader = wire.FrameReader(handler, inbox, masked=bool(flags & 1), max_size=2**16)
+    reader.hold_above(*marks)
+    reader.allowed_rsv = 0x40
+    reader.deflate = extension(bool(flags & 2))
+    taken: list[Any] = []
+    error = None
+
+    def take(count: int) -> None:
+        for _ in range(min(count, len(inbox))):
+            item = inbox.popleft()
+            taken.append((item.head, item.data) if isinstance(item, Part) else item)
+
+    turns = itertools.cycle(takes or b"\1")
+    try:
+        for piece in stream:
+            reader.feed(piece)
+            if marks[0] is not None:
+                assert len(inbox) <= marks[0] + 1
+            take(next(turns) & 3)
+            reader.proceed()
+        while reader.holding:
+            take(1)
+            reader.proceed()
+    except AssertionError:
+        raise
+    except Exception as exc:
+        # A text in pieces is refused earlier than a whole one, in other words.
+        error = type(exc).__name__
+    take(len(inbox))
+    return taken, error, reader.stopped, reader.between_frames or reader.stopped
+
+
+def held(data: bytes) -> Hashable:
+    """Read with marks and without: the same messages, in the same order."""
+    given = Input(data)
+    flags, mark, size = given.byte(), given.byte() & 7, given.byte()
+    cuts, takes = given.take(4), given.take(2)
+    stream = pieces(given.rest()[:LARGEST], cuts)
+    marks = (mark, size * 4 if flags & 4 else None)
+    outcomes = [
+        received(name, stream, flags, given_marks, takes)
+        for name in NAMES
+        for given_marks in (marks, (None, None))
+    ]
+    for other in outcomes[1:]:
+        same([outcomes[0], other])
+    return flags & 7, mark, outcomes[0][1], kinds(outcomes[0][0])
+
+
 # Heads of HTTP messages
 
 
@@ -261,6 +331,7 @@ def messages(data: bytes) -> Hashable:
 TARGETS: dict[str, Target] = {
     "frames": frames,
     "deflate": deflate,
+    "held": held,
     "request": request,
     "response": response,
     "messages": messages,

@@ -401,7 +401,7 @@ cdef class FrameReader(Holder):
             else:
                 try:
                     if inflater is not None:
-                        output = inflater.read(start, size + 4, room, head & 1)
+                        output = inflater.read(start, size + 4, room, head & 1, True)
                         made = inflater.made
                         ended = inflater.eof
                     else:
@@ -415,8 +415,6 @@ cdef class FrameReader(Holder):
                     made = PyBytes_GET_SIZE(output)
                 elif inflater is None:
                     deflate.check_complete(stream)
-                elif not inflater.between_blocks():
-                    raise ProtocolError("compressed message ends within a DEFLATE block")
             if head & 1 and type(output) is bytes:
                 output = fdx_text(PyBytes_AS_STRING(output), made)
             self._put(output)

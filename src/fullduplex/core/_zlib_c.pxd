@@ -48,4 +48,4 @@ cdef class Inflater(Stream):
     cdef bint between_blocks(self) noexcept
     # Bytes that came out of the last `read`.
     cdef Py_ssize_t made
-    cdef object read(self, const uint8_t *p, Py_ssize_t size, Py_ssize_t room, bint text)
+    cdef object read(self, const uint8_t *p, Py_ssize_t size, Py_ssize_t room, bint text, bint whole)

@@ -17,6 +17,7 @@ from cpython.ref cimport Py_XDECREF
 from libc.stdint cimport uint8_t
 from libc.string cimport memcpy
 
+from .errors import ProtocolError
 
 cdef extern from "csrc/text.h":
     object fdx_text(const char *p, Py_ssize_t n)
@@ -185,11 +186,11 @@ cdef class Inflater(Stream):
             raise ValueError("max_length must be non-negative")
         PyObject_GetBuffer(data, &src, PyBUF_SIMPLE)
         try:
-            return self.read(<const uint8_t*>src.buf, src.len, max_length, False)
+            return self.read(<const uint8_t*>src.buf, src.len, max_length, False, False)
         finally:
             PyBuffer_Release(&src)
 
-    cdef object read(self, const uint8_t *p, Py_ssize_t size, Py_ssize_t room, bint text):
+    cdef object read(self, const uint8_t *p, Py_ssize_t size, Py_ssize_t room, bint text, bint whole):
         """
         Decompress so many bytes.
 
@@ -197,6 +198,7 @@ cdef class Inflater(Stream):
             room: bytes that may come out, 0 for no limit.
             text: decode what comes out; not where it reached `room` or the stream
                 has ended.
+            whole: a message ends here, so a block must, but in the same cases.
         """
         cdef uint8_t first[FIRST]
         cdef Py_ssize_t made
@@ -209,7 +211,11 @@ cdef class Inflater(Stream):
         self.made = made
         if self.eof:
             self.unused_data = PyBytes_FromStringAndSize(<char*>self._next, self._left)
-        elif text and made != room:
+        elif made == room and room:
+            pass
+        elif whole and not self.between_blocks():
+            raise ProtocolError("compressed message ends within a DEFLATE block")
+        elif text:
             return fdx_text(<char*>first if output is None else <char*>output, made)
         return PyBytes_FromStringAndSize(<char*>first, made) if output is None else output
 
