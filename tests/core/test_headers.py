@@ -242,9 +242,10 @@ tokens = st.text("!#$%&'*+-.^_`|~019azAZ", min_size=1)
     st.lists(
         st.tuples(
             tokens.map(ExtensionName),
-            st.lists(st.tuples(tokens, tokens | st.none())),
+            st.lists(st.tuples(tokens, tokens | st.none()), max_size=10),
         ),
         min_size=1,
+        max_size=10,  # with the parameters below MAX_LIST_ITEMS
     )
 )
 def test_extension_when_built_and_parsed_is_the_same(
