@@ -254,3 +254,18 @@ async def test_pausing_within_a_read_keeps_the_next_one_from_happening() -> None
     transport.abort()
     await protocol.lost
     peer.close()
+
+
+@pytest.mark.parametrize("size", [0, 1, 999, 1000, 5000])
+async def test_reset_behind_bytes_is_told_after_them(size: int) -> None:
+    protocol, _, theirs = pair()
+    await turns(3)
+    # The loop sees both at once.
+    theirs.send(b"x" * size)
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    theirs.close()
+
+    async with asyncio.timeout(5):
+        assert isinstance(await protocol.lost, ConnectionResetError)
+    # What the system still gave out after the reset has been read.
+    assert b"x" * size == protocol.received + b"x" * (size - len(protocol.received))

@@ -53,6 +53,17 @@ cdef extern from *:
     """
     void fdx_ready_at(int fd, int size)
 
+cdef extern from *:
+    """
+    #include <poll.h>
+    /* Whether the connection is over in both directions. */
+    static int fdx_hung_up(int fd) {
+        struct pollfd one = {fd, 0, 0};
+        return poll(&one, 1, 0) == 1;
+    }
+    """
+    bint fdx_hung_up(int fd)
+
 # Seconds after which nothing is waited for that does not come.
 STALL = 0.1
 

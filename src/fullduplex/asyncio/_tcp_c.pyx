@@ -210,7 +210,10 @@ cdef class TcpTransport(Link):
             return
         try:
             if self._poller is None:
-                self._loop.add_reader(self._fd, self._readable)
+                if type(self._loop).__module__ == "uvloop":
+                    self._loop.add_reader(self._fd, self._readable_or_over)
+                else:
+                    self._loop.add_reader(self._fd, self._readable)
             else:
                 self._poller.add_reader(self._fd, self)
         except OSError as exc:
@@ -230,6 +233,17 @@ cdef class TcpTransport(Link):
 
     def _readable(self):
         self.readable()
+
+    def _readable_or_over(self):
+        """
+        Read on a loop that tells of a reset once, with what came before it.
+
+        libuv watches a socket no more once it has an error: who does not read up to
+        that, would never hear of the end.
+        """
+        self.readable()
+        while self._reading and not self._closing and fdx_hung_up(self._fd):
+            self.readable()
 
     cdef int readable(self) except -1:
         cdef Py_buffer view
