@@ -5,9 +5,14 @@ BIN := .venv/bin
 # pyppeteer wants 10, of which it gets no more than the name.
 THIRD := .venv-thirdparty
 
+# Two files of tests run side by side; JOBS=0 runs all in one process.
+JOBS ?= 2
+PYTEST := $(BIN)/pytest -n $(JOBS) --dist loadfile
+
 demo:        ; @tools/environment && $(BIN)/fullduplex demo
-test:        ; @tools/environment test && $(BIN)/pytest $(ARGS)
-pure:        ; @tools/environment test && FULLDUPLEX_IMPL=pure $(BIN)/pytest $(ARGS)
+test:        ; @tools/environment test && $(PYTEST) $(ARGS)
+pure:        ; @tools/environment test && FULLDUPLEX_IMPL=pure $(PYTEST) $(ARGS)
+stress:      ; @tools/environment test && $(BIN)/python -m tests.stress $(ARGS)
 lint:        ; @tools/environment test lint && $(BIN)/ruff check && $(BIN)/ruff format --check
 types:       ; @tools/environment test lint && $(BIN)/mypy && $(BIN)/pyright --pythonpath $(BIN)/python
 conformance: ; @tools/environment test && $(BIN)/python -m conformance $(ARGS)
@@ -18,4 +23,4 @@ sanitize:    ; @tools/sanitize $(ARGS)
 thirdparty:  ; @VENV=$(THIRD) tools/environment thirdparty && $(THIRD)/bin/pip install --quiet --no-deps 'pyppeteer>=2' && $(THIRD)/bin/pytest tests/thirdparty $(ARGS)
 docs:        ; @tools/environment && $(BIN)/python -m pydoc -b
 
-.PHONY: demo test pure lint types conformance bench fuzz properties sanitize thirdparty docs
+.PHONY: demo test pure lint types conformance bench fuzz properties sanitize stress thirdparty docs

@@ -9,12 +9,17 @@ import json
 import shutil
 import subprocess
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 from .base import (
     FRAGMENTS,
@@ -49,6 +54,22 @@ def reason_to_skip() -> str:
     """Install what ``package.json`` pins, once; return why that is impossible."""
     if not shutil.which("node"):
         return "node is not installed"
+    with alone():
+        return installed_or_reason()
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Keep other processes that run tests from installing at the same time."""
+    if fcntl is None:
+        yield
+        return
+    with open(FOLDER / "package.json") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def installed_or_reason() -> str:
     wanted = json.loads((FOLDER / "package.json").read_text())["dependencies"]["ws"]
     installed = FOLDER / "node_modules" / "ws" / "package.json"
     if installed.exists() and json.loads(installed.read_text())["version"] == wanted:
