@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
+import random
 import ssl
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -154,6 +155,26 @@ async def test_wss_through_an_https_proxy_is_tls_inside_tls(
             ssl=client_tls,
             proxy_ssl=client_tls,
         )
+
+
+async def test_tls_inside_tls_carries_much_at_once(
+    server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+) -> None:
+    sent = [random.Random(number).randbytes(100_000) for number in range(20)]
+    async with (
+        echoing(server_tls) as port,
+        relaying(ssl=server_tls) as relay,
+        connect(
+            f"wss://example.com:{port}/",
+            proxy=f"https://localhost:{relay.port}",
+            ssl=client_tls,
+            proxy_ssl=client_tls,
+            compression=None,
+        ) as ws,
+    ):
+        sending = asyncio.gather(*map(ws.send, sent))
+        assert [await ws.recv() for _ in sent] == sent
+        await sending
 
 
 async def test_each_tls_verifies_its_own_name(

@@ -333,7 +333,7 @@ class Server(Reception[ServerConnection]):
         self._report()
 
     async def _listener_closed(self) -> None:
-        """Wait for TLS handshakes, which nobody but the listener knows of."""
+        """Wait for the listener: that of a loop may know more connections than we."""
         timeout: float | None = None
         if self._deadline is not None:
             timeout = max(self._deadline - monotonic(), 0) + PERSUASION
@@ -341,7 +341,7 @@ class Server(Reception[ServerConnection]):
             async with asyncio.timeout(timeout):
                 await self._listener.wait_closed()
         except TimeoutError:
-            self.logger.warning("leaving behind TLS handshakes that did not end")
+            self.logger.warning("leaving behind a listener that did not end")
 
     # Starting
 

@@ -42,7 +42,7 @@ HANDSHAKE_TIMEOUT = 60.0
 SHUTDOWN_TIMEOUT = 30.0
 # Bytes that are read at once: shared by the connections of a loop, or its own where
 # the loop keeps the memory while it waits.
-SHARED, OWN = 131072, 32768
+SHARED, OWN = 131072, 53248
 # Where plain text goes that nobody wants.
 WASTE = memoryview(bytearray(RECORD))
 
@@ -94,8 +94,9 @@ class TlsTransport(TlsLink, asyncio.BufferedProtocol):
         handshake_timeout: seconds; None for 60.
         shutdown_timeout: seconds for the peer's answer to close_notify in which it
             takes nothing of what waits; None for 30.
-        shared: whether the transport below asks for memory only when there is
-            something to read.
+        shared: whether connections may share the memory for encrypted bytes: the
+            transport below asks for it only when there is something to read, and
+            does not read from that memory itself.
         early: tell the protocol before the handshake, so that it can keep count of
             connections and end them.
 

@@ -141,7 +141,9 @@ async def start_tls(
         transport.set_protocol(above)
         above.connection_made(transport)
 
-    above = _encrypting(loop, protocol, ssl, **tls)
+    # TLS below decrypts from the shared memory, and must not do so into it.
+    shared = selects(loop) and not isinstance(transport, TlsTransport)
+    above = _encrypting(loop, protocol, ssl, shared=shared, **tls)
     await _secured(loop, above, begin())
     return above
 
@@ -159,6 +161,7 @@ def _encrypting(
     *,
     ssl_handshake_timeout: float | None = None,
     ssl_shutdown_timeout: float | None = None,
+    shared: bool | None = None,
     **kwds: Any,
 ) -> TlsTransport:
     check_tls(context, ssl_handshake_timeout, ssl_shutdown_timeout)
@@ -168,7 +171,7 @@ def _encrypting(
         context,
         handshake_timeout=ssl_handshake_timeout,
         shutdown_timeout=ssl_shutdown_timeout,
-        shared=selects(loop),
+        shared=selects(loop) if shared is None else shared,
         **kwds,
     )
 

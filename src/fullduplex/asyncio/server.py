@@ -114,8 +114,8 @@ class serve:
         extra_headers: headers to add to the response 101: a mapping, pairs,
             `Headers`, or a function that returns these for ``(path, headers)``.
         server_header: value of ``Server``; None or ``""`` for none.
-        open_timeout: seconds for a client's handshake, hooks included, after which
-            it is cut off; None for no limit.
+        open_timeout: seconds for a client's handshake, TLS and hooks included, after
+            which it is cut off; None for no limit.
         ping_interval: seconds between keepalive pings; None sends none.
         ping_timeout: seconds without any sign of life after a ping until the
             connection fails with 1011; None waits for ever.
