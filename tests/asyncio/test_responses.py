@@ -124,7 +124,7 @@ BAD_RESPONSES: dict[str, tuple[bytes, type[Exception], Any]] = {
     "nothing": (b"", InvalidMessage, EOFError),
     "half a status line": (b"HTTP/1.", InvalidMessage, EOFError),
     "half a header": (b"HTTP/1.1 101 OK\r\nUpgr", InvalidMessage, EOFError),
-    "rubbish": (b"\x16\x03\x01 rubbish\r\n\r\n", InvalidMessage, ValueError),
+    "rubbish": (b"\x00\x03\x01 rubbish\r\n\r\n", InvalidMessage, ValueError),
     "SSH": (b"SSH-2.0-OpenSSH_9.6\r\n", InvalidMessage, ValueError),
     "HTTP/1.0": (response("HTTP/1.0 101 OK", *GOOD[1:]), InvalidMessage, ValueError),
     "HTTP/2": (response("HTTP/2 101 OK", *GOOD[1:]), InvalidMessage, ValueError),
