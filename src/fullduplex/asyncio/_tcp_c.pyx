@@ -173,6 +173,9 @@ cdef class TcpTransport(Link):
     def is_closing(self):
         return self._closing
 
+    cdef bint leaving(self) except -1:
+        return self._closing
+
     def is_reading(self):
         return self._reading
 
