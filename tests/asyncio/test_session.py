@@ -389,3 +389,18 @@ async def test_every_message_has_one_fate_when_connections_are_cut(seed: int) ->
     assert numbers == sorted(set(numbers))
     unsure = {int(text) for messages, _ in reports.seen for text in messages}
     assert set(numbers) | unsure == set(range(count))
+
+
+async def test_loop_that_sends_to_a_full_outbox_lets_others_run() -> None:
+    async with (
+        listening() as listener,
+        session(listener, outbox=1, overflow="drop_oldest") as one,
+    ):
+        meeting = asyncio.create_task(met(listener))
+        for number in range(1_000_000):
+            await one.send(f"{number}")
+            if meeting.done():
+                break
+        peer = await meeting
+        assert (await peer.read()).opcode == TEXT
+        peer.writer.transport.abort()

@@ -18,6 +18,7 @@ from ..core.outbox import Outbox, Overflow
 from ..core.sending import single
 from ..core.typing import Data, DataLike
 from ._client_connection import ClientConnection
+from ._time_slice import time_slice, yield_once
 from .client import connect
 
 __all__ = ["Session"]
@@ -207,7 +208,9 @@ class Session:
         """
         Take a message to be sent in its turn, over this connection or a later one.
 
-        It does not wait: there is nothing to cut.
+        It waits for nothing; a loop of it lets other tasks run now and then.
+
+        Cancellation: the message was taken.
 
         Raises:
             OutboxFull: too many messages wait, with ``overflow="reject"``.
@@ -222,6 +225,7 @@ class Session:
         message = _checked(message)
         self._report(self._outbox.put(message), "dropped")
         self._work.set()
+        await self._share()
 
     async def subscribe(self, message: DataLike) -> None:
         """
@@ -326,6 +330,7 @@ class Session:
             Exception: what ended the session: connecting again is of no use.
             EOFError: the session was closed.
         """
+        await self._share()  # before a message is taken
         while True:
             if self._left:
                 return self._left.popleft()
@@ -381,6 +386,12 @@ class Session:
                 self._left.popleft()
             self._logger.warning("%d received messages were not read in time", excess)
         self._notify()
+
+    async def _share(self) -> None:
+        """Count a call, and let the event loop run once when that is due."""
+        loop = asyncio.get_running_loop()
+        if time_slice(loop).spend(loop):
+            await yield_once()
 
     def _seen(self, message: Data) -> None:
         self._last = message if self._see is None else self._see(message)
