@@ -37,6 +37,24 @@ cdef enum:
     FRONT = HEAD + RECORD + EXPANSION
     # Records, where their number is not known.
     MANY = 1 << 20
+    # A copy of fewer bytes takes less than a view of them.
+    SMALL = 2048
+
+
+# The last view that was made: most reads of all connections go to the same memory.
+cdef object _view = None
+cdef char *_view_start = NULL
+cdef Py_ssize_t _view_size = 0
+
+
+cdef object view_of(char *start, Py_ssize_t size):
+    """Return a view of memory; only for those who do not keep it nor release it."""
+    global _view, _view_start, _view_size
+    if _view is None or start != _view_start or size != _view_size:
+        _view = PyMemoryView_FromMemory(start, size, PyBUF_WRITE)
+        _view_start = start
+        _view_size = size
+    return _view
 
 
 cdef class TlsLink(Link):
@@ -50,6 +68,8 @@ cdef class TlsLink(Link):
     cdef public bint closing
     # The parts of `tls`.
     cdef object _coder
+    # Whether it is that of the module ssl.
+    cdef bint _direct
     cdef object _incoming
     cdef object _outgoing
     # The protocol again, once it is a driver that carries messages; and the
@@ -75,6 +95,7 @@ cdef class TlsLink(Link):
         self.memory = memory[FRONT:]
         self.slow = True
         self._coder = tls.coder
+        self._direct = tls.coder is not tls.object
         self._incoming = tls.incoming
         self._outgoing = tls.outgoing
         PyObject_GetBuffer(memory, &view, PyBUF_WRITABLE)
@@ -232,14 +253,22 @@ cdef class TlsLink(Link):
                 portion = self._portion(data[0], size[0])
                 if portion == 0:
                     break
-                self._incoming.write(
-                    PyMemoryView_FromMemory(<char *> data[0], portion, PyBUF_READ)
-                )
+                if portion < SMALL:
+                    self._incoming.write(
+                        PyBytes_FromStringAndSize(<char *> data[0], portion)
+                    )
+                else:
+                    self._incoming.write(
+                        PyMemoryView_FromMemory(<char *> data[0], portion, PyBUF_READ)
+                    )
                 data[0] += portion
                 size[0] -= portion
-            view = PyMemoryView_FromMemory(
-                start + self._filled, room - self._filled, PyBUF_WRITE
-            )
+            if self._direct:
+                view = view_of(start + self._filled, room - self._filled)
+            else:
+                view = PyMemoryView_FromMemory(
+                    start + self._filled, room - self._filled, PyBUF_WRITE
+                )
             try:
                 count = self._coder.read(room - self._filled, view)
             except WantRead:
