@@ -230,6 +230,8 @@ class Listener:
     def accept(self) -> Peer:
         """Take the next connection."""
         sock, _ = self._sock.accept()
+        # What is sent is sent, also right before a reset.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         stream: Any = sock
         if self._context is not None:
             sock.settimeout(PATIENCE)
@@ -256,6 +258,7 @@ def client(
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
     sock.settimeout(PATIENCE)
     sock.connect(address)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     stream: Any = sock
     if tls is not None:
         stream = TLSSocket(sock, tls, server_side=False)
