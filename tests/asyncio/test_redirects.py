@@ -226,3 +226,73 @@ async def test_redirect_of_a_unix_connection(tmp_path: Path) -> None:
         await redirected(listener, other.uri)
         with pytest.raises(ValueError, match="Unix"):
             await opening
+
+
+class Forbidden(Exception):
+    """Raised by a program that wants no redirects."""
+
+
+class Refusing(connect):
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
+class Choosing(connect):
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        target = super().process_redirect(exc)
+        return f"{target}?chosen" if isinstance(target, str) else target
+
+
+class Raising(connect):
+    def handle_redirect(self, uri: str) -> None:
+        raise Forbidden(uri)
+
+
+class Silent(connect):
+    def handle_redirect(self, uri: str) -> None:
+        pass
+
+
+class Naming(connect):
+    def handle_redirect(self, uri: str) -> None:
+        super().handle_redirect(f"{uri}?chosen")
+
+
+@pytest.mark.parametrize(
+    ("kind", "raised"),
+    [(Refusing, InvalidStatus), (Raising, Forbidden), (Silent, InvalidStatus)],
+)
+@pytest.mark.variants("plain")
+async def test_redirect_that_a_subclass_forbids_is_not_followed(
+    kind: type[connect], raised: type[Exception]
+) -> None:
+    async with listening() as listener:
+        opening = asyncio.ensure_future(kind(listener.at("/a")).connect())
+        await redirected(listener, "/b")
+        with pytest.raises(raised):
+            await opening
+        assert len(listener.peers) == 1
+
+
+@pytest.mark.parametrize("kind", [Choosing, Naming])
+@pytest.mark.variants("plain")
+async def test_redirect_leads_where_a_subclass_says(kind: type[connect]) -> None:
+    async with listening() as listener:
+        opening = asyncio.ensure_future(kind(listener.at("/a")).connect())
+        await redirected(listener, "/b")
+        second = await (await listener.accept()).handshake()
+        assert second.target == "/b?chosen"
+        await finish(await opening, second)
+
+
+@pytest.mark.variants("plain")
+async def test_subclass_cannot_lead_where_redirects_must_not() -> None:
+    class Elsewhere(connect):
+        def process_redirect(self, exc: Exception) -> Exception | str:
+            return "ftp://localhost/"
+
+    async with listening() as listener:
+        opening = asyncio.ensure_future(Elsewhere(listener.at("/a")).connect())
+        await redirected(listener, "/b")
+        with pytest.raises(InvalidURI):
+            await opening

@@ -152,6 +152,9 @@ def test_repr_of_headers_hides_what_the_wire_carries() -> None:
     assert repr(headers) == "Headers([('Cookie', '[hidden]'), ('Host', 'a')])"
     assert "secret" in str(headers)
     assert "secret" not in repr(Request("/", headers))
+    location = Headers({"Location": "ws://user:secret@host/"})
+    assert repr(location) == "Headers([('Location', 'ws://***@host/')])"
+    assert location["Location"] == "ws://user:secret@host/"
 
 
 @pytest.mark.parametrize("error", [InvalidStatus, InvalidProxyStatus])

@@ -277,6 +277,30 @@ async def test_redirect_that_must_not_be_followed_is_refused() -> None:
                     pass
 
 
+async def test_redirect_that_a_subclass_forbids_is_not_followed() -> None:
+    class Refusing(connect):
+        def process_redirect(self, exc: Exception) -> Exception | str:
+            return exc
+
+    class Raising(connect):
+        def handle_redirect(self, uri: str) -> None:
+            raise RuntimeError(uri)
+
+    kinds: list[tuple[type[connect], type[Exception]]] = [
+        (Refusing, InvalidStatus),
+        (Raising, RuntimeError),
+    ]
+    for kind, raised in kinds:
+        async with (
+            listening() as listener,
+            answering(listener, sending(redirect("/there")), well) as peers,
+        ):
+            with pytest.raises(raised):
+                async with kind(listener.uri):
+                    pass
+            assert len(peers) == 1
+
+
 # Failures
 
 

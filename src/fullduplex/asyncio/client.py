@@ -39,6 +39,7 @@ from ..core.opening import Opening
 from ..core.overrides import overridden
 from ..core.proxy import Proxy, check_proxy_tls
 from ..core.reconnect import Reconnector, StateChange, delays_from, process_exception
+from ..core.redirect_steps import RedirectSteps
 from ..core.redirects import shown
 from ..core.typing import LoggerLike, PathLike
 from ..core.uri import WebSocketURI
@@ -89,7 +90,7 @@ PROXY_KEYWORDS = frozenset(
 WebSocketClientProtocol = ClientConnection
 
 
-class connect:
+class connect(RedirectSteps):
     """
     Connect to a WebSocket server.
 
@@ -387,7 +388,7 @@ class connect:
                     try:
                         return await self._attempt(plan, opening)
                     except InvalidStatus as exc:
-                        if not plan.redirected(exc):
+                        if not plan.redirected(self._judged(exc)):
                             raise
                         opening.redirected(shown(plan.uri))
         except Exception as exc:

@@ -17,6 +17,7 @@ __all__ = [
     "display_header",
     "display_uri",
     "escape",
+    "hide_header",
     "hide_userinfo",
     "is_secret",
 ]
@@ -78,13 +79,17 @@ def display_address(address: str) -> str:
     return escape(hide_userinfo(address))
 
 
-def display_header(name: str, value: str) -> str:
-    """Return the value of a header as logs and explanations may show it."""
+def hide_header(name: str, value: str) -> str:
+    """Return the value of a header without credentials."""
     if is_secret(name):
         return HIDDEN
-    if "@" in value:
-        if name.lower() == "location" and "//" in value:
-            value = hide_userinfo(value)
-        else:
-            value = _authority.sub("//***@", value)
-    return escape(value)
+    if "@" not in value:
+        return value
+    if name.lower() == "location" and "//" in value:
+        return hide_userinfo(value)
+    return _authority.sub("//***@", value)
+
+
+def display_header(name: str, value: str) -> str:
+    """Return the value of a header as logs and explanations may show it."""
+    return escape(hide_header(name, value))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from typing import Protocol, TypeAlias, cast
 
-from .credentials import HIDDEN, is_secret
+from .credentials import hide_header
 from .errors import InvalidHeaderFormat, InvalidHeaderValue
 from .keywords import exact_str
 
@@ -89,9 +89,7 @@ class Headers(MutableMapping[str, str]):
 
     def __repr__(self) -> str:
         # Other than `str`, which is what is sent, this ends up in logs.
-        shown = [
-            (name, HIDDEN if is_secret(name) else value) for name, value in self._list
-        ]
+        shown = [(name, hide_header(name, value)) for name, value in self._list]
         return f"{type(self).__name__}({shown!r})"
 
     def copy(self) -> Headers:

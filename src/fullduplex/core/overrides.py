@@ -32,6 +32,10 @@ STEPS = {
     "transfer_data": TASK,
     "close_connection": TASK,
     "keepalive_ping": TASK,
+    "start_keepalive": TASK,
+    "acknowledge_pings": TOLD,
+    "terminate_pending_pings": TOLD,
+    "set_connection_exc": TOLD,
 }
 CLIENT_STEPS = {
     **STEPS,

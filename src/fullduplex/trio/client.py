@@ -29,6 +29,7 @@ from ..core.opening import Opening
 from ..core.overrides import overridden
 from ..core.proxy import Proxy, check_proxy_tls
 from ..core.reconnect import Reconnector, StateChange, delays_from, process_exception
+from ..core.redirect_steps import RedirectSteps
 from ..core.redirects import shown
 from ..core.typing import LoggerLike, PathLike
 from ..imports import reexport
@@ -47,7 +48,7 @@ reexport(globals())
 decide = process_exception
 
 
-class connect:
+class connect(RedirectSteps):
     """
     Connect to a WebSocket server.
 
@@ -314,7 +315,7 @@ class connect:
                     try:
                         return await self._attempt(opening)
                     except InvalidStatus as exc:
-                        if not plan.redirected(exc):
+                        if not plan.redirected(self._judged(exc)):
                             raise
                         opening.redirected(shown(plan.uri))
         except Exception as exc:

@@ -1,0 +1,84 @@
+"""Steps of following a redirect that subclasses of `connect` override.
+
+Programs override them to forbid redirects, since these may carry a token or what is
+sent afterwards to a host that nobody chose.  So a face must not pass them by.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urljoin
+
+from .datastructures import Headers
+from .errors import InvalidStatus
+from .http1 import Response, is_redirect
+from .overrides import overridden
+from .redirects import shown
+
+__all__ = ["RedirectSteps"]
+
+
+class RedirectSteps:
+    """What a subclass of `connect` may decide about redirects."""
+
+    _plan: Any  # the face's `Plan`; None before `__init__`
+    _named: str | None = None
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """
+        Tell what becomes of a response that is not 101; a subclass may decide that.
+
+        What is not followed by default, such as the way from ``wss`` to ``ws``, is
+        not followed either when a subclass names it.
+
+        Args:
+            exc: the :exc:`InvalidStatus` with the response.
+
+        Returns:
+            The URI to go on with, or the exception that connecting ends with.
+        """
+        if not isinstance(exc, InvalidStatus) or not is_redirect(exc.response):
+            return exc
+        location = exc.response.headers.get_all("Location")[0]
+        if overridden(self, "handle_redirect", HANDLE):
+            self._named = None
+            self.handle_redirect(location)
+            if self._named is None:
+                return exc
+            location = self._named
+        try:
+            return urljoin(shown(self._plan.uri), location)
+        except ValueError:
+            return location  # brackets don't match, as the next step says
+
+    def handle_redirect(self, uri: str) -> None:
+        """
+        Follow a redirect; a subclass may raise here, which ends connecting.
+
+        Args:
+            uri: where it leads, as the server wrote it.
+        """
+        self._named = uri
+
+    def _judged(self, exc: InvalidStatus) -> InvalidStatus:
+        """Return a response as the steps of a subclass have it, or raise."""
+        if not overridden(self, "process_redirect", PROCESS) and not overridden(
+            self, "handle_redirect", HANDLE
+        ):
+            return exc
+        answer = self.process_redirect(exc)
+        if answer is exc:
+            raise exc
+        if isinstance(answer, Exception):
+            raise answer from exc
+        old = exc.response
+        headers = Headers(old.headers)
+        if "Location" in headers:
+            del headers["Location"]
+        headers["Location"] = answer
+        response = Response(302, old.reason_phrase, headers, old.body)
+        return InvalidStatus(response)
+
+
+# As they are defined; programs may patch the class.
+PROCESS, HANDLE = RedirectSteps.process_redirect, RedirectSteps.handle_redirect
