@@ -107,8 +107,9 @@ async def test_second_receiver_is_refused_while_the_first_one_yields() -> None:
     assert received == [b"%d" % number for number in range(3 * CALLS)]
 
 
+@pytest.mark.variants("transports")  # to make tasks takes long in debug mode
 async def test_messages_of_tasks_leave_in_the_order_of_the_tasks() -> None:
-    total = 3 * CALLS
+    total = CALLS + 1000
     async with opened() as (ws, peer):
         tasks = [asyncio.ensure_future(ws.send(b"%d" % i)) for i in range(total)]
         received = [(await peer.read()).payload for _ in range(total)]
