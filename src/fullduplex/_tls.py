@@ -18,6 +18,7 @@ from .core.dialing import amend
 from .core.tickets import Tickets
 
 __all__ = [
+    "CONTEXT",
     "context_for",
     "default_context",
     "explain",
@@ -26,6 +27,11 @@ __all__ = [
     "resume",
 ]
 
+
+_bases: Any = ssl.SSLContext.__mro__
+#: What all contexts derive from; programs may replace `ssl.SSLContext`, as truststore
+#: does, and have contexts that were made before.
+CONTEXT: type[ssl.SSLContext] = _bases[-2]
 
 # What OpenSSL says about an answer that is no record of TLS.
 NOT_TLS = frozenset(

@@ -97,6 +97,25 @@ async def session_is_resumed_at_the_same_server(kit: Kit) -> None:
     assert resumed == [False, True]
 
 
+class Replaced(ssl.SSLContext):
+    """What a program may put in the place of `ssl.SSLContext`."""
+
+
+@behaviour(sides=())
+async def contexts_of_a_replaced_class_are_contexts(kit: Kit) -> None:
+    server, client = contexts()
+
+    async def handler(ws: Any) -> None:
+        await kit.wait(ws.wait_closed())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ssl, "SSLContext", Replaced)
+        async with kit.server(handler, ssl=server) as (_, port):
+            uri = f"wss://localhost:{port}/"
+            async with kit.connection(uri, host="127.0.0.1", ssl=client) as ws:
+                assert ws.ssl_object is not None
+
+
 # What goes wrong
 
 

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from .._net.tls import RECORD, TLS
+from .._tls import CONTEXT
 from ..core._select import IMPLEMENTATION, loading
 
 if TYPE_CHECKING or IMPLEMENTATION == "pure":
@@ -70,7 +71,7 @@ def check_tls(
         TypeError: `context` is no `ssl.SSLContext`.
         ValueError: a timeout is not a positive number of seconds.
     """
-    if not isinstance(context, ssl.SSLContext):
+    if not isinstance(context, CONTEXT):
         raise TypeError(f"ssl must be an SSLContext, not {type(context).__name__}")
     for name, value in (
         ("ssl_handshake_timeout", handshake_timeout),
@@ -362,7 +363,7 @@ class TlsTransport(TlsLink, asyncio.BufferedProtocol):
             return
         self._finishing = True
         self._wait_for_answer(2**62)
-        if self.paused:
+        if self.paused and not self.lower.is_closing():
             self.lower.resume_reading()
         # The answer may be among what is held.
         self._discard()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
-import ssl as tls
 from collections.abc import (
     AsyncIterator,
     Awaitable,
@@ -19,6 +18,7 @@ from time import monotonic, time
 from types import TracebackType
 from typing import Any
 
+from .._tls import CONTEXT
 from ..core.backoff import (
     BACKOFF_FACTOR,
     BACKOFF_INITIAL_DELAY,
@@ -291,7 +291,7 @@ class connect(RedirectSteps):
 
     def _make_plan(self, uri: str, given: dict[str, Any]) -> None:
         plan = Plan(uri, given, elsewhere=self._elsewhere)
-        check_tls(plan.uri, self._kwds, tls.SSLContext)
+        check_tls(plan.uri, self._kwds, CONTEXT)
         if isinstance(plan.proxy, Proxy):
             check_proxy_tls(plan.proxy, self._kwds)
         self._plan, self._uri, self._keywords = plan, uri, given

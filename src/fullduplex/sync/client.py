@@ -11,6 +11,7 @@ from time import monotonic, sleep, time
 from types import TracebackType
 from typing import Any
 
+from .._tls import CONTEXT
 from ..core.backoff import (
     BACKOFF_FACTOR,
     BACKOFF_INITIAL_DELAY,
@@ -121,7 +122,7 @@ class _Call:
             )
             if value is not None
         }
-        check_tls(self.plan.uri, self._given, tls.SSLContext)
+        check_tls(self.plan.uri, self._given, CONTEXT)
         if isinstance(self.plan.proxy, Proxy):
             check_proxy_tls(self.plan.proxy, self._given)
         self.logger = check_logger(keywords.get("logger"), "fullduplex.client")

@@ -11,6 +11,7 @@ import ssl as ssl_module
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from .._tls import CONTEXT
 from ..core.hooks import adapt_process_request
 from ..core.http1 import Request
 from ..core.routing import Routes, make_router
@@ -106,7 +107,7 @@ def _route(
     kwds: dict[str, Any],
 ) -> Any:
     router: Any = make_router(
-        create_router or Router, url_map, server_name, ssl, ssl_module.SSLContext, kwds
+        create_router or Router, url_map, server_name, ssl, CONTEXT, kwds
     )
     first = adapt_process_request(kwds.pop("process_request", None))
 

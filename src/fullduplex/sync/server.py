@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .._sockets import listen_unix
+from .._tls import CONTEXT
 from ..core.extensions.base import ServerExtensionFactory
 from ..core.handshake.negotiation import OriginRule
 from ..core.hosting import Hosting
@@ -147,7 +148,7 @@ def serve(
     unknown("serve", kwds, SERVER_KEYWORDS | _own_keywords())
     if sock is not None and (host is not None or port is not None or path is not None):
         raise ValueError("sock is given, so host, port and path must not be")
-    if ssl is not None and not isinstance(ssl, tls.SSLContext):
+    if ssl is not None and not isinstance(ssl, CONTEXT):
         raise TypeError(f"ssl must be an SSLContext, not {type(ssl).__name__}")
     hosting = Hosting(
         ServerConnection,

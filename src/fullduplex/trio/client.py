@@ -11,6 +11,7 @@ from typing import Any
 
 import trio
 
+from .._tls import CONTEXT
 from ..core.backoff import (
     BACKOFF_FACTOR,
     BACKOFF_INITIAL_DELAY,
@@ -239,7 +240,7 @@ class connect(RedirectSteps):
             )
             if value is not None
         }
-        check_tls(self._plan.uri, self._given, tls.SSLContext)
+        check_tls(self._plan.uri, self._given, CONTEXT)
         if isinstance(self._plan.proxy, Proxy):
             check_proxy_tls(self._plan.proxy, self._given)
         self._create = (

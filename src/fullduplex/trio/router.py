@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from .._tls import CONTEXT
 from ..core.hooks import adapt_process_request, maybe
 from ..core.http1 import Request
 from ..core.routing import Routes, make_router
@@ -86,7 +87,7 @@ async def route(
         ImportError: werkzeug is not installed.
     """
     router: Any = make_router(
-        create_router or Router, url_map, server_name, ssl, tls.SSLContext, kwds
+        create_router or Router, url_map, server_name, ssl, CONTEXT, kwds
     )
     kwds = _with_router(router, kwds)
     await serve(router.handler, *args, task_status=task_status, **kwds)
@@ -111,7 +112,7 @@ async def unix_route(
     The other parameters are as for `route`.
     """
     router: Any = make_router(
-        create_router or Router, url_map, server_name, ssl, tls.SSLContext, kwds
+        create_router or Router, url_map, server_name, ssl, CONTEXT, kwds
     )
     kwds = _with_router(router, kwds)
     await unix_serve(router.handler, path, task_status=task_status, **kwds)

@@ -9,6 +9,7 @@ from typing import Any
 import trio
 
 from .._sockets import listen_unix
+from .._tls import CONTEXT
 from ..core.extensions.base import ServerExtensionFactory
 from ..core.handshake.negotiation import OriginRule
 from ..core.hosting import Hosting
@@ -184,7 +185,7 @@ async def serve(
             "logger": logger,
         },
     )
-    if not isinstance(ssl, (tls.SSLContext, type(None))):
+    if not isinstance(ssl, (CONTEXT, type(None))):
         raise TypeError(f"ssl must be an SSLContext, not {type(ssl).__name__}")
     if listeners is None:
         if isinstance(port, str) or isinstance(host, int):
