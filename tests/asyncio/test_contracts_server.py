@@ -237,6 +237,11 @@ async def test_fault_behind_messages_comes_after_them_and_the_replies(
 
 
 async def test_fragments_without_end_are_refused() -> None:
-    async with served() as (_, peer):
+    async with served() as (ws, peer):
+        # What nobody reads is not parsed.
+        reading = asyncio.ensure_future(ws.recv())
         peer.write(masked(TEXT, "x", fin=False), masked(CONT, fin=False) * 10_000)
         assert (await peer.read()).code == 1009
+        peer.close()
+        with pytest.raises(ConnectionClosedError):
+            await reading

@@ -68,6 +68,32 @@ async def fragments_without_end_are_refused(kit: Kit, side: str) -> None:
         assert isinstance(caught.value.__cause__, TooManyFragments)
 
 
+@behaviour()
+async def fault_behind_messages_is_told_whatever_the_reader_does_next(
+    kit: Kit, side: str
+) -> None:
+    over = kit.event()
+    async with kit.ends(side, max_size=8) as (ws, peer):
+
+        async def read() -> None:
+            # The second one takes the slow way, and a third one is not asked for.
+            assert await ws.recv() == b"whole"
+            assert await ws.recv() == b"in parts"
+            await kit.wait(over.wait())
+
+        reading = kit.spawn(read)
+        await kit.receiving(ws, reading)
+        peer.send(
+            peer.frame(BINARY, b"whole"),
+            peer.frame(BINARY, b"in ", fin=False),
+            peer.frame(CONT, b"parts"),
+            peer.frame(BINARY, bytes(9)),
+        )
+        assert (await kit.do(peer.read)).code == 1009
+        over.set()
+        await reading.result()
+
+
 @behaviour(sides=())
 async def inflation_bomb_is_refused(kit: Kit) -> None:
     deflate = zlib.compressobj(9, wbits=-15)

@@ -90,6 +90,8 @@ class Hot:
         self._corked = UNWRITTEN
         try:
             waiter: Any = session.data_received(nbytes, monotonic())
+            # What the reader does may look after it, and leave something to settle.
+            attention = session.attention
             if waiter is not None and session.writer.pending:
                 # Pongs do not wait for what the reader does with its message.
                 session.sent_at = session.now
@@ -97,7 +99,12 @@ class Hot:
             if waiter is not None and not waiter.fire():
                 # The reader's step is in the loop's queue; stand behind it.
                 self.loop.call_soon(self._delivered)
-            elif session.messages or session.attention or session.holder.holding:
+            elif (
+                session.messages
+                or attention
+                or session.attention
+                or session.holder.holding
+            ):
                 session.delivered()
         finally:
             self._corked = UNCORKED

@@ -76,12 +76,14 @@ cdef class Hot:
     cdef int received(self, Py_ssize_t size) except -1:
         cdef Exchange session = self.session
         cdef object waiter
-        cdef bint fired
+        cdef bint fired, attention
         if session is None or session.writer is None or session.messages is None:
             return 0
         self._corked = UNWRITTEN
         try:
             waiter = session.parse(size, clock())
+            # What the reader does may look after it, and leave something to settle.
+            attention = session.attention
             if waiter is not None:
                 if session.writer.pending:
                     # Pongs do not wait for what the reader does with its message.
@@ -95,7 +97,7 @@ cdef class Hot:
                     # The reader's step is in the loop's queue; stand behind it.
                     self.loop.call_soon(self._delivered)
                     return 0
-            if session.messages._count or session.attention or session.holder.holding:
+            if session.messages._count or attention or session.attention or session.holder.holding:
                 session.delivered()
         finally:
             self._corked = UNCORKED
