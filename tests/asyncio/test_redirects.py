@@ -16,6 +16,7 @@ from fullduplex import (
     connect,
     unix_connect,
 )
+from fullduplex.uri import parse_uri
 
 from .kit import (
     Listener,
@@ -283,6 +284,25 @@ async def test_redirect_leads_where_a_subclass_says(kind: type[connect]) -> None
         second = await (await listener.accept()).handshake()
         assert second.target == "/b?chosen"
         await finish(await opening, second)
+
+
+@pytest.mark.variants("plain")
+async def test_subclass_can_compare_origins() -> None:
+    class Home(connect):
+        def process_redirect(self, exc: Exception) -> Exception | str:
+            target = super().process_redirect(exc)
+            if isinstance(target, str):
+                here, there = parse_uri(self.uri), parse_uri(target)
+                if (here.host, here.port) != (there.host, there.port):
+                    return SecurityError(target)
+            return target
+
+    async with listening() as listener:
+        opening = asyncio.ensure_future(Home(listener.at("/a")).connect())
+        await redirected(listener, "/b")
+        await redirected(listener, "https://example.com/c")
+        with pytest.raises(SecurityError, match="wss://example"):
+            await opening
 
 
 @pytest.mark.variants("plain")

@@ -13,7 +13,7 @@ from .datastructures import Headers
 from .errors import InvalidStatus
 from .http1 import Response, is_redirect
 from .overrides import overridden
-from .redirects import shown
+from .redirects import WEBSOCKET_SCHEMES, shown
 
 __all__ = ["RedirectSteps"]
 
@@ -47,9 +47,12 @@ class RedirectSteps:
                 return exc
             location = self._named
         try:
-            return urljoin(shown(self._plan.uri), location)
+            target = urljoin(shown(self._plan.uri), location)
         except ValueError:
             return location  # brackets don't match, as the next step says
+        # Subclasses parse it, to compare origins.
+        scheme, colon, rest = target.partition(":")
+        return WEBSOCKET_SCHEMES.get(scheme.lower(), scheme) + colon + rest
 
     def handle_redirect(self, uri: str) -> None:
         """
