@@ -192,3 +192,9 @@ async def test_attributes_that_are_set_count_for_the_next_attempt() -> None:
         wrong: Any = "x"
         with pytest.raises(TypeError, match="open_timeout"):
             opening.open_timeout = wrong
+
+
+@pytest.mark.parametrize("name", ["create_connection", "open_tcp_connection"])
+def test_step_that_opens_the_socket_is_refused(name: str) -> None:
+    with pytest.raises(TypeError, match=rf"overrides {name}\(\).*give sock="):
+        type("Own", (connect,), {name: lambda self: None})

@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["CLIENT_STEPS", "SERVER_STEPS", "overridden", "refuse_overrides"]
+__all__ = [
+    "CLIENT_STEPS",
+    "CONNECT_STEPS",
+    "SERVER_STEPS",
+    "overridden",
+    "refuse_overrides",
+]
 
 # Methods that asyncio, or the tasks of a connection, call in websockets.
 TOLD = "what it would be told goes to the connection's driver; read stats, or log"
@@ -48,6 +54,12 @@ CLIENT_STEPS = {
         "raises"
     ),
     "write_http_request": "give extra_headers to connect()",
+}
+# Methods of ``connect`` that open the socket in websockets 14 and later.
+SOCKET = "give sock= (on trio, stream=) to connect(), or override __await__"
+CONNECT_STEPS = {
+    "create_connection": SOCKET,
+    "open_tcp_connection": SOCKET,
 }
 SERVER_STEPS = {
     **STEPS,

@@ -12,7 +12,7 @@ from urllib.parse import urljoin
 from .datastructures import Headers
 from .errors import InvalidStatus
 from .http1 import Response, is_redirect
-from .overrides import overridden
+from .overrides import CONNECT_STEPS, overridden, refuse_overrides
 from .redirects import WEBSOCKET_SCHEMES, shown
 
 __all__ = ["RedirectSteps"]
@@ -23,6 +23,10 @@ class RedirectSteps:
 
     _plan: Any  # the face's `Plan`; None before `__init__`
     _named: str | None = None
+
+    def __init_subclass__(cls, **kwds: Any) -> None:
+        super().__init_subclass__(**kwds)
+        refuse_overrides(cls, CONNECT_STEPS)
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         """
