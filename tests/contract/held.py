@@ -70,6 +70,20 @@ async def ping_behind_the_mark_is_answered_once_messages_were_taken(
 
 
 @behaviour()
+async def ping_behind_the_mark_is_answered_though_nothing_is_taken(
+    kit: Kit, side: str
+) -> None:
+    async with kit.ends(side, max_queue=4) as (ws, peer):
+        pings = peer.frame(PING, "first") + peer.frame(PING, "last")
+        peer.send(numbered(peer, 8) + pings + numbered(peer, 2))
+        await held(kit, ws)
+        received = await kit.do(peer.read)
+        assert (received.opcode, received.text) == (PONG, "last")
+        for number in (*range(8), *range(2)):
+            assert await ws.recv() == str(number)
+
+
+@behaviour()
 async def close_frame_behind_the_mark_is_found_when_we_close(
     kit: Kit, side: str
 ) -> None:

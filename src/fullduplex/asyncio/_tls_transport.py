@@ -162,9 +162,9 @@ class TlsTransport(TlsLink, asyncio.BufferedProtocol):
 
     # The handshake
 
-    def connection_made(self, lower: Any) -> None:
+    def connection_made(self, transport: Any) -> None:
         """Begin the handshake on a transport (asyncio calls this)."""
-        self.set_lower(lower)
+        self.set_lower(transport)
         if self._early:
             self.protocol.connection_made(self)
             if self.closing:

@@ -27,6 +27,10 @@ cdef class Holder(Limits):
     def held(self):
         return self._held_size - self._held_at
 
+    def held_bytes(self):
+        """See the pure body."""
+        return PyBytes_FromStringAndSize(<char*>self._held + self._held_at, self._held_size - self._held_at)
+
     def hold_above(self, messages, size):
         self._queue_mark = PY_SSIZE_T_MAX if messages is None else min(messages, PY_SSIZE_T_MAX)
         self._unread_mark = PY_SSIZE_T_MAX if size is None else min(size, PY_SSIZE_T_MAX)

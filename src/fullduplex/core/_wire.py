@@ -273,6 +273,10 @@ class FrameReader:
         if at < len(held) and not self.stopped:
             self._held, self._held_at = held, at
 
+    def held_bytes(self) -> bytes:
+        """Return a copy of what is held; the first frame begins at its start."""
+        return bytes(memoryview(self._held)[self._held_at :])
+
     def split(self, handler: Callable[[int, bytes], object]) -> FrameReader:
         """
         Give what is held to another reader, and keep no message any more.

@@ -204,6 +204,8 @@ class Departing(Outgoing):
         """Do what is due while reading is paused."""
         if not self.watching and now >= self._paused_at + WATCH:
             self.watching = self.attention = True
+            if self.reader.holding:
+                self.protocol.answer_held_ping()
         if self._left_by is None or now < self._left_by:
             return
         if self._unread() < self._left_unread:

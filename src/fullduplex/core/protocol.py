@@ -31,6 +31,7 @@ from .extensions.base import Extension
 from .extensions.permessage_deflate import PerMessageDeflate
 from .frames import OK_CLOSE_CODES, Close, CloseCode
 from .logs import find_logger
+from .lookahead import last_ping
 from .messages import Fragment, FragmentMeter, TextDecoder
 from .typing import BytesLike, LoggerLike
 from .wire import FrameReader, FrameWriter, Inbox, ReadBuffer
@@ -386,6 +387,20 @@ class Protocol:
             self._owed_pong = payload
         else:
             self._send_control(PONG, payload)
+
+    def answer_held_ping(self) -> None:
+        """
+        Answer the last ping among what is held, which waits for room in the queue.
+
+        It is answered again when it is parsed: a pong more does no harm (RFC 6455,
+        5.5.3).  Extensions that see control frames may have changed it; they wait.
+        """
+        if self.state is not State.OPEN or (self.extensions and self._deflate is None):
+            return
+        payload = last_ping(self.reader.held_bytes(), self.side is Side.SERVER)
+        if payload is not None:
+            self._owed_pong = payload
+            self.pay_pongs()
 
     def pay_pongs(self) -> None:
         """Answer the latest ping that was put off, once output moves again."""
