@@ -355,6 +355,8 @@ class Connection(Attributes):
             for waiter in fragments.release(failure):
                 waiter.fire()
             self._driver.step()
+            # Its last frame is the end of a message, not a message to join.
+            self._driver.end_turn()
 
     async def ping(self, data: str | BytesLike | None = None) -> Awaitable[float]:
         """
