@@ -10,8 +10,8 @@ JOBS ?= 2
 PYTEST := $(BIN)/pytest -n $(JOBS) --dist loadfile
 
 demo:        ; @tools/environment && $(BIN)/fullduplex demo
-test:        ; @tools/environment test && $(PYTEST) $(ARGS)
-pure:        ; @tools/environment test && FULLDUPLEX_IMPL=pure $(PYTEST) $(ARGS)
+test:        ; @tools/environment test && $(PYTEST) --ignore tests/thirdparty $(ARGS)
+pure:        ; @tools/environment test && FULLDUPLEX_IMPL=pure $(PYTEST) --ignore tests/thirdparty $(ARGS)
 stress:      ; @tools/environment test && $(BIN)/python -m tests.stress $(ARGS)
 lint:        ; @tools/environment test lint && $(BIN)/ruff check && $(BIN)/ruff format --check
 types:       ; @tools/environment test lint && $(BIN)/mypy && $(BIN)/pyright --pythonpath $(BIN)/python

@@ -26,13 +26,15 @@ from ._waiter import nests
 
 if TYPE_CHECKING or IMPLEMENTATION == "pure":
     from ._hot import JOIN, Hot
+    from ._time_slice import time_slice
     from ._waiter import Waiter
 else:
     with loading():
         from ._hot_c import JOIN, Hot
+        from ._time_slice_c import time_slice
         from ._waiter_c import Waiter
 
-__all__ = ["JOIN", "Driver", "Waiter", "begin", "eager", "later"]
+__all__ = ["JOIN", "Driver", "Waiter", "begin", "eager", "later", "time_slice"]
 
 T = TypeVar("T")
 

@@ -18,7 +18,8 @@ from ..core.outbox import Outbox, Overflow
 from ..core.sending import single
 from ..core.typing import Data, DataLike
 from ._client_connection import ClientConnection
-from ._time_slice import time_slice, yield_once
+from ._drive import time_slice
+from ._time_slice import yield_once
 from .client import connect
 
 __all__ = ["Session"]
