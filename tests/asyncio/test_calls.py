@@ -89,7 +89,7 @@ async def test_call_that_is_never_awaited_gives_a_warning(name: str) -> None:
         make = getattr(ws, name)
         arguments = ("a",) if name == "send" else ()
 
-        with pytest.warns(RuntimeWarning, match=f"'{name}' was never awaited"):
+        with pytest.warns(RuntimeWarning, match=f"{name}' was never awaited"):
             make(*arguments)
 
 
