@@ -1,4 +1,4 @@
-"""What freezes a program finds the modules that it needs by reading imports."""
+"""Tools that freeze a program find the modules that it needs by its imports."""
 
 from __future__ import annotations
 

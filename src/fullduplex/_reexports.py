@@ -1,4 +1,4 @@
-"""What modules of websockets have because they import it from others.
+"""Names that modules of websockets have because they import them from others.
 
 Programs import a name from the module where they met it, not always from the one
 that defines it.  `imports.reexport` finds these names when they are first used.

@@ -1,4 +1,4 @@
-"""What programs written for websockets read, set, override and reach through to."""
+"""Members that programs written for websockets read, set and override."""
 
 from __future__ import annotations
 

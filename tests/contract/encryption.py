@@ -98,7 +98,7 @@ async def session_is_resumed_at_the_same_server(kit: Kit) -> None:
 
 
 class Replaced(ssl.SSLContext):
-    """What a program may put in the place of `ssl.SSLContext`."""
+    """A class that a program may put in the place of `ssl.SSLContext`."""
 
 
 @behaviour(sides=())

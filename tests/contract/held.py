@@ -1,4 +1,4 @@
-"""What was read behind the marks: it is held as bytes and parsed in its turn."""
+"""Input behind the marks: it is held as bytes and parsed in its turn."""
 
 from __future__ import annotations
 

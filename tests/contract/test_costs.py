@@ -1,4 +1,4 @@
-"""What raw attackers cost a server at most, as the table of ``docs/limits.md`` says."""
+"""The cost of raw attackers, at most that of the table in ``docs/limits.md``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is reported when the system has no room for another connection."""
+"""Reports where the system has no room for another connection."""
 
 from __future__ import annotations
 

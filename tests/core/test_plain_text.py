@@ -1,4 +1,4 @@
-"""What is checked as text is what is sent, also where it is a subclass of `str`."""
+"""Text that is checked is the text that is sent, also of a subclass of `str`."""
 
 from __future__ import annotations
 

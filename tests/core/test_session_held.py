@@ -1,4 +1,4 @@
-"""What was read behind the marks: held as bytes, parsed when messages were taken."""
+"""Input behind the marks: held as bytes, parsed when messages were taken."""
 
 from __future__ import annotations
 

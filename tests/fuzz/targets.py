@@ -1,4 +1,4 @@
-"""What is fuzzed: functions of bytes, which fail when two ways of reading differ.
+"""Targets: functions of bytes, which fail when two ways of reading differ.
 
 Each takes settings from the first bytes and reads the rest.  It returns a summary of
 what happened, by which inputs that lead somewhere new are told from others.
@@ -54,7 +54,7 @@ def pieces(data: bytes, cuts: bytes) -> list[bytes]:
 
 
 def kinds(events: list[Any]) -> tuple[Hashable, ...]:
-    """What the events are, with their sizes in powers of two."""
+    """The kinds of the events, with their sizes in powers of two."""
     return tuple(
         (event[0], len(event[1]).bit_length())
         if isinstance(event, tuple)
@@ -64,7 +64,7 @@ def kinds(events: list[Any]) -> tuple[Hashable, ...]:
 
 
 def subject(error: tuple[str, str] | None) -> Hashable:
-    """What an error is about."""
+    """The subject of an error."""
     if error is None:
         return None
     return error[0], re.sub(r"[0-9,]+|['\"].*", "", error[1])
@@ -276,7 +276,7 @@ def head(data: bytes, make: Callable[[int], Any]) -> Hashable:
 
 
 def again(parser: Any, values: tuple[Any, ...], headers: list[tuple[str, str]]) -> None:
-    """What was understood, written by us, is understood as the same."""
+    """A message that was parsed, written by us, is parsed as the same."""
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers) + "\r\n"
     method, path, protocol, status, reason, content = values
     if method is not None:

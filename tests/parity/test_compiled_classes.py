@@ -1,4 +1,4 @@
-"""What is compiled never ends the process, whatever state its objects are in."""
+"""Compiled classes never end the process, in no state of their objects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a reader holds behind the marks of its queue, on both bodies."""
+"""Bytes that a reader holds behind the marks of its queue, on both bodies."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_inbox_knows_its_size(wire: ModuleType) -> None:
 
 
 class Part:
-    """What stands for a fragment."""
+    """The stand-in for a fragment."""
 
     def __init__(self, data: str | bytes) -> None:
         self.data = data

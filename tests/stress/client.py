@@ -24,7 +24,7 @@ OPEN_TIMEOUT = 4
 
 
 def options(uri: str) -> dict[str, Any]:
-    """What each connection is opened with."""
+    """The keywords that each connection is opened with."""
     given: dict[str, Any] = {"open_timeout": OPEN_TIMEOUT, "proxy": None, **TIMES}
     if uri.startswith("wss:"):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

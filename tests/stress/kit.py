@@ -245,7 +245,7 @@ class Program:
         self._lines.put("")
 
     def errors(self) -> str:
-        """What it wrote to standard error."""
+        """The text that it wrote to standard error."""
         self._errors.seek(0)
         return self._errors.read().decode(errors="replace")
 

@@ -1,4 +1,4 @@
-"""What peers do to a server; each leaves nothing behind and disturbs nobody."""
+"""Peers that misbehave; each leaves nothing behind and disturbs no other one."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ CONNECTIONS = ("ServerConnection", "WebSocketProtocol")
 
 
 class Records(logging.Handler):
-    """What was logged at WARNING and above."""
+    """The records at WARNING and above."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -84,7 +84,7 @@ def write(value: Any) -> None:
 
 
 async def serve_path(ws: Any, path: str, sleep: Any) -> None:
-    """What programs do, well and badly; for asyncio and trio."""
+    """Programs that behave well and badly, for asyncio and trio."""
     if path == "/flood":
         while True:
             await ws.send(BLOCK)

@@ -25,7 +25,7 @@ BOUND = 10_000_000
 
 
 class Interrupt(BaseException):
-    """What Ctrl-C raises, for a test."""
+    """The exception that Ctrl-C raises in a test."""
 
 
 @pytest.mark.parametrize("name", CALLS)

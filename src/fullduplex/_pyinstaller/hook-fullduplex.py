@@ -1,4 +1,4 @@
-"""What a frozen program needs and PyInstaller cannot see.
+"""Modules that a frozen program needs and PyInstaller cannot see.
 
 Compiled parts import modules, and names of older versions of websockets are found by
 tables of strings.  Packages that a program must ask for, and that need other

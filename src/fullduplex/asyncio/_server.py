@@ -137,7 +137,7 @@ class Server(Reception[ServerConnection]):
 
     @property
     def server(self) -> Any:
-        """What listens; it has what programs ask an `asyncio.Server` for."""
+        """The listener, with the methods of an `asyncio.Server` that programs use."""
         return self._listener
 
     def get_loop(self) -> asyncio.AbstractEventLoop:

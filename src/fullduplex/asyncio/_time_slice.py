@@ -33,7 +33,7 @@ UNTIMED = 8
 
 
 class TimeSlice:
-    """What the tasks of one event loop may do before it runs."""
+    """The calls that tasks of one event loop may make before it runs."""
 
     __slots__ = ("_began", "_calls", "_left", "_scheduled", "_stride")
 

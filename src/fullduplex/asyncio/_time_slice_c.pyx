@@ -1,5 +1,5 @@
 # cython: language_level=3, binding=False, always_allow_keywords=False, cdivision=True
-"""What a task does between two event loop iterations, compiled.  ``_time_slice.py`` is the reference."""
+"""Calls of a task between two event loop iterations, compiled.  ``_time_slice.py`` is the reference."""
 
 from weakref import WeakKeyDictionary
 

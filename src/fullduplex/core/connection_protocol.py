@@ -1,4 +1,4 @@
-"""What ``ws.protocol`` is: websockets' layer without I/O, of an open connection.
+"""The object ``ws.protocol``: websockets' sans-I/O layer, of an open connection.
 
 A connection of websockets carries bytes between such an object and the network, and
 programs reach through to it.  Here the connection does all of that itself, so

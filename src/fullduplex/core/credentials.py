@@ -1,4 +1,4 @@
-"""What must not be shown of addresses and headers: in errors, logs and explanations.
+"""Credentials in addresses and headers: hidden in errors, logs and explanations.
 
 A URI that could not be taken apart may have its password anywhere: one that holds
 ``/``, ``?`` or ``#`` ends the authority early (RFC 3986, 3.2).  So all before the last

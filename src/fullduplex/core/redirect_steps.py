@@ -19,7 +19,7 @@ __all__ = ["RedirectSteps"]
 
 
 class RedirectSteps:
-    """What a subclass of `connect` may decide about redirects."""
+    """Decisions about redirects that a subclass of `connect` may make."""
 
     _plan: Any  # the face's `Plan`; None before `__init__`
     _named: str | None = None

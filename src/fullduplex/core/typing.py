@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     DataLike: TypeAlias = str | Buffer
 else:
     DataLike = str | bytes | bytearray | memoryview
-"""What may be sent as one message: text, or whatever exports a buffer of bytes."""
+"""One message to send: text, or an object that exports a buffer of bytes."""
 
 LoggerLike: TypeAlias = logging.Logger | logging.LoggerAdapter[Any]
 """What is accepted as ``logger``."""

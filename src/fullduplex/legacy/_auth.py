@@ -1,4 +1,4 @@
-"""What websockets 10 asks of the credentials that a server is given."""
+"""Checks of websockets 10 on the credentials that a server is given."""
 
 from __future__ import annotations
 
