@@ -20,7 +20,7 @@ import trustme
 from fullduplex import ConnectionClosedError, ServerConnection, connect
 
 from .kit import BINARY, TEXT, close_frame, frame, listening, opened, until
-from .server_kit import echo, serving
+from .server_kit import echo, request, serving
 
 # What contexts carry
 
@@ -365,18 +365,26 @@ async def test_peer_that_never_answers_close_notify_is_given_up(
 
     async def handler(ws: ServerConnection) -> None:
         ws.transport.close()
-        await ws.wait_closed()
+        with pytest.raises(ConnectionClosedError) as caught:
+            await ws.recv()
+        assert isinstance(caught.value.__cause__, TimeoutError)
+        assert "ssl_shutdown_timeout" in str(caught.value.__cause__)
         ended.set()
 
     async with serving(
         handler, ssl=server_tls, ssl_shutdown_timeout=0.05, close_timeout=5
     ) as place:
-        client = await place.connect(ssl=client_tls)
-        await client.upgrade()
-        transport: Any = client.writer.transport
-        transport.pause_reading()
+
+        def handshake() -> ssl.SSLSocket:
+            tcp = socket.create_connection(("127.0.0.1", place.port))
+            tls = client_tls.wrap_socket(tcp, server_hostname="localhost")
+            tls.sendall(request())
+            return tls
+
+        silent = await asyncio.to_thread(handshake)
         async with asyncio.timeout(3):
             await ended.wait()
+        silent.close()
 
 
 async def test_server_that_is_silent_in_tls_is_given_up() -> None:

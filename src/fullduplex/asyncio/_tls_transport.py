@@ -373,6 +373,10 @@ class TlsTransport(TlsLink, asyncio.BufferedProtocol):
         self._timer = None
         left = self.lower.get_write_buffer_size()
         if left >= before:
+            self._failure = TimeoutError(
+                "the peer did not answer close_notify within"
+                f" {self._shutdown_timeout:g} s (ssl_shutdown_timeout)"
+            )
             self.abort()
             return
         self._timer = self._loop.call_later(
@@ -500,7 +504,10 @@ class TlsTransport(TlsLink, asyncio.BufferedProtocol):
             part = memoryview(bytearray(RECORD))
             raw = bytes(part[: self.lower.receive_rest(part)])
         else:
-            raw = os.read(self.lower.get_extra_info("socket").fileno(), RECORD)
+            sock = self.lower.get_extra_info("socket")
+            if sock is None:
+                return False
+            raw = os.read(sock.fileno(), RECORD)
         self.hold(raw)
         return bool(raw)
 

@@ -137,7 +137,8 @@ class serve:
         **kwds: arguments for ``loop.create_server``, such as ``ssl``, ``sock``,
             ``reuse_port``, ``backlog`` and ``start_serving``.  With ``ssl``,
             ``ssl_handshake_timeout`` is ``open_timeout`` and
-            ``ssl_shutdown_timeout`` is ``close_timeout`` unless given.
+            ``ssl_shutdown_timeout`` is a second more than ``close_timeout``, which
+            counts first, unless given.
 
     Raises:
         TypeError: (from the call) an argument has the wrong type or name.
@@ -223,7 +224,8 @@ class serve:
             if open_timeout is not None:
                 kwds.setdefault("ssl_handshake_timeout", open_timeout)
             if close_timeout is not None:
-                kwds.setdefault("ssl_shutdown_timeout", close_timeout)
+                # A connection ends by its own deadline; TLS's is for what has none.
+                kwds.setdefault("ssl_shutdown_timeout", close_timeout + 1)
         self._server = Server(
             hosting.handler, hosting.settings, hosting.create, hosting.admission
         )
