@@ -15,6 +15,7 @@ pure:        ; @tools/environment test && FULLDUPLEX_IMPL=pure $(PYTEST) --ignor
 stress:      ; @tools/environment test && $(BIN)/python -m tests.stress $(ARGS)
 lint:        ; @tools/environment test lint && $(BIN)/ruff check && $(BIN)/ruff format --check
 types:       ; @tools/environment test lint && $(BIN)/mypy && $(BIN)/pyright --pythonpath $(BIN)/python
+graph:       ; @$(PYTHON) tools/import_graph.py $(ARGS)
 conformance: ; @tools/environment test && $(BIN)/python -m conformance $(ARGS)
 bench:       ; @tools/environment bench && $(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(ARGS)
 fuzz:        ; @tools/environment test fuzz && $(BIN)/python -m tests.fuzz $(ARGS)
@@ -23,4 +24,4 @@ sanitize:    ; @tools/sanitize $(ARGS)
 thirdparty:  ; @VENV=$(THIRD) tools/environment thirdparty && $(THIRD)/bin/pip install --quiet --no-deps 'pyppeteer>=2' && $(THIRD)/bin/pytest tests/thirdparty $(ARGS)
 docs:        ; @tools/environment && $(BIN)/python -m pydoc -b
 
-.PHONY: demo test pure lint types conformance bench fuzz properties sanitize stress thirdparty docs
+.PHONY: demo test pure lint types graph conformance bench fuzz properties sanitize stress thirdparty docs
