@@ -1,4 +1,4 @@
-# What the wire calls of C and of the interpreter.
+# Functions of C and of the interpreter that the wire layer calls.
 
 cdef extern from "csrc/kernels.h":
     void fdx_mask(uint8_t *dst, const uint8_t *src, size_t n, const uint8_t *key, size_t phase) nogil

@@ -1,4 +1,4 @@
-# What compiled drivers read the time with.
+# Clock of the compiled drivers.
 
 from time import monotonic
 

@@ -1,4 +1,4 @@
-"""What can go wrong before a connection is open; public through ``errors``."""
+"""Exceptions raised before a connection is open; public through ``errors``."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class InvalidURI(WebSocketException, ValueError):
     Args:
         uri: the URI; user name and password are left out of the
             text, and of ``repr()``.
-        msg: what is wrong with it.
+        msg: the rule that it breaks.
     """
 
     uri: str
@@ -53,7 +53,7 @@ class InvalidProxy(WebSocketException, ValueError):
     Args:
         proxy: the address; user name and password are left out of the
             text, and of ``repr()``.
-        msg: what is wrong with it.
+        msg: the rule that it breaks.
     """
 
     proxy: str
@@ -86,7 +86,7 @@ class InvalidHandshake(WebSocketException):
 
     @property
     def diagnosis(self) -> Diagnosis:
-        """Who refused, at which layer, and all that is known of the attempt."""
+        """Cause of the refusal, its layer, and the known facts of the attempt."""
         if self._diagnosis is None:
             # Imported here because it names what is defined here.
             from .diagnosis import of_failure
@@ -237,7 +237,8 @@ class InvalidHeader(InvalidHandshake):
 
     Args:
         name: the name of the header.
-        value: what is wrong; None if the header is missing, ``""`` if it is empty.
+        value: the fault, or the bad value; None if the header is missing, ``""`` if it
+            is empty.
     """
 
     name: str
@@ -262,7 +263,7 @@ class InvalidHeaderFormat(InvalidHeader):
 
     Args:
         name: the name of the header.
-        error: what was expected.
+        error: the expected value.
         header: the whole value; the text shows the 64 characters around ``pos``.
         pos: where parsing stopped, an index into ``header``.
     """
@@ -419,7 +420,7 @@ class ProxyError(InvalidHandshake):
 
     Attributes:
         proxy: address of the proxy, without credentials; None if unknown.
-        proxy_reason: why this proxy was used, such as the environment variable.
+        proxy_reason: origin of this proxy setting, such as an environment variable.
     """
 
     proxy: str | None = None

@@ -1,7 +1,7 @@
 """The way of a message through a session, in plain Python: the reference.
 
-What stands here runs once or more for each message.  The rest of a session is built
-on it, and does what these few steps leave to it because it is not the plain case.
+It runs once or more for each message.  The rest of a session is built on it, and does
+what these few steps leave to it because it is not the plain case.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class Exchange:
             self._hear_on()  # the connection failed, for another reason
         holder = self.holder
         while holder.holding and not holder.full:
-            # What was held had arrived before: it answers no ping that was sent since.
+            # Held bytes arrived before: they answer no ping that was sent since.
             pinged, reader.eventful = reader.eventful, False
             try:
                 holder.proceed()
@@ -158,7 +158,7 @@ class Exchange:
 
     @property
     def slow(self) -> int:
-        """Why the fast path of `recv` is closed; 0 when it is open."""
+        """Reasons, as bits, against the fast path of `recv`; 0 when it is open."""
         return self._slow
 
     @slow.setter
@@ -211,7 +211,7 @@ class Exchange:
         """
         return self.clear_to_send and self.writer.add_message(message)
 
-    # What the rest of the session does
+    # Methods of the rest of the session
 
     def interrupted(self, exc: BaseException) -> None:
         """Fail the connection, for a part of the input is lost."""

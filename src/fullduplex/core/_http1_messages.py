@@ -36,22 +36,22 @@ __all__ = [
 _product = f"Python/{sys.version_info[0]}.{sys.version_info[1]} fullduplex/{version}"
 
 USER_AGENT: str = setting("USER_AGENT", _product, str)
-"""What clients say about themselves."""
+"""Value of the User-Agent header."""
 
 SERVER: str = setting("SERVER", _product, str)
-"""What servers say about themselves."""
+"""Value of the Server header."""
 
 MAX_NUM_HEADERS: int = setting("MAX_NUM_HEADERS", 128, int)
-"""How many header lines a message may have."""
+"""Largest number of header lines in a message."""
 
 MAX_LINE_LENGTH: int = setting("MAX_LINE_LENGTH", 8192, int)
-"""How many bytes a line may have, with CR and LF."""
+"""Largest size of a line in bytes, with CR and LF."""
 
 MAX_HEAD_SIZE: int = setting("MAX_HEAD_SIZE", max(2**16, MAX_LINE_LENGTH), int)
-"""How many bytes the first line and the headers may have together."""
+"""Largest size of the first line and the headers together, in bytes."""
 
 MAX_BODY_SIZE: int = setting("MAX_BODY_SIZE", 2**20, int)
-"""How many bytes the body of a response may have."""
+"""Largest size of the body of a response, in bytes."""
 
 ReadBytes: TypeAlias = Callable[[int], Generator[None, None, bytes | bytearray]]
 """Makes a generator that yields until it has as many bytes, or a line, to return."""
@@ -61,7 +61,7 @@ FIELD_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110, 5.5
 NOT_FIELD_VALUE = re.compile(rb"[^\t\x20-\x7e\x80-\xff]")
 TARGET = re.compile(rb"[\x21-\x7e]+")  # RFC 9112, 3.2
 ORIGIN_FORM = re.compile(rb"/[\x21\x22\x24-\x7e]*")  # RFC 9112, 3.2.1; without #
-REQUEST_LINE = re.compile(  # what those three allow, in one look
+REQUEST_LINE = re.compile(  # the three patterns above in one
     rf"{TOKEN.pattern.decode()} {TARGET.pattern.decode()} {TARGET.pattern.decode()}"
 )
 
@@ -79,7 +79,7 @@ class _Refusable:
 
     @property
     def exception(self) -> Exception | None:
-        """Why the message was refused; deprecated, see ``handshake_exc``."""
+        """Exception behind a refusal; deprecated, see ``handshake_exc``."""
         warnings.warn(
             f"{type(self).__name__}.exception is deprecated; "
             "use the attribute handshake_exc of the protocol",

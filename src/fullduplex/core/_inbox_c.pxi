@@ -2,8 +2,8 @@
 
 cdef enum:
     PAGE = 4096
-    # From this size on, allocators take memory from the system for each object, which
-    # comes page by page; so much of it is asked for at once, ahead of what arrives.
+    # From this size on, allocators take memory from the system for each object, page by
+    # page.  The pages of so much memory are requested at once, ahead of the data.
     MAPPED = 33554432
     AHEAD = 2097152
 

@@ -12,7 +12,7 @@ cdef class Limits(Source):
     cdef object _max_fragment
     cdef uint64_t _size_limit
     cdef uint64_t _fragment_limit
-    # What any whole message may have: the smaller of both limits.
+    # Limit of an unfragmented message: the smaller of both limits.
     cdef uint64_t _whole_limit
     # The same for `decompress`: one more tells "full" from "too big", 0 is no limit.
     cdef Py_ssize_t _inflate_room

@@ -1,8 +1,8 @@
-# What compiled drivers call without a detour; see _wire_c.pxd.
+# Interfaces of the reader and the writer for compiled drivers; see _wire_c.pxd.
 
 
 cdef class Source:
-    """What drivers call of a `FrameReader`."""
+    """Methods of a `FrameReader` that drivers call."""
 
     cdef int room(self, char **start, Py_ssize_t *size) except -1:
         raise NotImplementedError
@@ -22,7 +22,7 @@ cdef class Source:
 
 
 cdef class Sink:
-    """What drivers call of a `FrameWriter`."""
+    """Methods of a `FrameWriter` that drivers call."""
 
     cpdef bint add_message(self, message) except -1:
         raise NotImplementedError

@@ -1,20 +1,20 @@
 """Bytes to frames and back (RFC 6455, 5), in plain Python: the reference.
 
 ``_wire_c.pyx`` has the same classes, compiled; ``tests/parity`` holds the two
-together.  Both own the memory that transports read into, parse every complete
-frame of a read, and put whole messages straight into the caller's queue; all
-that is not a whole, uncompressed data message goes to a handler, one frame at
-a time, in order.
+together.  Both own the memory that transports read into and parse every complete frame
+of a read.  Whole, uncompressed data messages go straight into the caller's queue.  All
+other frames go to a handler, one at a time, in order.
 
-What is refused here is what one frame shows: reserved bits, opcodes, masking,
-lengths, the order of fragments, limits, and UTF-8 (8.1) as soon as it is
-detectable, also inside a frame that is still arriving.  The first error stops
-the reader for good and is raised out of ``received``; messages found before it
-are in the queue.
+A frame is refused for reserved bits, its opcode, masking, its length, the order of
+fragments, limits, and UTF-8 (8.1).  Invalid UTF-8 is reported as soon as it is
+detectable, also inside a frame that is still arriving.  The first error stops the
+reader for good and is raised out of ``received``; messages found before it are in the
+queue.
 
-Parsing stops once more is queued than the marks of `hold_above` allow.  What was read
-behind that stays bytes, which the reader holds until `proceed` is called: a read of
-compressed frames must not become a thousand times its size before anybody looks.
+Parsing stops once more is queued than the marks of `hold_above` allow.  Bytes behind
+that stay as they are, and the reader holds them until `proceed` is called.  A read of
+compressed frames must not become a thousand times its size before the application
+reads.
 """
 
 from __future__ import annotations
@@ -69,9 +69,9 @@ class FrameReader:
     Parse frames out of a buffer that it owns.
 
     Args:
-        handler: called with the first byte of a frame (fin, reserved bits,
-            opcode) and its unmasked payload, for each frame that is not a whole
-            message; a true result stops the reader.
+        handler: called for each frame that is not a whole message, with its first byte
+            (fin, reserved bits, opcode) and its unmasked payload; a true result stops
+            the reader.
         append: the `Inbox` for whole messages, `str` or `bytes`, or a callable.
         masked: whether the peer must mask its frames (5.1).
         max_size: bytes in a message; None for no limit.
@@ -131,7 +131,7 @@ class FrameReader:
         self._inbox = append if isinstance(append, Inbox) else Inbox()
         self._append = append.append if isinstance(append, Inbox) else append
         self._queue_mark = self._unread_mark = sys.maxsize
-        # What was read behind a mark, and where its next frame begins.
+        # Bytes that were read behind a mark, and the position of their next frame.
         self._held: bytes | bytearray = b""
         self._held_at = 0
         self._masked = masked
@@ -158,7 +158,7 @@ class FrameReader:
         self.allowed_rsv = 0
         #: whether whole messages go to `append` rather than to the handler
         self.whole = True
-        #: what decompresses whole messages for `append`; None gives them to the handler
+        #: decompressor of whole messages for `append`; None gives them to the handler
         self.deflate: PerMessageDeflate | None = None
         #: whether an error or the handler ended reading; all input is dropped
         self.stopped = False
@@ -186,7 +186,7 @@ class FrameReader:
 
     @property
     def held(self) -> int:
-        """How many bytes wait to be parsed."""
+        """Number of bytes that wait to be parsed."""
         return len(self._held) - self._held_at
 
     def hold_above(self, messages: int | None, size: int | None) -> None:
@@ -194,7 +194,7 @@ class FrameReader:
         Set marks above which nothing is parsed; they count in an `Inbox` only.
 
         Args:
-            messages: how many may wait there; one more may be parsed.
+            messages: number of messages that may wait there; one more may be parsed.
             size: bytes of them that may; None for no limit, as for `messages`.
         """
         self._queue_mark = sys.maxsize if messages is None else messages

@@ -1,4 +1,4 @@
-# What other compiled modules of ours call of the wire without a detour.
+# Declarations of the wire layer for other compiled modules of the package.
 
 from cpython.object cimport PyObject
 from libc.stdint cimport uint8_t

@@ -75,9 +75,9 @@ cdef class FrameReader(Holder):
     cdef public uint64_t used
     cdef public int allowed_rsv
     cdef public bint whole
-    # What decompresses whole messages; None gives them to the handler.
+    # Decompressor of whole messages; None gives them to the handler.
     cdef public object deflate
-    # What has come in since the beginning.
+    # Bytes that have come in since the beginning.
     cdef readonly uint64_t total
     cdef readonly uint64_t payload
     cdef readonly uint64_t count

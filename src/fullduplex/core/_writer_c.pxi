@@ -36,7 +36,7 @@ cdef enum:
 cdef class FrameWriter(Sink):
     cdef PyObject *_out
     cdef Py_ssize_t _room
-    # What was taken last: as much may come together again.
+    # Size of the output that was taken last: the next one may be as large.
     cdef Py_ssize_t _taken
     cdef readonly uint64_t total
     cdef readonly uint64_t payload

@@ -1,4 +1,4 @@
-# What the wire calls of a stream without a detour.
+# Declarations of compression streams for the wire layer.
 
 from libc.stdint cimport uint8_t
 

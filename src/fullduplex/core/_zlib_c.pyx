@@ -1,10 +1,10 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, binding=False
 """The streams of zlib and zlib-ng, without what their modules put around each call.
 
-For every call, these take a block of 16 KiB or more for what comes out, copy it, let
-other threads run, and parse their arguments: a seventh of what a message of 1 KiB
-costs, and half of one of 64 bytes.  They are the reference: what is here behaves as
-theirs does.
+For every call, the modules allocate a block of 16 KiB or more for the output, copy it,
+release the GIL and parse their arguments.  This is a seventh of the cost of a message
+of 1 KiB, and half for 64 bytes.  They are the reference: what is here behaves as theirs
+does.
 """
 
 import os
@@ -34,7 +34,7 @@ cdef enum:
     MEM_ERROR = -4
     BUF_ERROR = -5
     SYNC_FLUSH = 2
-    # What comes out is first put on the stack, of which threads have little.
+    # Output goes to the stack first; the stacks of threads are small.
     FIRST = 16384
     # So many bytes go in without letting other threads run, and what they become up
     # to FIRST.
@@ -53,7 +53,7 @@ cdef class Library:
     Args:
         path: file of its module for Python.
         ng: whether it is zlib-ng under its own names, and not zlib.
-        error: what its module raises.
+        error: exception class of its module.
 
     Raises:
         LookupError: they are not to be found there, or are not those we know.
@@ -67,7 +67,7 @@ cdef class Library:
 
 @cython.no_gc
 cdef class Stream:
-    """What both directions have in common."""
+    """Base of both directions."""
 
     def __cinit__(self, Library library not None, *args, **kwds):
         self._library = library
@@ -179,7 +179,7 @@ cdef class Inflater(Stream):
         """
         Decompress `data`; see `zlib.Decompress.decompress`.
 
-        What is left behind `max_length` is not kept.
+        Output beyond `max_length` is not kept.
         """
         cdef Py_buffer src
         if max_length < 0:

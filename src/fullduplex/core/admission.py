@@ -1,7 +1,7 @@
-"""How many clients a server lets in: counting, without I/O and clock.
+"""Connection limits of a server: counting, without I/O and clock.
 
-A client above a limit is answered 503.  What was refused is counted; the log gets
-one line a second of it, however many there were.
+A client above a limit is answered 503.  Refusals are counted; the log gets one line a
+second about them, however many there were.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Admission:
         self._by_ip: Counter[str] = Counter()
         self._tokens = 0.0 if rate is None else max(rate, 1.0)
         self._counted_at: float | None = None
-        #: how often each limit refused a client, by the limit's name
+        #: number of clients that each limit refused, by the name of the limit
         self.refused: Counter[str] = Counter()
         self._reported: Counter[str] = Counter()
         #: refused clients that wait for their answer
@@ -112,7 +112,7 @@ class Admission:
         Count a TCP connection, unless there is no place for it.
 
         Args:
-            group: what `group` returned, if `by_ip`.
+            group: result of `group`, if `by_ip`.
 
         Returns:
             None, or the name of the limit that refuses it, which is counted.  Then

@@ -1,6 +1,6 @@
 """The server's end of a connection until it is open: from bytes to an answer.
 
-What hooks return may have to be waited for.  `_answer` is therefore a generator: it
+The result of a hook may have to be waited for.  `_answer` is therefore a generator: it
 yields what a hook returned, and the face sends back what that became.  Nothing else
 here waits, writes or knows the time.
 """
@@ -23,24 +23,24 @@ if TYPE_CHECKING:
 
 __all__ = ["LINGER", "Answer", "Answering"]
 
-# Seconds for which input is still read and dropped after a refusal that came
-# before the end of a request: closing at once would make the system send a reset,
-# which can overtake the response.
+# Seconds for which input is still read and dropped after a refusal that came before the
+# end of a request.  Closing at once would make the system send a reset, which can
+# overtake the response.
 LINGER = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """
-    What to do for a client.
+    Result of a step of the handshake.
 
     Args:
         data: bytes to send.
-        then: what follows: the connection is ``"open"``; or close TCP when the
-            bytes are out; or ``"linger"``, which is to close our direction of TCP and
-            the other one at the client's end, or after `LINGER` seconds; or
-            ``"abort"``, with nothing to send.
-        agreed: what was negotiated, if it is open.
+        then: next action.  ``"open"``: the connection is open.  ``"close"``: close TCP
+            when the bytes are out.  ``"linger"``: close our direction of TCP, and the
+            other one at the client's end or after `LINGER` seconds.  ``"abort"``: close
+            TCP, with nothing to send.
+        agreed: negotiated extensions and subprotocol, if it is open.
         leftover: bytes that came behind the request, if it is open.
     """
 
@@ -55,7 +55,7 @@ ABORT = Answer(b"", "abort")
 
 class Answering(Judging):
     """
-    What the server's connections of all faces have in common.
+    Base of the server connections of all faces.
 
     A face calls `_take` with the bytes of the client; with the request, `_at_once`,
     and if that leaves it to hooks, `_answer`.

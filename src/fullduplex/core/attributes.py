@@ -1,4 +1,4 @@
-"""What programs see of a connection without waiting, the same on every face."""
+"""Attributes of a connection that do not wait, the same on every face."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Attributes(Exposed):
     request: Request | None
     response: Response | None
     subprotocol: str | None
-    #: how the connection was opened; None for servers, and where nobody has noted it
+    #: trace of the opening; None for servers, and for connections without a trace
     opening: Opening | None = None
     # Whether a message is being sent frame by frame through `protocol`.
     _sending_frames = False
@@ -122,7 +122,7 @@ class Attributes(Exposed):
         Turn from the handshake to messages.
 
         Args:
-            extensions: what was negotiated.
+            extensions: negotiated extensions.
             new_waiter: as for `Session`, as is `now`.
             buffer: as for `Protocol`, as is `direct_view`.
         """
@@ -181,7 +181,7 @@ class Attributes(Exposed):
     @property
     def ssl_object(self) -> Any:
         """
-        What tells of TLS, once its handshake is done; None without TLS.
+        TLS object, once its handshake is done; None without TLS.
 
         It has `getpeercert`, `cipher`, `version`, `selected_alpn_protocol` and
         `session_reused`, as `ssl.SSLObject` has them, on every face.  It is for
@@ -241,7 +241,7 @@ class Attributes(Exposed):
     @property
     def stats(self) -> Stats:
         """
-        What the connection has carried and how it fares, at this moment.
+        Numbers about the traffic and the state of the connection, at this moment.
 
         After the end, what it was then.  All zero before the connection is open.
         """

@@ -23,7 +23,7 @@ class Backlog:
     def __init__(self) -> None:
         #: bytes that wait
         self.size = 0
-        #: what they are; for looking only, by who cannot afford a call
+        #: the buffers, read directly on hot paths; not to be changed there
         self.pieces: deque[memoryview] = deque()
 
     def __bool__(self) -> bool:
@@ -31,7 +31,7 @@ class Backlog:
 
     @property
     def head(self) -> memoryview:
-        """What is to be written next."""
+        """Bytes to be written next."""
         return self.pieces[0]
 
     def add(self, data: BytesLike) -> None:
@@ -56,7 +56,7 @@ class Backlog:
         Pause the session's writing, or resume it; after `add` and `taken`.
 
         Returns:
-            What to fire.
+            Waiters to fire.
         """
         if session.writing_paused:
             # Where output has failed, it stays paused to the end.

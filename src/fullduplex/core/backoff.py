@@ -1,6 +1,6 @@
-"""How long to wait before connecting again.
+"""Delays between attempts to connect.
 
-Delays grow, so that a server which is down is not kept down by its clients, and are
+Delays grow, so that a server which is down is not kept down by its clients.  They are
 random, so that clients which lost a server together don't come back together.
 """
 
@@ -33,7 +33,7 @@ BACKOFF_MAX_DELAY: float = setting("BACKOFF_MAX_DELAY", 90.0, float)
 """Seconds that no delay exceeds."""
 
 BACKOFF_FACTOR: float = setting("BACKOFF_FACTOR", 1.618, float)
-"""What each later delay is multiplied with."""
+"""Factor between a delay and the next one."""
 
 RESET_AFTER: Final = 10.0
 
@@ -43,15 +43,15 @@ class Backoff:
     """
     The delays between attempts to connect, for ``reconnect_delays``.
 
-    The n-th delay in a row lies between ``(1 - jitter)`` times a bound and the bound,
-    which is `initial` for the first one, as RFC 6455, 7.2.3, wants it, then `min`, and
-    from there on `factor` times the one before, up to `max`.
+    The n-th delay in a row lies between ``(1 - jitter)`` times a bound and the bound.
+    The first bound is `initial` (RFC 6455, 7.2.3), the second is `min`, and each later
+    one is `factor` times the one before, up to `max`.
 
     Args:
         initial: bound of the first delay, in seconds.
         min: bound of the second delay, in seconds.
         max: largest bound from the second delay on, in seconds.
-        factor: how much larger each bound is than the one before; at least 1.
+        factor: factor between a bound and the next one; at least 1.
         jitter: part of each delay that is random, from 0 (none) to 1 (all of it).
         reset_after: seconds for which a connection must have been open for the delays
             to begin anew.  A server that accepts connections and closes them at once
@@ -109,7 +109,7 @@ def backoff(
         initial_delay: the first delay is random, between 0 and this, in seconds.
         min_delay: the second delay, in seconds.
         max_delay: largest delay from the second one on, in seconds.
-        factor: how much longer each delay is than the one before; at least 1.
+        factor: factor between a delay and the next one; at least 1.
         random: gives a number from 0 to below 1.
 
     Raises:

@@ -45,14 +45,14 @@ OnSlow = Literal["buffer", "drop", "close"]
 # that does not get the message.
 Fate = bytes | Literal["queued", "skipped", "dropped", "closed"]
 
-# How many times `write_limit` a member may have waiting under "buffer".
+# Multiple of `write_limit` that may wait for a member under "buffer".
 BUFFER_FACTOR = 16
 
 
 @dataclass(slots=True)
 class BroadcastResult(Generic[C]):
     """
-    What became of a message given to `broadcast`.
+    Outcome of a message given to `broadcast`.
 
     Attributes:
         sent: number of connections that it was sent to.  It is on its way; whether

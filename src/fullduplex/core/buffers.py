@@ -17,7 +17,7 @@ def byte_view(value: Any) -> BytesLike | None:
     format are such objects.  Elements count by their bytes in memory, rows in C order.
 
     Returns:
-        What has a length in bytes, and copies nothing where the bytes lie side by
+        A buffer whose length is in bytes, without a copy where the bytes lie side by
         side; None if `value` exports no buffer.
 
     Raises:

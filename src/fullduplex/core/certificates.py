@@ -1,4 +1,4 @@
-"""Whom a certificate is for, to say so when it is refused.
+"""Names in a certificate, for the error when it is refused.
 
 Whether to trust it is for TLS to decide; this only reads names.
 """
@@ -84,7 +84,7 @@ def describe_refusal(reason: str, expected: str, found: Sequence[str] | None) ->
     Say why a certificate was refused.
 
     Args:
-        reason: what TLS said.
+        reason: the reason that TLS gives.
         expected: the name that was asked for.
         found: the names in the certificate; None if they are not known.
     """

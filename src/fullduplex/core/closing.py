@@ -7,8 +7,8 @@
     CLOSING      a close frame was sent; we send no data, we still answer pings
     CLOSED       TCP ended; the close code is final and nothing more is sent
 
-Rule: this table knows no side and no clock.  Who closes TCP first, and how long
-to wait for it, is decided by the caller.
+Rule: this table knows no side and no clock.  The caller decides which side closes TCP
+first, and how long to wait for it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class State(enum.IntEnum):
 
 
 class Step(enum.IntEnum):
-    """What moves a connection from one state to another."""
+    """Event that moves a connection from one state to another."""
 
     ACCEPTED = enum.auto()  # the opening handshake ended well
     CLOSE_SENT = enum.auto()  # a close frame was queued

@@ -1,4 +1,5 @@
-"""What a `connect` call asks for, checked when it is made, and where it leads.
+"""Arguments of a `connect` call, checked when it is made, and the next address to go
+to.
 
 No face repeats these checks, nor what becomes of the request along redirects.
 """
@@ -25,12 +26,12 @@ from .uri import WebSocketURI, parse_uri
 
 __all__ = ["Elsewhere", "Plan", "check_tls"]
 
-# What the caller gave to connect to, instead of the URI's own host and port.
+# Argument that replaces the URI's own host and port.
 Elsewhere = Literal["address", "sock", "unix"] | None
 
 
 class Terms(NamedTuple):
-    """What a `connect` call asks for, once it is checked."""
+    """Arguments of a `connect` call, once they are checked."""
 
     uri: WebSocketURI
     options: Options
@@ -49,7 +50,7 @@ class Plan:
     Args:
         uri: where to connect to.
         keywords: the parameters of `connect` that concern connections; see there.
-        elsewhere: what was given to connect to instead of the URI's host and port.
+        elsewhere: the argument that replaces the URI's host and port.
 
     Raises:
         InvalidURI: `uri` is no WebSocket address.
@@ -77,7 +78,7 @@ class Plan:
         self.trail: list[WebSocketURI] = []
         self._elsewhere = elsewhere
         self._dropped: frozenset[str] = frozenset()
-        # Whatever the logger is, the terms are the same.
+        # The logger does not take part in the key of the cache.
         plain = {**keywords, "logger": None}
         terms = _recall(uri, plain) or _agree(uri, **plain)
         #: where the next attempt goes
@@ -128,7 +129,7 @@ class Plan:
         Choose how to reach `uri`, which a redirect may have changed.
 
         Args:
-            host: what the caller gave to connect to instead of the URI's host.
+            host: the host that the caller gave instead of the URI's.
             port: likewise.
 
         Raises:
@@ -250,7 +251,7 @@ def _recall(uri: str, keywords: dict[str, Any]) -> Terms | None:
     if type(uri) is not str or not PLAIN.issuperset(map(type, values)):
         return None
     if "@" in uri or isinstance(keywords.get("proxy"), str):
-        return None  # what may be secret is not kept
+        return None  # secrets are not kept
     return _remembered(uri, tuple(keywords), *values)
 
 

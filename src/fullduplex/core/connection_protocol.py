@@ -69,7 +69,7 @@ class ConnectionProtocol:
 
     @property
     def side(self) -> Side:
-        """Which end this is."""
+        """Side of the connection."""
         side: Side = self._connection.side
         return side
 
@@ -104,7 +104,7 @@ class ConnectionProtocol:
 
     @property
     def handshake_exc(self) -> None:
-        """Why the handshake failed: it did not."""
+        """None: the handshake did not fail."""
         return None
 
     @property
@@ -157,7 +157,7 @@ class ConnectionProtocol:
 
     @property
     def parser_exc(self) -> BaseException | None:
-        """Why what arrived could not be read on, if so."""
+        """Exception that ended the parser, if there was one."""
         fault: BaseException | None = self._connection._session.protocol.fault
         return fault
 
@@ -175,7 +175,7 @@ class ConnectionProtocol:
 
     @property
     def close_rcvd_then_sent(self) -> bool | None:
-        """Which close frame came first; None unless there are both."""
+        """Whether the peer's close frame came first; None unless there are both."""
         first: bool | None = self._connection._session.protocol.close_rcvd_then_sent
         return first
 
@@ -294,7 +294,7 @@ class ConnectionProtocol:
         """Return nothing: what arrives is what the connection's `recv` returns."""
         return []
 
-    # What the connection does
+    # Methods that the connection does itself
 
     def send_eof(self) -> NoReturn:
         """Refuse; see `receive_data`."""
@@ -365,7 +365,7 @@ class ConnectionProtocol:
                 if more
                 else "expected a continuation frame"
             )
-        # What the caller holds may change before it leaves.
+        # The caller's buffer may change before it is sent.
         payload = bytes(data)
 
         def step(session: Session) -> list[Any] | None:

@@ -227,7 +227,7 @@ class Headers(MutableMapping[str, str]):
 HeadersLike: TypeAlias = (
     Headers | Mapping[str, str] | Iterable[tuple[str, str]] | SupportsKeysAndGetItem
 )
-"""What is accepted where headers are expected."""
+"""Types that are accepted where headers are expected."""
 
 
 def _pairs(headers: HeadersLike) -> Iterable[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""How TCP ends, step by step: what still goes out, what is still read, what is dropped.
+"""The end of TCP, step by step: output that is still sent, input that is still read.
 
     what happened             what goes out          what is read        the last move
     -----------------------   --------------------   -----------------   -------------
@@ -54,7 +54,7 @@ PATIENCE = 10.0
 
 
 class Move(enum.Enum):
-    """What a driver does next towards the end of TCP."""
+    """Next step of a driver towards the end of TCP."""
 
     #: nothing, until something happens
     WAIT = enum.auto()
@@ -70,7 +70,7 @@ class Move(enum.Enum):
 
 
 class Rest(enum.Enum):
-    """What had arrived when output failed."""
+    """Input that had arrived when output failed."""
 
     NONE = enum.auto()
     UNREAD = enum.auto()
@@ -101,7 +101,7 @@ class Departing(Outgoing):
         super().__init__(protocol, options, new_waiter, now, random)
         #: whether the peer has closed its side of TCP
         self.eof = False
-        #: what went wrong with TCP, if the driver has told
+        #: error of TCP, if the driver has reported one
         self.failure: BaseException | None = None
         #: whether TLS has to say that no more comes (drivers that do it set this)
         self.farewell_due = False
@@ -138,7 +138,7 @@ class Departing(Outgoing):
         """Whether our direction of TCP is closed right behind what is queued."""
         return self.departing and self.next_move(False) is Move.HALF_CLOSE
 
-    # What the driver tells
+    # Events that the driver reports
 
     def abort(self) -> None:
         """End TCP now, whatever waits to be sent or read."""
@@ -228,7 +228,7 @@ class Departing(Outgoing):
         """
         Note that the transport takes nothing more and is about to tell of its end.
 
-        What is queued is lost.  Senders wait for the end, so that the driver can tell.
+        Queued output is lost.  Senders wait for the end, so that the driver can tell.
         """
         if self.ended_at is None:
             self.pause_writing()
@@ -262,7 +262,7 @@ class Departing(Outgoing):
         Note that TCP has ended.
 
         Args:
-            exc: what went wrong; by default what was told before.
+            exc: the error of TCP; by default the one that was reported before.
 
         Returns:
             Everything that waits; the driver fires all of it.

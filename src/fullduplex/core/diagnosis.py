@@ -1,4 +1,4 @@
-"""Why a connection ended, or was never opened: who did it, where, and what was seen.
+"""Cause of the end of a connection, or of a failure to open it.
 
 Worked out when somebody asks: a connection that ends as it should pays nothing.
 """
@@ -37,7 +37,7 @@ Layer = Literal[
 @dataclass(frozen=True)
 class Diagnosis:
     """
-    Why a connection ended, or why it could not be opened.
+    Cause of the end of a connection, or of a failure to open it.
 
     Attributes:
         ended_by: ``"we"``, ``"peer"``, or ``"network"``: what is between, a proxy
@@ -46,18 +46,18 @@ class Diagnosis:
             ``"RST"`` (TCP was reset), ``"TCP"`` (it failed otherwise), ``"timeout"``,
             and while opening also ``"DNS"``, ``"proxy"`` and ``"handshake"``.
         reason: the same in a sentence, without credentials.
-        verdict: what keepalive found.
+        verdict: state of the peer according to keepalive.
         stats: bytes, messages, the age of the last byte each way, what was queued,
             and round-trip times, all at the end; None if it was never open.
         lasted: seconds for which it was open; None if it never was.
-        uri: what was asked for, without credentials; None if that is not known.
+        uri: the URI of the call, without credentials; None if it is not known.
         redirects: URIs that redirects led to, in order.
         proxy: URL of the proxy in use, without credentials; None without.
-        proxy_reason: why that proxy, or why none; None if that is not known.
+        proxy_reason: reason for this proxy, or for none; None if it is not known.
         addresses: each address that was tried, with its failure or None.
         phases: seconds that each phase of opening took, by its name.
-        response: what refused the handshake, with at most 64 KiB of its body;
-            None if nothing did.
+        response: the response that refused the handshake, with at most 64 KiB of its
+            body; None if there was none.
     """
 
     ended_by: Party

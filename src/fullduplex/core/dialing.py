@@ -1,4 +1,4 @@
-"""Which of a server's addresses to try, and when: happy eyeballs (RFC 8305).
+"""Order and timing of attempts to connect to a server's addresses: RFC 8305.
 
 A face resolves the name and carries out what the race says; it may have several
 attempts under way at once, and the first one that succeeds wins:
@@ -31,7 +31,7 @@ __all__ = ["DELAY", "Race", "amend", "in_turns", "why"]
 #: Seconds after which the next address is tried beside those under way; RFC 8305, 8.
 DELAY: Final = 0.25
 
-# What Windows says in words that tell nothing about networks, or not in errno.
+# Errors of Windows whose texts do not mention networks, or that have no errno.
 WINDOWS: Final = {
     64: "connection reset by the network",
     121: "no answer",
@@ -41,7 +41,7 @@ WINDOWS: Final = {
     1236: "connection aborted",
 }
 
-# What event loops and trio say instead of the system; they put the address there.
+# Beginnings of the texts of event loops and trio, which contain the address.
 WORDY: Final = ("Connect call failed", "Error connecting to", "[Errno")
 
 # (family, type, protocol, canonical name, address)
@@ -54,7 +54,7 @@ def in_turns(addresses: Sequence[AddressInfo], first: int) -> list[AddressInfo]:
 
     Args:
         addresses: in the order of preference.
-        first: how many addresses of the preferred family come first; 0 leaves the
+        first: number of addresses of the preferred family that come first; 0 leaves the
             order as it is.
     """
     if first <= 0 or len(addresses) < 3:
@@ -73,8 +73,8 @@ class Race:
     Attempts to connect to one of several addresses.
 
     Args:
-        addresses: what to try, in this order; at least one.
-        target: what they are addresses of, for errors.
+        addresses: addresses to try, in this order; at least one.
+        target: host and port that the addresses belong to, for errors.
         delay: seconds until the next address is tried although others have not
             failed yet; None to wait for each failure.
         timeout: seconds that there are for all; a smaller delay lets each address
@@ -103,7 +103,7 @@ class Race:
         self.next_at: float | None = None
         #: the address of the attempt that succeeded
         self.winner: AddressInfo | None = None
-        #: what failed, in the order of failures
+        #: failed attempts, in order
         self.failures: list[tuple[AddressInfo, OSError]] = []
 
     def start(self, now: float) -> AddressInfo | None:

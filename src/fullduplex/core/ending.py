@@ -1,8 +1,8 @@
-"""How an open connection ends, and what every operation that waits stands on.
+"""Closing of an open connection, and the base of every operation that waits.
 
-What may have to wait is a generator.  It yields the waiter that it waits for,
-made by `new_waiter`; the driver resumes it with ``send(now)`` once the waiter was
-fired.  Each `yield` is the only place where such an operation can be cut.
+An operation that may have to wait is a generator.  It yields the waiter that it waits
+for, made by `new_waiter`; the driver resumes it with ``send(now)`` once the waiter was
+fired.  Each `yield` is the only place where such an operation can be cancelled.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .protocol import Protocol, Side
 __all__ = ["FRAGMENTS", "PAUSED", "RECEIVING", "Ending", "Operation", "Waiter"]
 
 T = TypeVar("T")
-# What a waiting operation is: yields waiters, takes the time, returns T.
+# Type of a waiting operation: yields waiters, takes the time, returns T.
 Operation = Generator["Waiter", float, T]
 
 # The third bit of `slow`, beside those of `_exchange`.
@@ -121,7 +121,7 @@ class Ending(Exchange):
         """
         Close the connection and wait until TCP has ended.
 
-        Cut: only the waiting.  The deadline runs on without the caller.
+        Cancellation: ends only the waiting.  The deadline runs on without the caller.
 
         Raises:
             ProtocolError: `code` or `reason` must not travel; nothing was sent.
@@ -144,7 +144,7 @@ class Ending(Exchange):
             self._closing()
 
     def wait_closed(self) -> Operation[None]:
-        """Wait until TCP has ended; never raises.  Cut: safe."""
+        """Wait until TCP has ended; never raises.  Cancellation: safe."""
         while self.protocol.state is not State.CLOSED:
             yield from self._wait(self._closed_waiters)
 

@@ -118,7 +118,8 @@ class ConnectionClosed(WebSocketException):
     Args:
         rcvd: the close frame that was received, or None.
         sent: the close frame that was sent, or None.
-        rcvd_then_sent: which came first; None unless there were both.
+        rcvd_then_sent: True if the peer's close frame came first; None unless there
+            were both.
     """
 
     rcvd: Close | None
@@ -167,7 +168,7 @@ class ConnectionClosed(WebSocketException):
 
     @property
     def diagnosis(self) -> Diagnosis | None:
-        """Who ended the connection, at which layer, and what was seen until then.
+        """Cause of the end of the connection, its layer, and the last observations.
 
         None for an exception that no connection has raised.
         """
@@ -305,7 +306,7 @@ class TooManyFragments(WebSocketException):
     The connection is failed with code 1009.
 
     Args:
-        max_fragments: how many are allowed.
+        max_fragments: largest allowed number of bytes.
     """
 
     max_fragments: int

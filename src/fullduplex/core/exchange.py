@@ -1,4 +1,4 @@
-"""What every message passes, in the implementation that was chosen; see ``_select``."""
+"""Chooser of the compiled or the pure `Exchange`; see ``_select``."""
 
 from __future__ import annotations
 

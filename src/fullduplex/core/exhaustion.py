@@ -1,7 +1,7 @@
 """Exhaustion: the system has no descriptor, or no memory, for another connection.
 
-Accepting pauses then, until a connection ends or `ACCEPT_PAUSE` is over.  What is
-reported is the episode, not each attempt.
+Accepting pauses then, until a connection ends or `ACCEPT_PAUSE` is over.  The report
+covers the episode, not each attempt.
 """
 
 from __future__ import annotations

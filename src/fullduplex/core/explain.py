@@ -1,7 +1,7 @@
 """The whole story of a connection, or of an attempt, as text for people.
 
-What the other side chose is shown so that it cannot act on a terminal, and the
-values of headers that are credentials are hidden.
+Values chosen by the other side are shown so that they cannot act on a terminal.  The
+values of headers with credentials are hidden.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ def explain_failure(exc: BaseException, opening: Opening | None = None) -> str:
     Tell the story of an attempt that failed.
 
     Args:
-        exc: what `connect` raised.
-        opening: what is known of the attempt, if `exc` does not have it.
+        exc: exception that `connect` raised.
+        opening: trace of the attempt, if `exc` has none.
     """
     diagnosis = getattr(exc, "diagnosis", None)
     if not isinstance(diagnosis, Diagnosis) or (opening and not diagnosis.uri):

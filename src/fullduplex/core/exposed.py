@@ -1,4 +1,4 @@
-"""What older programs read from a connection: its limits, its side, its close frames.
+"""Attributes of older connections: limits, side, close frames.
 
 None of it is needed to use a connection.  A program may set attributes of these
 names on its own subclass, so these are found after those of the object.  Limits are
@@ -190,7 +190,7 @@ class Exposed:
 
     @shown
     def close_rcvd_then_sent(self) -> bool | None:
-        """Which close frame came first; None unless there are both."""
+        """Whether the peer's close frame came first; None unless there are both."""
         if self._session is NOT_OPEN:
             return None
         value: bool | None = self._session.protocol.close_rcvd_then_sent

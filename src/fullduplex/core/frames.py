@@ -53,14 +53,14 @@ __all__ = [
 ]
 
 MAX_LOG_SIZE: int = setting("MAX_LOG_SIZE", 75, int)
-"""How many characters of a payload ``str(frame)`` shows."""
+"""Number of characters of a payload that ``str(frame)`` shows."""
 
 MAX_CONTROL_SIZE = 125  # bytes; RFC 6455, 5.5
 MAX_REASON_SIZE = 123  # bytes; what the close code leaves of it
 
 
 class Opcode(enum.IntEnum):
-    """What a frame carries (RFC 6455, 5.2 and 11.8)."""
+    """Kind of a frame (RFC 6455, 5.2 and 11.8)."""
 
     CONT, TEXT, BINARY = 0x00, 0x01, 0x02
     CLOSE, PING, PONG = 0x08, 0x09, 0x0A
@@ -78,7 +78,7 @@ CTRL_OPCODES = frozenset({CLOSE, PING, PONG})
 
 
 class CloseCode(enum.IntEnum):
-    """Why a connection ended (RFC 6455, 7.4.1, and the IANA registry)."""
+    """Code for the end of a connection (RFC 6455, 7.4.1, and the IANA registry)."""
 
     NORMAL_CLOSURE = 1000
     GOING_AWAY = 1001
@@ -117,8 +117,8 @@ CLOSE_CODE_EXPLANATIONS: Mapping[int, str] = {
 }
 CLOSE_CODES = CLOSE_CODE_EXPLANATIONS
 
-# What may travel in a close frame, besides 3000 to 4999 (RFC 6455, 7.4.1 and
-# 7.4.2).  1005, 1006 and 1015 only stand for situations.
+# Codes that are allowed in a close frame, besides 3000 to 4999 (RFC 6455, 7.4.1 and
+# 7.4.2). 1005, 1006 and 1015 only stand for situations.
 EXTERNAL_CLOSE_CODES = frozenset(
     set(CloseCode)
     - {
@@ -128,7 +128,7 @@ EXTERNAL_CLOSE_CODES = frozenset(
     }
 )
 
-# What ConnectionClosedOK needs on both sides.
+# Codes of a ConnectionClosedOK, on both sides.
 OK_CLOSE_CODES = frozenset(
     {CloseCode.NORMAL_CLOSURE, CloseCode.GOING_AWAY, CloseCode.NO_STATUS_RCVD}
 )
@@ -235,7 +235,7 @@ class Frame:
     A frame (RFC 6455, 5.2), without its mask.
 
     Args:
-        opcode: what the frame carries.
+        opcode: payload of the frame.
         data: the payload.
         fin: true in the last frame of a message.
         rsv1: reserved for extensions, like the next two.

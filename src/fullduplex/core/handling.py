@@ -1,4 +1,4 @@
-"""How a server's handler ends: what the log says, and what the client is told."""
+"""The end of a server's handler: its log record, and the close code for the client."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Handling"]
 
 
 class Handling(Answering):
-    """What server connections of all faces have in common around the handler."""
+    """Base of the server connections of all faces, around the handler."""
 
     ws_handler: Any
 

@@ -46,7 +46,7 @@ __all__ = [
 T = TypeVar("T")
 
 MAX_LIST_ITEMS: Final = 128
-"""How many items, empty ones and parameters included, a list in a header may have."""
+"""Largest number of items in a list of a header, empty ones and parameters included."""
 
 _space = re.compile(r"[\t ]*")
 _token = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
@@ -312,7 +312,7 @@ def build_www_authenticate_basic(realm: str) -> str:
     Build a ``WWW-Authenticate`` header for Basic authentication (RFC 7617, 2).
 
     Args:
-        realm: what is protected.
+        realm: name of the protected space.
 
     Raises:
         ValueError: the realm holds a character that cannot be sent.
@@ -340,7 +340,7 @@ def parse_authorization_basic(header: str) -> tuple[str, str]:
     name = "Authorization"
     scheme, pos = parse_token(header, 0, name)
     if scheme.lower() != "basic":
-        # What has no space after it may be a credential without a scheme.
+        # A value without a space may be a credential without a scheme.
         shown = scheme[:64] if header.startswith(" ", pos) else HIDDEN
         raise InvalidHeaderValue(name, f"unsupported scheme: {shown}")
     # RFC 9110, 11.4 has one space or more, and no tab.

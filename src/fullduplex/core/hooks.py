@@ -1,9 +1,9 @@
 """Hooks of both generations of the API behind one calling convention.
 
 Older programs write ``process_request(path, headers)``, newer ones
-``process_request(connection, request)``.  Which of the two a function is, its
-parameters tell; it is never called to find out.  What hooks return is brought to
-one form as well.
+``process_request(connection, request)``.  The parameters of a function tell which of
+the two it is; it is never called to find out.  Results of hooks are brought to one form
+as well.
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ def adapt_select_subprotocol(
     )
 
 
-# What hooks return
+# Results of hooks
 
 
 def as_response(name: str, value: Any) -> Response | None:

@@ -1,4 +1,4 @@
-"""What a `serve` call asks for, checked when it is made; the twin of `connecting`."""
+"""Arguments of a `serve` call, checked when it is made; the twin of `connecting`."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Hosting:
         #: makes connections
         self.create: Callable[..., Any] = default if given is None else given
         settings["extensions"] = enable_compression(compression, extensions)
-        #: what all connections share
+        #: settings shared by all connections
         self.settings = Settings(settings, log_to)
         #: called with each connection that is open
         self.handler = adapt_handler(handler)

@@ -3,15 +3,15 @@
 Parsers take bytes in any portions and hold no more than the limits below allow.
 A head without a body that comes as a whole, as nearly all do, is judged by one
 pattern.  For everything else a parser is a generator over one buffer: it yields when
-the buffer has too little, and looks at every byte a bounded number of times, also
-when they come one by one.
+the buffer has too little.  It looks at every byte a bounded number of times, also when
+they come one by one.
 
-What intermediaries and servers disagree about is refused: lines that end without CR,
-space before a colon, and numbers that are not plain digits.  A response that refuses
-the handshake is the exception.  Its status is the verdict, so nothing that follows
-the status line takes it away: malformed lines are skipped, and a body that is odd
-ends with what was read of it.  Field values are bytes; they become str, and bytes
-again, as ISO-8859-1.
+Input on which intermediaries and servers disagree is refused: lines that end without
+CR, space before a colon, and numbers that are not plain digits.  A response that
+refuses the handshake is the exception.  Its status is the verdict, and nothing that
+follows the status line changes it.  Malformed lines are skipped, and an odd body ends
+with the part that was read.  Field values are bytes; they become str, and bytes again,
+as ISO-8859-1.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ __all__ = [
     "USER_AGENT",
 ]
 
-# What ends a body early; it does not matter to what the head says.
+# Fault that ends a body early; the head counts nevertheless.
 BODY_ERRORS = (EOFError, OSError, SecurityError, ValueError)
 MAX_INTERIM_RESPONSES = 16
 REDIRECTS = frozenset({300, 301, 302, 303, 307, 308})  # RFC 9110, 15.4
@@ -90,16 +90,16 @@ Message = TypeVar("Message", Request, Response)
 
 
 class _Parser(Generic[Message]):
-    # What most parsers never change has no place in each of them.
+    # Defaults on the class keep instances small.
     _scanned = 0  # bytes of the buffer known to hold no line feed
     _eof = False
-    _expected = ""  # what we wait for, for the message of EOFError
+    _expected = ""  # the part that is waited for, for the message of EOFError
     _message: Message | None = None
     _error: Exception | None = None
     _steps: Generator[None, None, Message] | None = None
     #: the head as it came, if it came as a whole
     raw: bytes | None = None
-    # How long a line may be, and how many bytes the head may still have.
+    # Largest size of a line, and number of bytes that the head may still have.
     _max_line = MAX_LINE_LENGTH
     _left = MAX_HEAD_SIZE
     # Whether the status is a verdict already, whatever the rest looks like.
@@ -108,7 +108,7 @@ class _Parser(Generic[Message]):
     _bare = False
     # Whether what follows cannot be made out.
     _ended_early = False
-    #: what was wrong with a message that counts nevertheless
+    #: fault of a message that counts nevertheless
     fault: Exception | None = None
 
     def __init__(self) -> None:
@@ -270,7 +270,7 @@ class _Parser(Generic[Message]):
         if self._lenient:
             name = name.rstrip(b" \t")  # as proxies have to, RFC 9112, 5.1
         if not colon or not TOKEN.fullmatch(name):
-            # What follows a colon may be a credential.
+            # The text behind a colon may be a credential.
             raise self._malformed(f"invalid header line: {(name + colon)[:64]!r}")
         return name.decode(), self._value(name.decode(), value)
 
@@ -308,7 +308,7 @@ class RequestParser(_Parser[Request]):
     the URI, and its ``Host`` that of the URI (RFC 9112, 3.2.2).
 
     Args:
-        max_line: how many bytes a line may have, with CR and LF.
+        max_line: largest size of a line in bytes, with CR and LF.
     """
 
     # Whether the request line was one, so that its sender understands an answer.
@@ -354,7 +354,8 @@ class RequestParser(_Parser[Request]):
         self._is_http = True
         path, authority = self._resolve(method, target)
         headers = yield from self._read_headers()
-        # What would follow is either this body or frames; nobody can tell.
+        # Bytes behind the head could be this body or frames; the two cannot be told
+        # apart.
         if "Transfer-Encoding" in headers:
             raise UnsupportedCoding("request has a body: Transfer-Encoding is set")
         try:
@@ -414,9 +415,9 @@ class ResponseParser(_Parser[Response]):
     Parse a response, with its body.
 
     Interim responses, which are those from 100 to 199 other than 101, are skipped.
-    A response that refuses counts from the moment its head is complete: a body that
-    is too long, too short or otherwise odd ends with what was read, and `fault` tells
-    what was wrong.
+    A response that refuses counts from the moment its head is complete.  A body that is
+    too long, too short or otherwise odd ends with the part that was read; `fault` has
+    the reason.
 
     Args:
         method: the method of the request.  Responses to ``HEAD`` have no body, nor
@@ -453,7 +454,7 @@ class ResponseParser(_Parser[Response]):
         Give up on the rest of a body; only for a response that refuses.
 
         Args:
-            exc: why; it becomes the `fault`.
+            exc: the reason; it becomes the `fault`.
 
         Returns:
             The response with what was read of its body.
@@ -517,7 +518,7 @@ class ResponseParser(_Parser[Response]):
         return name, f"{value} {self._value(name, line)}".strip(" ")
 
     def _read_status_line(self) -> Generator[None, None, tuple[str, int, str]]:
-        # What is wrong with it matters only if it is no refusal.
+        # A fault in it matters only if the response is no refusal.
         self._lenient, self._bare = True, False
         line = yield from self._read_line("status line", StatusLineTooLong)
         self._lenient = False
@@ -583,7 +584,7 @@ class ResponseParser(_Parser[Response]):
         try:
             length = _content_length(headers)
         except ValueError:
-            # What was sent is told by the end of TCP at the latest.
+            # The body ends at the end of TCP at the latest.
             yield from self._read_to_eof()
             raise
         if length is None:

@@ -1,4 +1,4 @@
-"""Whom a server lets in: the steps that programs may override, and the verdict."""
+"""Checks of a request (RFC 6455, 4.2) that subclasses may override."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from .typing import StatusLike, Subprotocol
 
 __all__ = ["Agreement", "Judging"]
 
-# What a handshake agreed on: extensions and subprotocol.
+# Result of a handshake: extensions and subprotocol.
 Agreement = tuple[list[Extension], str | None]
 
-# What programs override: what the judge calls, and the rest.
+# Methods that programs override: the ones that the judge calls, and all.
 JUDGED = ("process_origin", "process_extensions", "process_subprotocol")
 STEPS = (*JUDGED, "process_request", "select_subprotocol")
 steps_of = operator.attrgetter(*STEPS)
@@ -169,7 +169,7 @@ class Judging(Keeping):
         else:
             self.logger.error("opening handshake failed", exc_info=exc)
 
-    # What programs override
+    # Steps that programs override
 
     def process_request(self, path: str, request_headers: Headers) -> Any:
         """Override to answer plain HTTP, or to check requests."""
@@ -240,7 +240,7 @@ class Judging(Keeping):
 
     @property
     def extra_headers(self) -> Any:
-        """What is added to the response 101."""
+        """Headers that are added to the response 101."""
         return self._settings.extra_headers
 
     @property

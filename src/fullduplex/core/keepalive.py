@@ -1,10 +1,10 @@
 """Is the peer alive?  Progress says so, not only a pong.
 
-Any byte that arrives proves that the peer lives.  While our own side does not
-read, its silence proves nothing: pings go on, and the deadline holds only where TCP
-says that the peer's system does not answer, or where a sender of ours waits for a
-peer that takes nothing.  While our output moves, the peer is slow, not dead, so the
-deadline starts again.
+Any byte that arrives proves that the peer lives.  While our own side does not read, its
+silence proves nothing, and pings go on.  The deadline then holds only where TCP says
+that the peer's system does not answer, or where a sender waits for a peer that takes
+nothing.  While our output moves, the peer is slow, not dead, so the deadline starts
+again.
 
     verdict               what was seen                          what follows
     -------------------   ------------------------------------   ----------------
@@ -25,8 +25,8 @@ __all__ = ["Due", "Keepalive", "Verdict"]
 
 # While output is waiting, look this many times in a ping_timeout whether it moves.
 LOOKS = 4
-# Seconds.  Who looks later than that at the clock was busy, and bytes of the peer
-# may be waiting: they are read first, for as long.
+# Seconds.  If a timer fires more than this late, the event loop was blocked, and bytes
+# of the peer may be unread.  Reading goes on for as long again before a decision.
 DOUBT = 0.01
 # Seconds between pings that nobody answers, where `interval` is 0.
 AGAIN = 1.0
@@ -37,7 +37,7 @@ PROBE = 5.0
 
 
 class Due(enum.Enum):
-    """What a timer found."""
+    """Result of a timer."""
 
     NOTHING = enum.auto()
     PING = enum.auto()
@@ -48,7 +48,7 @@ class Due(enum.Enum):
 
 
 class Verdict(enum.Enum):
-    """How the connection lives; only dead links and stalled peers are closed."""
+    """State of the peer; only dead links and stalled peers are closed."""
 
     ALIVE = "alive"
     DEAD_LINK = "dead link"
@@ -104,7 +104,7 @@ class Keepalive:
         self.pinged_at: float | None = None
         #: whether a byte has arrived since the last ping
         self.heard = False
-        #: how often our own application has stalled
+        #: number of stalls of our own application
         self.stalls = 0
         self.verdict = Verdict.ALIVE
         #: whether output may wait without end because the peer lives, or because
@@ -131,7 +131,7 @@ class Keepalive:
         """
         Note that our side reads, or has paused.
 
-        Who takes a message does not know the time: `now` may be long ago.
+        `now` may be stale: `recv` does not read the clock.
         """
         self._resuming = reading
         if reading:
@@ -173,16 +173,16 @@ class Keepalive:
         self._blocked = blocked
         last, self._link = self._link, link
         if link is None or last is None:
-            # Any change counts: below TLS there are bytes that no count shows,
-            # and what the system holds goes up and down as they drain, while
-            # nothing changes when the peer does not read.
+            # Any change counts.  Below TLS there are bytes that no count shows.  The
+            # size of the system's buffer goes up and down while they drain, and stays
+            # the same when the peer does not read.
             moved = flushed != self._flushed
         else:
             moved = link.acknowledged != last.acknowledged
             if link.received != last.received:
                 # Not enough for a whole record of TLS, or not read by us yet.
                 self.heard = True
-        # What left at once, such as the ping itself, tells nothing of the peer:
+        # Output that left at once, such as the ping itself, tells nothing of the peer:
         # only the system took it.
         if moved and (left or self._left):
             self._moved_at = now
@@ -348,7 +348,7 @@ class Keepalive:
         assert self.pinged_at is not None
         base = max(self.pinged_at, self._moved_at, self._resumed_at)
         if self._paused_at is not None and self._accused_at is not None:
-            # What left a moment ago has had no time to be acknowledged.
+            # Output that left a moment ago has had no time to be acknowledged.
             base = max(base, self._accused_at)
         return base + self._timeout
 

@@ -45,7 +45,7 @@ class ConnectionLogger(_Adapter):
     Args:
         logger: a logger, or an adapter, which then finds the connection in
             ``kwargs["extra"]["websocket"]``.
-        connection: what the records are about.
+        connection: the connection that the records are about.
     """
 
     def __init__(self, logger: LoggerLike, connection: object) -> None:

@@ -9,9 +9,9 @@ from .errors import TooManyFragments
 
 __all__ = ["Assembly", "Fragment", "FragmentMeter", "TextDecoder"]
 
-# A message may have this many frames whatever they carry, and more as long as
-# they carry SMALLEST_MEAN bytes on average: an endless run of empty frames is
-# refused, a large message in small frames is not.
+# A message may have this many frames whatever they carry, and more as long as they
+# carry SMALLEST_MEAN bytes on average.  An endless run of empty frames is refused, and
+# a large message in small frames is not.
 MAX_FRAGMENTS = 4096
 SMALLEST_MEAN = 16
 # Pieces are joined at this number, so that a message in tiny frames costs the

@@ -29,7 +29,7 @@ __all__ = ["Offering"]
 
 
 class Offering(Keeping):
-    """What the clients' connections of all faces have in common."""
+    """Base of the client connections of all faces."""
 
     side = Side.CLIENT
 
@@ -137,8 +137,8 @@ class Offering(Keeping):
         Take bytes of the server.
 
         Returns:
-            The handshake once it is complete: what was agreed on, and the bytes
-            behind it.
+            The handshake once it is complete: the agreement, and the bytes behind the
+            response.
 
         Raises:
             InvalidHandshake: the server refused, or answered something else.
@@ -176,7 +176,7 @@ class Offering(Keeping):
         Return what to raise when the body of a refusal does not come.
 
         Args:
-            exc: why; None if it took too long.
+            exc: the cause; None if it took too long.
         """
         handshake = self._handshake
         assert handshake is not None
@@ -192,7 +192,7 @@ class Offering(Keeping):
         Return what to raise when TCP ends before the connection is open.
 
         Args:
-            exc: why it ended; None for an orderly end.
+            exc: cause of the end; None for an orderly end.
         """
         assert self._handshake is not None
         if exc is not None:

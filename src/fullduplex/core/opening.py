@@ -1,7 +1,7 @@
-"""How a connection was opened, or why it was not: noted while it happens.
+"""Trace of one connection attempt, recorded while it happens.
 
-Who dials, asks a proxy or follows a redirect writes down what it did; diagnoses
-and `explain` read it.  Nothing here decides anything.
+Dialling, proxies and redirects record their steps; diagnoses and `explain` read them.
+Nothing here decides anything.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ class Opening:
     The story of one call of `connect`, from the URI to the answer.
 
     Args:
-        uri: what was asked for; user name and password are left out.
+        uri: the URI of the call; user name and password are left out.
         now: seconds on the driver's clock; the first phase begins here.
 
     Attributes:
         trail: URIs that were requested, in order; more than one after redirects.
         proxy: URL of the proxy in use, without credentials; None without.
-        proxy_reason: why that proxy, or why none; None where nobody has asked.
+        proxy_reason: reason for this proxy, or for none; None before the choice.
         addresses: each address that was tried, in order, with what failed there;
             None for the one that answered.
         phases: seconds that each phase took, by the names in `PHASES`; those of
             all requests of the trail together.
-        doing: what is being done, for the error of a timeout.
+        doing: current step, for the error of a timeout.
         refusal: makes the error of a server or proxy that has refused, while the
             rest of its response is awaited; None if there is no such thing.
         started_at: when the call began.
@@ -76,7 +76,7 @@ class Opening:
 
         Args:
             address: a tuple of a host and a port, or a path.
-            error: what failed; only its text is kept.
+            error: the error of the attempt; only its text is kept.
         """
         failure = None if error is None else str(error) or type(error).__name__
         self.addresses.append((show_address(address), failure))

@@ -28,7 +28,7 @@ class OutboxFull(WebSocketException):
     A message was not taken, because too many wait to be sent.
 
     Args:
-        limit: how many may wait.
+        limit: number of messages that may wait.
     """
 
     def __init__(self, limit: int) -> None:
@@ -43,9 +43,9 @@ class Outbox:
     Args:
         limit: messages that may wait; as many may be sent without a sign that they
             have arrived.
-        overflow: what becomes of a message that is one too many: ``"reject"`` raises
-            `OutboxFull`, ``"drop_newest"`` drops it, ``"drop_oldest"`` drops the one
-            that has waited longest.
+        overflow: treatment of a message beyond the limit.  ``"reject"`` raises
+            `OutboxFull`, ``"drop_newest"`` drops it, and ``"drop_oldest"`` drops the
+            one that has waited longest.
 
     Raises:
         TypeError: `limit` is no int.

@@ -74,7 +74,7 @@ class Outgoing(Receiving):
         """
         Queue a message as one frame and wait while output is above its mark.
 
-        Cut: the frame goes out whole or not at all.
+        Cancellation: the frame goes out whole or not at all.
 
         Args:
             compress: as for `PerMessageDeflate.outgoing`.
@@ -112,8 +112,8 @@ class Outgoing(Receiving):
         Let other senders in again; returns what to fire.
 
         Args:
-            exc: why the message stays incomplete.  A message cannot be taken
-                back, so the connection fails with 1011.
+            exc: reason for which the message stays incomplete.  A message cannot be
+                taken back, so the connection fails with 1011.
         """
         self.fragmenting = False
         if exc is not None and self.protocol.state is State.OPEN:

@@ -95,7 +95,7 @@ def overridden(instance: object, name: str, own: object) -> bool:
     Tell whether a shortcut past a method would pass what somebody put in its place.
 
     Args:
-        instance: whose method it is.
+        instance: the class of the method.
         name: of the method.
         own: the function of the class that has the shortcut, as it was defined; what
             the class holds now may be a patch.

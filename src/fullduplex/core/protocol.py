@@ -4,8 +4,8 @@ Messages come out, control frames are answered, the closing handshake is kept,
 and the first thing that is wrong ends the connection with the right code.
 
 Two things are put off until `settle`: the echo of the peer's close frame and the
-close frame that fails the connection.  What arrived intact before them is
-delivered first, and what the application replies at once still goes out.
+close frame that fails the connection.  Messages that arrived intact before them are
+delivered first, and replies that the application sends at once still go out.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def check_control(payload: BytesLike) -> None:
 
 
 class Side(enum.IntEnum):
-    """Which end of the connection this is."""
+    """Side of a connection."""
 
     SERVER, CLIENT = range(2)
 
@@ -173,7 +173,7 @@ class Protocol:
         self.close_rcvd: Close | None = None
         self.close_sent: Close | None = None
         self.close_rcvd_then_sent: bool | None = None
-        #: why the connection failed, if it did
+        #: error that failed the connection
         self.fault: BaseException | None = None
         self._fault_close: Close | None = None
         self._truncated = False
@@ -456,7 +456,8 @@ class Protocol:
             self.logger.debug("= connection is CLOSED")
         self.unsettled = False
         self.writer.take()
-        # What leads back to the connection would keep it until garbage is collected.
+        # These references form a cycle with the connection, and would keep it until the
+        # garbage collector runs.
         self.reader.end()
         self.on_pong = self.on_fault = unheard
         if callable(self._logger):
@@ -543,7 +544,7 @@ class Protocol:
         Give up on the connection (RFC 6455, 7.1.7); `settle` tells the peer.
 
         Args:
-            exc: what went wrong; becomes the cause of `ConnectionClosedError`.
+            exc: the error; becomes the cause of `ConnectionClosedError`.
             reason: for the peer; cut at 123 bytes.
         """
         self.reader.stopped = True

@@ -1,4 +1,4 @@
-"""Which proxy a connection goes through, if any, and why.
+"""Choice of the proxy for a connection, with its reason.
 
 A face asks once for each TCP connection, because a redirect may lead elsewhere:
 
@@ -41,7 +41,7 @@ DEFAULT_PORTS: Final = {
     "socks5h": 1080,
 }
 
-# What the environment calls proxies for ``ws`` (False) and ``wss`` (True), each
+# Names of the proxies for ``ws`` (False) and ``wss`` (True) in the environment, each
 # without ``_proxy``; the first one that is set is used.
 NAMES: Final = {
     False: ("ws", "socks", "https", "http", "all"),
@@ -102,15 +102,15 @@ class Proxy:
 
 
 class Route(NamedTuple):
-    """How to reach a server."""
+    """Way to a server: through a proxy, or direct."""
 
-    #: what to connect through; None for a direct connection
+    #: the proxy to connect through; None for a direct connection
     proxy: Proxy | None
-    #: why, for logs and errors
+    #: the reason, for logs and errors
     reason: str
 
     def __str__(self) -> str:
-        """What goes into logs and errors."""
+        """Text for logs and errors."""
         return f"{f'proxy {self.proxy}' if self.proxy else 'no proxy'}, {self.reason}"
 
     def record(self, host: str, port: int) -> tuple[Any, ...]:
@@ -135,10 +135,10 @@ def parse_proxy(proxy: str) -> Proxy:
             RFC 1928, 3).
 
     Raises:
-        InvalidProxy: the scheme is none of those of `Proxy`; there is a path other
-            than ``/``, a query or a fragment; the host is missing or impossible;
-            the port is no number up to 65535; there is a user name without a
-            password, or one that can't be sent.  This is a :exc:`ValueError` too.
+        InvalidProxy: the scheme is none of those of `Proxy`.  There is a path other
+            than ``/``, a query or a fragment.  The host is missing or impossible.  The
+            port is no number up to 65535.  There is a user name without a password, or
+            one that can't be sent.  This is a :exc:`ValueError` too.
     """
     proxy = exact_str(proxy)
     wrong = _control.search(proxy)
@@ -203,7 +203,7 @@ def check_proxy_tls(proxy: Proxy, options: Mapping[str, Any]) -> None:
     Check what was given for TLS to the proxy itself.
 
     Args:
-        options: what was given, with the names of `connect`'s parameters.
+        options: the arguments, with the names of `connect`'s parameters.
 
     Raises:
         ValueError: it contradicts the scheme of the proxy.
@@ -233,7 +233,7 @@ def choose(
         proxy: an address; True to look for one; None for a direct connection.
         environ: environment variables.  ``no_proxy`` lists what is reached
             directly; see `bypassed`.
-        host: what is connected to instead of the URI's host.
+        host: the host to connect to instead of the URI's.
         port: likewise.
         system: gives the settings of the system, which count if the environment
             has no proxies at all; see `system_proxies`.

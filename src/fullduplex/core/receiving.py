@@ -15,9 +15,9 @@ from .protocol import Protocol
 
 __all__ = ["Receiving"]
 
-# A close frame is put off while messages that arrived before it wait unread, so
-# that replies go out first, but no longer than this many seconds, in two halves: where
-# the process stood still, the reader has had no turn in the first one.
+# A close frame is deferred for at most this many seconds while earlier messages wait
+# unread, so that replies go out before it.  The wait has two halves: after a suspended
+# process the first timer may fire late, before the reader ran.
 GRACE = 0.25
 
 
@@ -134,7 +134,7 @@ class Receiving(Ending):
         """
         Wait for the next message.
 
-        Cut: safe.  Fragments already taken stay with the session.
+        Cancellation: safe.  Fragments already taken stay with the session.
 
         Raises:
             ConcurrencyError: another receiver is waiting or streaming.
@@ -164,7 +164,7 @@ class Receiving(Ending):
         Wait for the next part of a message; whole messages are one part.
 
         Between the first part and the last one no other receiver is let in.
-        Cut: safe.
+        Cancellation: safe.
 
         Args:
             first: whether a message begins with this part.

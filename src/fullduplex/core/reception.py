@@ -1,4 +1,4 @@
-"""Who is connected to a server, who is still in the handshake, and who may come in.
+"""Base of the servers: open connections, pending handshakes, connection limits.
 
 All handshakes have the same time, so the oldest one ends first: one dict in the
 order of arrival and one timer of the face serve all of them.
@@ -33,12 +33,12 @@ class Reception(Generic[C]):
     The part of a server that keeps count; `now` is in seconds on the face's clock.
 
     Args:
-        settings: what all connections share.
+        settings: settings shared by all connections.
         admission: the limits.
     """
 
     def __init__(self, settings: Settings, admission: Admission) -> None:
-        #: what all connections share
+        #: settings shared by all connections
         self.settings = settings
         #: the logger of the server and its connections
         self.logger = settings.logger
@@ -50,7 +50,7 @@ class Reception(Generic[C]):
         self._closing_with: tuple[int, str] | None = None
         self._deadline: float | None = None
 
-    # Who comes and goes
+    # Arrival and departure of connections
 
     def _arrived(self, connection: C, peer: Any, now: float) -> bool:
         """
@@ -139,10 +139,10 @@ class Reception(Generic[C]):
 
     @property
     def refused(self) -> Mapping[str, int]:
-        """How many clients each limit refused, by the name of the parameter."""
+        """Number of clients that each limit refused, by the name of the parameter."""
         return dict(self._admission.refused)
 
-    # What programs see
+    # Attributes for programs
 
     @property
     def connections(self) -> set[C]:

@@ -1,4 +1,4 @@
-"""Whether to connect again, and when: one machine for every face.
+"""State machine of a reconnecting client, the same for every face.
 
     what happened                              what follows
     -----------------------------------------  ----------------------------------------
@@ -52,11 +52,11 @@ State = Literal["connecting", "open", "lost", "waiting", "given_up"]
 @dataclass(frozen=True)
 class Verdict:
     """
-    What a failure to connect means.
+    Meaning of a failure to connect.
 
     Args:
         transient: whether another attempt may succeed.
-        reason: why, for people.
+        reason: the cause, as text for people.
     """
 
     transient: bool
@@ -71,10 +71,10 @@ class StateChange:
     Args:
         state: ``"connecting"``, ``"open"``, ``"lost"``, ``"waiting"`` or
             ``"given_up"``.
-        attempt: how many attempts there were in a row without a useful connection.
+        attempt: number of attempts in a row without a useful connection.
         delay: seconds until the next attempt, if ``"waiting"``.
-        reason: what happened, for people; empty if there is nothing to tell.
-        exception: what was raised, if something was.
+        reason: the event, as text for people; empty if there is nothing to tell.
+        exception: exception of the attempt or of the connection, if there is one.
     """
 
     state: State
@@ -88,10 +88,11 @@ def classify(exc: Exception) -> Verdict:
     """
     Tell whether connecting again may help, after this exception.
 
-    It may after failures of the network (:exc:`OSError`, so of DNS and TLS too, and
-    :exc:`TimeoutError`), after a server or proxy that went away instead of answering,
-    after a connection that was lost, and after the statuses 408, 425, 429, 500, 502,
-    503 and 504, and those outside 100 to 599.  Otherwise the same will happen again.
+    It may after failures of the network: :exc:`OSError`, which includes DNS and TLS,
+    and :exc:`TimeoutError`.  It may after a lost connection, and after a server or
+    proxy that went away instead of answering.  It may also after the statuses 408, 425,
+    429, 500, 502, 503 and 504, and those outside 100 to 599.  Otherwise the same will
+    happen again.
     """
     if isinstance(exc, TimeoutError):
         return Verdict(True, "it took too long")
@@ -116,7 +117,7 @@ def process_exception(exc: Exception) -> Exception | None:
     Tell whether connecting again may help; see `classify`.
 
     Args:
-        exc: what opening or closing a connection raised.
+        exc: the exception of an attempt to connect, or of a connection.
 
     Returns:
         ``None`` to connect again, or the exception to raise.
@@ -311,7 +312,7 @@ def delays_from(given: Any, defaults: Any) -> Backoff | Callable[[], Iterator[fl
 
     Args:
         given: ``reconnect_delays``.
-        defaults: what has the attributes ``BACKOFF_INITIAL``, ``BACKOFF_MIN``,
+        defaults: object with the attributes ``BACKOFF_INITIAL``, ``BACKOFF_MIN``,
             ``BACKOFF_MAX`` and ``BACKOFF_FACTOR``, which count where `given` is None.
     """
     if given is not None:

@@ -32,8 +32,8 @@ class RedirectSteps:
         """
         Tell what becomes of a response that is not 101; a subclass may decide that.
 
-        What is not followed by default, such as the way from ``wss`` to ``ws``, is
-        not followed either when a subclass names it.
+        A redirect that is not followed by default, such as one from ``wss`` to ``ws``,
+        is not followed either when a subclass names it.
 
         Args:
             exc: the :exc:`InvalidStatus` with the response.

@@ -1,4 +1,4 @@
-"""What a redirect means for a client: where to go next, and what must not go along.
+"""Rules for redirects: the next URI, and the headers that must not go along.
 
     from the last URI to the next        what holds
     ------------------------------       ------------------------------------------
@@ -31,7 +31,7 @@ from .uri import WebSocketURI, parse_uri
 __all__ = ["MAX_REDIRECTS", "Redirect", "follow_redirect", "without_headers"]
 
 MAX_REDIRECTS: int = setting("MAX_REDIRECTS", 10, int)
-"""How many requests one connection may take; that many redirects are an error."""
+"""Largest number of requests of one connection; that many redirects are an error."""
 
 WEBSOCKET_SCHEMES: Final = {"http": "ws", "https": "wss"}
 

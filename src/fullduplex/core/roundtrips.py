@@ -17,7 +17,7 @@ class RoundTrips:
 
     def __init__(self) -> None:
         self._times = array("f")
-        #: how many were added
+        #: number of times that were added
         self.count = 0
 
     def add(self, seconds: float) -> None:
@@ -30,7 +30,7 @@ class RoundTrips:
 
     @property
     def times(self) -> list[float]:
-        """What is remembered, in seconds, the latest last."""
+        """Stored times in seconds, the latest last."""
         start = self.count % HISTORY if len(self._times) == HISTORY else 0
         ordered = [*self._times[start:], *self._times[:start]]
         # Four bytes keep seven digits: what else they hold is noise.

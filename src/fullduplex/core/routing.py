@@ -1,6 +1,6 @@
 """Choosing a handler by the path of the request, with the maps of werkzeug.
 
-What no rule matches is answered before the handshake: it costs no WebSocket
+A request that no rule matches is answered before the handshake: it costs no WebSocket
 connection.
 """
 

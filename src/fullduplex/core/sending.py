@@ -1,4 +1,4 @@
-"""What may be sent: one value as one message, or many as the fragments of one."""
+"""Messages to send: one value as one message, or many as the fragments of one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def single(message: Any, text: bool | None) -> tuple[str | BytesLike, bool] | No
     Tell how a value is sent as one message.
 
     Args:
-        message: what the application gave to `send`.
+        message: the argument of `send`.
         text: True sends bytes as text, False a `str` as binary, None goes by type.
 
     Returns:
@@ -98,7 +98,7 @@ class Fragments:
                 f"fragment is {type(item).__name__}, but the message began with "
                 f"{'str' if self._kind is str else 'bytes'}"
             )
-        # What cannot be encoded must fail before anything is sent.
+        # A fragment that cannot be encoded must fail before anything is sent.
         data = str.encode(payload) if isinstance(payload, str) else payload
         opcode = 0
         if self._kind is None:
@@ -120,7 +120,7 @@ class Fragments:
         Let other senders in; returns what to fire.
 
         Args:
-            exc: why the message stays incomplete, if it does.
+            exc: reason for which the message stays incomplete, if it does.
         """
         if self._kind is None:
             return []

@@ -1,4 +1,4 @@
-"""What is equal for all connections of a server, checked once and then shared."""
+"""Settings shared by all connections of a server, checked once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["Settings", "enable_compression"]
 
 ExtraHeaders = HeadersLike | Callable[[str, Headers], HeadersLike]
 
-# What the handshake itself sets; a second value would contradict the first.
+# Headers of the handshake itself; a second value would contradict the first.
 OURS = (
     "Connection",
     "Sec-WebSocket-Accept",

@@ -1,15 +1,14 @@
 """One open connection: messages, pings, closing, deadlines and water marks.
 
-No I/O and no clock.  A driver tells what happened (`data_received`,
-`timer_expired`, `transport_lost`, ...), each time with the moment `now` in
-seconds on its own clock, and then carries out what the session wants: the bytes
-of ``protocol.writer``, `reading_paused`, `watching`, `next_move()` while it is
-`departing`, and a timer for `deadline()`.  `attention` tells that one of these may have
-changed.
+No I/O and no clock.  A driver reports events (`data_received`, `timer_expired`,
+`transport_lost`, ...), each with the moment `now` in seconds on its own clock.  Then it
+carries out the requests of the session: the bytes of ``protocol.writer``,
+`reading_paused`, `watching`, `next_move()` while it is `departing`, and a timer for
+`deadline()`.  `attention` tells that one of these may have changed.
 
 A session is built in storeys, one file each: what every message passes (`exchange`),
 on that how it is closed (`ending`), receiving (`receiving`), sending (`outgoing`), and
-how TCP ends (`departure`).  What else the driver tells, and time, are here.
+how TCP ends (`departure`).  Other events of the driver, and time, are here.
 """
 
 from __future__ import annotations
@@ -78,7 +77,7 @@ class Session(Departing):
         super().__init__(protocol, options, new_waiter, now, random)
         #: when messages could first be exchanged
         self.opened_at = now
-        #: how the connection was opened, where that is known
+        #: trace of the opening, where there is one
         self.opening: Opening | None = None
         self.note = protocol.logger.log if note is None else note
         protocol.on_fault = self._faulted
@@ -94,7 +93,7 @@ class Session(Departing):
             code,
         )
 
-    # What the driver tells
+    # Events that the driver reports
 
     def feed(self, data: BytesLike, now: float) -> Waiter | None:
         """Parse bytes that are elsewhere; otherwise as `data_received`."""
@@ -106,7 +105,7 @@ class Session(Departing):
         except BaseException as exc:
             self.interrupted(exc)
             raise
-        # What there is to do after input is the same, with nothing more to parse.
+        # The steps after input are the same, with nothing more to parse.
         return self.data_received(0, now)
 
     def interrupted(self, exc: BaseException) -> None:
@@ -114,7 +113,8 @@ class Session(Departing):
         Fail the connection with 1011, for a part of the input is lost.
 
         Args:
-            exc: what interrupted the reader, Ctrl-C in an extension for example.
+            exc: the exception that interrupted the reader, such as KeyboardInterrupt in
+                an extension.
         """
         self.protocol.fail(exc, CloseCode.INTERNAL_ERROR, "")
         self.reader.end()
@@ -148,7 +148,7 @@ class Session(Departing):
 
         Args:
             size: bytes.
-            link: what TCP knows of the peer, where it tells.
+            link: statistics of TCP, where the system has them.
         """
         self._keepalive.output(
             self.writer.total - size,
@@ -165,12 +165,12 @@ class Session(Departing):
 
     @property
     def verdict(self) -> Verdict:
-        """How the connection lives, or what was wrong with it at its end."""
+        """State of the peer according to keepalive, also after the end."""
         return self._keepalive.verdict
 
     @property
     def stalls(self) -> int:
-        """How often our own application did not read for a ``ping_timeout``."""
+        """Number of times that the application did not read for a ``ping_timeout``."""
         return self._keepalive.stalls
 
     # Time
@@ -214,7 +214,7 @@ class Session(Departing):
                 return
         due = self._keepalive.expired(now)
         if due is Keepalive.PING:
-            self.reader.eventful = True  # whatever arrives is a sign of life
+            self.reader.eventful = True  # any input is a sign of life
             self.keepalive_ping(now)
             if not self.fragmenting:
                 self.protocol.rest()

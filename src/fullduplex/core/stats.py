@@ -1,4 +1,4 @@
-"""What a connection has carried and how it fares, as numbers of one moment.
+"""Numbers about the traffic and the state of a connection, at one moment.
 
 Counting costs nothing where messages pass: the wire layer counts, and the rest is
 worked out when somebody asks.
@@ -24,7 +24,7 @@ class Rtt:
     Round-trip times of pings, in seconds; all but `count` are of the last 64.
 
     Attributes:
-        count: how many were measured.
+        count: number of measurements.
         min: the shortest; None before the first, as are all that follow.
         mean: the mean.
         p50: the median.
@@ -58,10 +58,11 @@ class Stats:
         queue_bytes: bytes of them; text counts as characters.
         write_buffer: bytes that wait to be sent.
         pings_sent: pings, of the program and of keepalive.
-        pings_answered: how many of them were.
-        stalls: how often the application did not read for a ``ping_timeout``.
+        pings_answered: number of pings that were answered.
+        stalls: number of times that the application did not read for a
+            ``ping_timeout``.
         rtt: round-trip times of pings.
-        verdict: how the connection lives.
+        verdict: state of the peer according to keepalive.
     """
 
     bytes_received: int = 0

@@ -1,4 +1,4 @@
-"""What the system's TCP is told to watch, and what it can tell about the peer.
+"""Options of the system's TCP, and its statistics about the peer.
 
 Numbers only: faces hand in their module ``socket`` for its constants, set what is
 decided here, and read the structure that is taken apart here.
@@ -18,7 +18,7 @@ __all__ = ["TCP_INFO_SIZE", "Link", "socket_options", "tcp_info", "user_timeout"
 PROBES = 4
 # Seconds.  Below that, the system would compete with our own deadline.
 LEAST_USER_TIMEOUT = 10
-# What Linux takes for TCP_KEEPIDLE and TCP_KEEPINTVL.
+# Largest value that Linux takes for TCP_KEEPIDLE and TCP_KEEPINTVL.
 MOST_SECONDS = 32767
 # Bytes of Linux' ``struct tcp_info`` up to and with the last field read here.
 TCP_INFO_SIZE = 136
@@ -26,7 +26,7 @@ TCP_INFO_SIZE = 136
 
 class Link(NamedTuple):
     """
-    What TCP knows of the link.
+    Statistics of TCP about the peer.
 
     Attributes:
         acknowledged: bytes that the peer's system has taken since the beginning.

@@ -1,8 +1,8 @@
 """TLS sessions kept for the next connection to the same server (RFC 8446, 2.2).
 
-A resumed handshake needs no certificates and no signature.  A session is what TLS
-checked then: it is only used where the same would be checked again, so the face
-puts everything into the key that decides what is checked.
+A resumed handshake needs no certificates and no signature.  A session stands for the
+checks of TLS at that time, so it is used only where the same would be checked again.
+The face puts into the key everything that decides on these checks.
 
     session = tickets.get(key, now)     # give it to TLS before the handshake
     if not tickets.serves(key, now):    # when the connection ends: by then the
@@ -10,8 +10,8 @@ puts everything into the key that decides what is checked.
 
 A session that is used again shows an observer that both connections are of one
 client (RFC 8446, C.4).  It is used again within `WINDOW` seconds only, where the
-address of the client shows the same: to copy a session takes as long as to resume
-it, which counts where connections follow one another fast.
+address of the client shows the same.  To copy a session takes as long as to resume it,
+which counts where connections follow one another fast.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Tickets(Generic[T]):
     The newest session of each server; `now` is in seconds on any one clock.
 
     Args:
-        limit: how many servers to remember; the one longest unused is forgotten.
+        limit: number of servers to remember; the one longest unused is forgotten.
     """
 
     def __init__(self, limit: int = 256) -> None:

@@ -28,7 +28,7 @@ Data: TypeAlias = str | bytes
 """A received message: :class:`str` for a text message, :class:`bytes` for binary."""
 
 BytesLike: TypeAlias = bytes | bytearray | memoryview
-"""What may be sent as binary; a :class:`memoryview` need not be contiguous."""
+"""Binary data to send; a :class:`memoryview` need not be contiguous."""
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -39,7 +39,7 @@ else:
 """One message to send: text, or an object that exports a buffer of bytes."""
 
 LoggerLike: TypeAlias = logging.Logger | logging.LoggerAdapter[Any]
-"""What is accepted as ``logger``."""
+"""Types that are accepted as ``logger``."""
 
 PathLike: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 """The path of a Unix socket."""

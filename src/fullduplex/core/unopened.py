@@ -1,4 +1,4 @@
-"""What stands in for the session of a connection that is not open yet.
+"""Null object in place of the session, before a connection is open.
 
 The fast paths of `recv` and `send` look at two fields of the session.  Here they
 say "go the slow way", where every operation ends in an error that tells what to

@@ -1,7 +1,7 @@
 """WebSocket URIs (RFC 6455, 3), and IRIs (RFC 3987), taken apart.
 
-What is written is kept wherever it can travel: existing percent-escapes stay as
-they are, also in an IRI.  Only what would break the request line is escaped.
+The spelling is kept wherever it can travel: existing percent-escapes stay as they are,
+also in an IRI.  Only what would break the request line is escaped.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class WebSocketURI:
 
     @property
     def resource_name(self) -> str:
-        """What the request asks for: the path, or ``/``, and the query."""
+        """Request target: the path, or ``/``, and the query."""
         path, query = exact_str(self.path) or "/", exact_str(self.query)
         return f"{path}?{query}" if query else path
 
@@ -86,19 +86,18 @@ def parse_uri(uri: str) -> WebSocketURI:
             are escaped; a non-ASCII host is encoded with IDNA (RFC 3490).
 
     Raises:
-        InvalidURI: the scheme is another; the host is missing or impossible; the
-            port is not a number up to 65535; there is a fragment (an empty one,
-            that is a bare ``#`` at the end, is dropped); there is a user name
-            without a password; an escape in them is not UTF-8, or the decoded
-            user name has a colon, which Basic authentication cannot send
-            (RFC 7617, 2); a control character, such as a tab or a line feed, is
-            anywhere.  This is a :exc:`ValueError` too.
+        InvalidURI: the scheme is another.  The host is missing or impossible.  The port
+            is not a number up to 65535.  There is a fragment; an empty one, that is a
+            bare ``#`` at the end, is dropped.  There is a user name without a password,
+            or an escape in them is not UTF-8.  The decoded user name has a colon, which
+            Basic authentication cannot send (RFC 7617, 2).  There is a control
+            character, such as a tab or a line feed.  This is a :exc:`ValueError` too.
         TypeError: it is no `str`.
     """
     if not isinstance(uri, str):
         raise TypeError(f"uri is {uri!r}, expected a str")
     uri = exact_str(uri)
-    # Programs connect to few addresses, often.  What may be secret is not kept.
+    # Programs connect to few addresses, often.  Secrets are not kept.
     return WebSocketURI(*(_take_apart if "@" in uri else _remembered)(uri))
 
 
@@ -136,7 +135,7 @@ def wrong_scheme(uri: str, scheme: str) -> str:
     """Say what is wrong with the scheme, and what may have been meant."""
     text = "a URI starts with ws:// or wss://"
     if "@" in uri:
-        return text  # what comes first may be a password
+        return text  # the beginning may be a password
     rest = uri[len(scheme) :]
     if scheme in ("http", "https") and rest.startswith("://"):
         return f"{text}; did you mean {scheme.replace('http', 'ws')}{rest}?"

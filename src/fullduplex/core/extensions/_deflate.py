@@ -28,14 +28,15 @@ __all__ = ["PerMessageDeflate"]
 
 NAME: Final = ExtensionName("permessage-deflate")
 
-# What a flush ends with: an empty block that is not compressed, less its header.
+# End of a flush: an empty block that is not compressed, less its header.
 TAIL: Final = b"\x00\x00\xff\xff"
 
 # A block that ends the stream makes us start a new one (RFC 7692, 7.2.3.5).  Honest
 # senders use one a message; each costs a copy of what follows it.
 MAX_FINAL_BLOCKS: Final = 64
 
-# What zlib is known to accept; trying takes longer than the rest of a handshake.
+# Parameters that zlib is known to accept; trying takes longer than the rest of a
+# handshake.
 MEM_LEVELS: Final = range(1, 10)
 
 
@@ -128,12 +129,13 @@ class PerMessageDeflate(Extension):
         self._begun = False
         self._receiving = False
         self._sending = False
-        # What the message that is being sent had and has, in bytes.
+        # Sizes of the message that is being sent, before and after compression, in
+        # bytes.
         self._before = 0
         self._after = 0
         if min_size is None:
             min_size = SMALLEST_ALONE if local_no_context_takeover else 0
-        #: which messages are compressed where the sender leaves it open
+        #: policy for messages whose sender leaves it open
         self.policy = Policy(min_size, adaptive)
 
     def __repr__(self) -> str:
@@ -236,7 +238,7 @@ class PerMessageDeflate(Extension):
                 so that the peer can read them when they arrive.
 
         Returns:
-            What to send in a frame, with RSV1 set if it is the message's first.
+            Payload to send in a frame, with RSV1 set if it is the message's first.
         """
         if not data:
             # One block header, completed by TAIL (7.2.3.6).  zlib would not
@@ -266,9 +268,8 @@ class PerMessageDeflate(Extension):
         """
         Release the stream that compresses if nothing was since the last call.
 
-        A window that is kept is for us to use, not a duty: the next message does not
-        refer to earlier ones then, and the peer reads it as any other.  Only between
-        messages.
+        Keeping a window is allowed, not required.  The next message does not refer to
+        earlier ones then, and the peer reads it as any other.  Only between messages.
         """
         if self._idle:
             self._compressor = None
@@ -371,7 +372,7 @@ class PerMessageDeflate(Extension):
         """
         Go on behind a block that ended its stream.
 
-        RFC 7692, 7.2.3.5 allows such blocks.  What follows is a stream of its own:
+        RFC 7692, 7.2.3.5 allows such blocks.  The next message is a stream of its own:
         its sender had to start anew as well.
         """
         outputs = [output]

@@ -1,4 +1,4 @@
-"""Which messages are worth compressing, where the sender leaves it open.
+"""Policy of compression for messages whose sender leaves it open.
 
     in a row                          what follows
     -------------------------------   ------------------------------------------

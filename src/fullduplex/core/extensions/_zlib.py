@@ -1,9 +1,9 @@
-"""Which DEFLATE library compresses messages.
+"""Choice of the DEFLATE library that compresses messages.
 
 ``zlib-ng`` and ``isal`` write and read the same stream format as ``zlib``.  ``zlib-ng``
 is faster, and is used when it can be imported.  ``isal`` is used only when it is asked
-for: it is faster with messages of many KiB, but not with small ones, for which it
-moves its 32 KiB of history each time, and a stream has 25 KiB and more.
+for.  It is faster with messages of many KiB, but slower with small ones, for which it
+moves its 32 KiB of history each time.  A stream of it takes 25 KiB and more.
 ``FULLDUPLEX_ZLIB`` names one of ``auto`` (the default), ``zlib``, ``zlib-ng`` and
 ``isal``; naming one that is not installed fails at import, instead of running slower
 than was asked for.
@@ -40,13 +40,13 @@ __all__ = [
 
 
 class Compressor(Protocol):
-    """What we use of a compressing stream."""
+    """Methods of a compressing stream that we use."""
 
     def deflate(self, data: Any, fin: bool, /) -> bytes: ...
 
 
 class Decompressor(Protocol):
-    """What we use of a decompressing stream."""
+    """Methods of a decompressing stream that we use."""
 
     @property
     def eof(self) -> bool: ...
@@ -146,8 +146,8 @@ def functions(name: str, module: Any) -> Any:
     Look for the functions in C that a library's module calls.
 
     Returns:
-        What compiled streams need; None where the module is part of the interpreter,
-        hides what it is linked with, or is none that we know.
+        Library for compiled streams; None where its functions cannot be found: the
+        module is part of the interpreter, hides its libraries, or is unknown.
     """
     path = getattr(module, "__file__", None)
     if _streams is not None and name in ("zlib", "zlib-ng") and path:
@@ -172,8 +172,8 @@ def decompressobj(wbits: int) -> Decompressor:
     return stream
 
 
-# Empty blocks that are not compressed (RFC 1951, 3.2.4): more bytes than the header of
-# a block with codes of its own may have (3.2.7), which is all that makes no output.
+# Empty blocks that are not compressed (RFC 1951, 3.2.4).  They have more bytes than the
+# header of a block with codes of its own (3.2.7), the only other input without output.
 EMPTY_BLOCKS: Final = b"\x00\x00\x00\xff\xff" * 128
 
 
@@ -202,7 +202,7 @@ def compressobj(*, lasting: bool = False, **settings: Any) -> Compressor:
         settings: keyword arguments of `zlib.compressobj`.
 
     Raises:
-        TypeError, ValueError, OverflowError, error: what is wrong with them.
+        TypeError, ValueError, OverflowError, error: the fault in them.
     """
     if _writing is not None and settings.keys() <= {
         "level",

@@ -1,4 +1,4 @@
-"""What an extension must offer (RFC 6455, 9).
+"""Interface of an extension (RFC 6455, 9).
 
 A factory takes part in the opening handshake and makes an extension, which then
 rewrites every frame of one connection.  Frames are encoded in the order in which

@@ -1,6 +1,6 @@
 """Negotiation of permessage-deflate (RFC 7692, 7.1).
 
-What the two sides agree on, and what each costs:
+Agreements of the two sides, and the cost of each:
 
     parameter                    about the messages of   what it limits
     --------------------------   ---------------------   --------------------------
@@ -66,11 +66,11 @@ class ClientPerMessageDeflateFactory(ClientExtensionFactory):
         min_size: bytes; smaller messages go out uncompressed.  By default 0 where our
             window is kept between messages, and 64 where it is not.  Messages in
             fragments have no known size and are compressed.
-        adaptive: whether to stop compressing where it does not pay: after 8 messages
+        adaptive: whether to stop compressing where it does not pay.  After 8 messages
             in a row that lost less than a sixteenth of their size, the next 64 go out
-            uncompressed, and the one after them is compressed to try again.
-            Where our window is not kept, a message that would not get smaller goes
-            out uncompressed in any case.
+            uncompressed.  The one after them is compressed to try again.  Where our
+            window is not kept, a message that would not get smaller goes out
+            uncompressed in any case.
 
     Raises:
         TypeError: ``min_size`` is not an int.

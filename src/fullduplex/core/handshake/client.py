@@ -137,7 +137,7 @@ class ClientHandshake:
 
     @property
     def leftover(self) -> bytes:
-        """What arrived behind the response: the first bytes of frames."""
+        """Bytes behind the response: the first bytes of frames."""
         return self._parser.leftover if self._complete else b""
 
     def request_bytes(self) -> bytes:
@@ -211,10 +211,10 @@ class ClientHandshake:
         Give up on the body of a refusal.
 
         Args:
-            exc: why.
+            exc: the cause.
 
         Returns:
-            What to raise; `exc` is its cause.
+            Exception to raise; `exc` is its cause.
         """
         self.response = response = self._parser.cut(exc)
         error = InvalidStatusCode(response)
@@ -233,7 +233,7 @@ class ClientHandshake:
             response = self._parser.feed_eof()
         except EOFError as exc:
             if not self._heard and not self._secure:
-                # What servers do that expect TLS.
+                # Responses of servers that expect TLS.
                 exc.args = (f"{exc}; does the server expect TLS? (wss://)",)
             refuse_message(exc)
         except (ValueError, InvalidHandshake) as exc:

@@ -22,7 +22,7 @@ __all__ = ["Draft"]
 # A request has one of each; what the caller gives takes the place of ours.
 REPLACED: Final = ("Host", "Authorization", "Origin", "User-Agent")
 
-# What the handshake depends on, and what to use instead.
+# Headers of the handshake itself, and the parameters to use instead.
 RESERVED: Final[Mapping[str, str]] = {
     "upgrade": "the handshake sends it",
     "connection": "the handshake sends it",
@@ -39,7 +39,7 @@ KEY: Final = b"\r\nSec-WebSocket-Key: "
 
 class Draft:
     """
-    What all requests of a client to one URI have in common.
+    Parts that all requests of a client to one URI have in common.
 
     Args:
         uri: as for `ClientHandshake`, as are all others.

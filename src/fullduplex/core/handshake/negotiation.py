@@ -1,4 +1,4 @@
-"""What the two sides agree on: WebSocket, extensions, subprotocol, origin.
+"""Agreement of the two sides: WebSocket, extensions, subprotocol, origin.
 
 Each function reads the headers of one message and either returns what follows from
 them or raises.  A client passes what it offered, a server what it supports.
@@ -106,7 +106,7 @@ def process_client_extensions(
 
     Args:
         headers: headers of the response.
-        available_extensions: what was offered, in the order of preference.
+        available_extensions: offered subprotocols, in the order of preference.
 
     Returns:
         Extensions in the order in which to encode frames.
@@ -146,7 +146,7 @@ def process_client_subprotocol(
 
     Args:
         headers: headers of the response.
-        available_subprotocols: what was offered.
+        available_subprotocols: offered extensions.
 
     Returns:
         The subprotocol; ``None`` if the server chose none, which is its right.
@@ -215,7 +215,7 @@ def process_server_extensions(
 
     Args:
         headers: headers of the request.
-        available_extensions: what this server supports.
+        available_extensions: extensions that this server supports.
 
     Returns:
         Value of ``Sec-WebSocket-Extensions``, ``None`` for no such header, and the
@@ -249,7 +249,8 @@ def process_server_subprotocol(
 
     Args:
         headers: headers of the request.
-        available_subprotocols: what this server supports, in the order of preference.
+        available_subprotocols: subprotocols that this server supports, in the order of
+            preference.
         select: chooses instead, and is asked even if the client offers none.
             It may raise :exc:`NegotiationError` to refuse the request.
 

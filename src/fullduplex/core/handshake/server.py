@@ -7,7 +7,7 @@
     send(handshake.response_bytes(response))
     # if handshake.exception is None: the connection is open
 
-What a request is answered with:
+Responses to requests:
 
     status   when
     ------   ---------------------------------------------------------------------
@@ -118,7 +118,7 @@ class ServerHandshake:
     """The response that was serialized last."""
 
     exception: Exception | None
-    """Why the request was refused; ``None`` if it was accepted or nobody asked."""
+    """Exception for which the request was refused; ``None`` if it was not."""
 
     origin: str | None
     """Where the request comes from, if it may."""
@@ -169,7 +169,7 @@ class ServerHandshake:
     @property
     def leftover(self) -> bytes:
         """
-        What arrived behind the request: the first bytes of frames.
+        Bytes behind the request: the first bytes of frames.
 
         A client has to wait for the response (RFC 6455, 4.1), so this is rarely
         more than nothing.  Nothing limits it: stop reading while deciding.
@@ -210,7 +210,7 @@ class ServerHandshake:
         Tell what to send after :meth:`data_received` raised.
 
         Args:
-            exc: what it raised.
+            exc: the exception that it raised.
             now_date: value of the ``Date`` header.
 
         Returns:
@@ -252,8 +252,7 @@ class ServerHandshake:
             request: as for :meth:`accept`, as is ``now_date``.
 
         Returns:
-            What :meth:`accept` and :meth:`response_bytes` make of a request that is
-            accepted; the response to others.
+            Response bytes of a request that is accepted; the response to others.
         """
         self._forget()
         try:
@@ -285,7 +284,7 @@ class ServerHandshake:
 
     def _refused(self, exc: Exception, now_date: str | None) -> Response:
         self.exception = exc
-        # What was agreed on so far is void.
+        # Earlier agreements are void.
         self.extensions = []
         self.subprotocol = None
         return self.refusal(exc, now_date)
@@ -351,8 +350,8 @@ class ServerHandshake:
         Raises:
             InvalidHandshake: it is refused.
         """
-        # What tells a browser or a health check apart comes first, so that these get
-        # an answer which makes sense to them, whatever else they leave out.
+        # The checks that tell a browser or a health check apart come first.  These
+        # clients get a response that makes sense to them, whatever else they leave out.
         if request.method != "GET":
             raise InvalidMethod(request.method)
         if request.protocol != "HTTP/1.1":

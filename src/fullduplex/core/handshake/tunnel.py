@@ -35,7 +35,7 @@ class Tunnel:
         proxy: the proxy; its user name and password go to it, and nowhere else.
         host: where the tunnel leads to.
         port: likewise.
-        reason: why this proxy was chosen; for errors.
+        reason: reason for the choice of this proxy; for errors.
         user_agent: value of ``User-Agent``; None or ``""`` for no such header.
 
     Raises:
@@ -142,10 +142,10 @@ class Tunnel:
         Give up on the body of a refusal.
 
         Args:
-            exc: why.
+            exc: the cause.
 
         Returns:
-            What to raise; `exc` is its cause.
+            Exception to raise; `exc` is its cause.
         """
         self.response = response = self._parser.cut(exc)
         error = blame_proxy(InvalidProxyStatus(response), self._route)
