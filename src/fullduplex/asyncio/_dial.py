@@ -76,7 +76,7 @@ async def dial(
     Raises:
         OSError: the name is unknown, or no address answered; it names each.
 
-    Cut: nothing is left open.
+    Cancellation: safe; nothing is left open.
     """
     info = literal(host, port, family) if host and isinstance(port, int) else None
     if info is not None:

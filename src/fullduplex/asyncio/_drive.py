@@ -273,7 +273,7 @@ class Driver(Hot, asyncio.BufferedProtocol):
         """
         Carry out what may have to wait.
 
-        Cancellation: the operation is cut at the `yield` that it stands at.
+        Cancellation: the operation ends at its current `yield`.
 
         Raises:
             RuntimeError: it is called from another event loop.

@@ -165,7 +165,7 @@ class Server(Reception[ServerConnection]):
         """
         Accept connections and wait until the server is closed.
 
-        Cut: closes the server with 1001 and waits for the end first.
+        Cancellation: the call first closes the server with 1001 and waits for the end.
 
         Raises:
             RuntimeError: the server is closed already.
@@ -226,7 +226,7 @@ class Server(Reception[ServerConnection]):
         """
         Wait until the server is closed and all handlers have returned.
 
-        It does not begin to close.  Cut: safe.
+        It does not begin to close.  Cancellation: safe.
         """
         if self._closed is None:
             self._closed = self._loop.create_future()

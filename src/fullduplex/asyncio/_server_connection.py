@@ -107,7 +107,7 @@ class ServerConnection(Standalone, face=True):
 
         A hook may call it too, to learn that its client has gone.
 
-        Never raises.  Cut: safe.
+        Never raises.  Cancellation: safe.
         """
         while self._session is NOT_OPEN:
             if self._driver.ended:

@@ -179,7 +179,7 @@ def _encrypting(
 async def _secured(
     loop: asyncio.AbstractEventLoop, transport: TlsTransport, connecting: Any
 ) -> tuple[Any, Any]:
-    """Connect, and wait for the handshake; cut or failed, nothing is left open."""
+    """Connect, and wait for the handshake; a failure leaves nothing open."""
     secured = transport.secured = loop.create_future()
     try:
         await connecting

@@ -162,7 +162,7 @@ class connect(RedirectSteps):
         InvalidHandshake: the server refused, or answered something else.
         TimeoutError: it took longer than ``open_timeout``.
 
-    After any of these nothing is left open.  Cut: cancelling closes the socket.
+    After any of these nothing is left open.  Cancellation closes the socket.
     """
 
     #: seconds; see `Backoff`
@@ -362,7 +362,7 @@ class connect(RedirectSteps):
         """
         Connect once; the same as ``await`` on the object, and raises as that does.
 
-        Cut: the attempt is given up, and its socket closed.
+        Cancellation: the attempt ends, and its socket is closed.
         """
         self.connection = connection = await self._open()
         if self._on_open is not None:

@@ -168,7 +168,7 @@ class Connection(Attributes):
         """
         Return if messages can be exchanged; if not, wait for the end, and raise.
 
-        Cut: safe.
+        Cancellation: safe.
 
         Raises:
             ConnectionClosed: the connection is closed.
@@ -224,7 +224,8 @@ class Connection(Attributes):
         """
         Wait for the next message.
 
-        Cut: safe.  A cancelled call takes nothing; the next call gets the message.
+        Cancellation: safe.  A cancelled call takes nothing; the next call gets the
+        message.
 
         Args:
             decode: True returns `str` for binary messages too, which must then be
@@ -273,7 +274,7 @@ class Connection(Attributes):
             An asynchronous iterator over the payloads of its frames.  When it is
             abandoned, the rest of the message is discarded.
 
-        Cut: safe; go on with the same iterator.
+        Cancellation: safe; go on with the same iterator.
 
         Raises:
             ConnectionClosed: (from the iterator) as `recv`.
@@ -300,8 +301,8 @@ class Connection(Attributes):
 
         It waits only while more than `write_limit` bytes are on their way.
 
-        Cut: a message goes out whole or not at all.  One in fragments that is cut
-        cannot be completed, so the connection fails with 1011.
+        Cancellation: a message goes out whole or not at all.  A message in fragments
+        cannot be completed then, so the connection fails with 1011.
 
         Args:
             text: True sends bytes as a text message, which must then be UTF-8;
@@ -369,7 +370,7 @@ class Connection(Attributes):
             A future whose result is the round-trip time in seconds.  It raises
             `ConnectionClosed` if the connection ends before the pong.
 
-        Cut: the ping may or may not be sent.
+        Cancellation: the ping may or may not be sent.
 
         Raises:
             ConnectionClosed: the connection is closing or closed.
@@ -388,7 +389,7 @@ class Connection(Attributes):
         Args:
             data: at most 125 bytes.
 
-        Cut: the pong may or may not be sent.
+        Cancellation: the pong may or may not be sent.
 
         Raises:
             ConnectionClosed: the connection is closing or closed.
@@ -421,7 +422,8 @@ class Connection(Attributes):
         It takes `close_timeout` seconds at most.  Closing twice does no harm; the
         first code counts.
 
-        Cut: only the waiting; the connection closes within `close_timeout` anyway.
+        Cancellation: ends only the waiting; the connection closes within
+        `close_timeout` anyway.
 
         Args:
             code: 1000 to 1003, 1007 to 1014 or 3000 to 4999; None for an empty
@@ -446,7 +448,7 @@ class Connection(Attributes):
         """
         Wait until the connection is closed, by whichever side.
 
-        Never raises.  Cut: safe.
+        Never raises.  Cancellation: safe.
         """
         if self._session is not NOT_OPEN or not self._driver.ended:
             await self._driver.run_fairly(self._session.wait_closed())

@@ -135,8 +135,8 @@ class Session:
 
         What was not sent by then is reported to `on_undelivered`.
 
-        Cut: while messages arrive, the session goes on; after that it ends all the
-        same, within the connection's `close_timeout`.
+        Cancellation: while messages arrive, the session goes on.  After that it ends
+        nevertheless, within the connection's `close_timeout`.
 
         Raises:
             ProtocolError: `code` or `reason` must not be sent; the session goes on.
@@ -162,7 +162,7 @@ class Session:
         await asyncio.wait((task,))
 
     async def drained(self) -> None:
-        """Wait until all messages have arrived.  Cut: safe."""
+        """Wait until all messages have arrived.  Cancellation: safe."""
         while self._outbox.waiting or self._outbox.sent:
             if self._task is None or self._task.done():
                 return
@@ -232,7 +232,7 @@ class Session:
         """
         Send a message now, if there is a connection, and first on each later one.
 
-        Cut: later connections begin with it; on this one it is sent or not.
+        Cancellation: later connections begin with it; on this one it is sent or not.
 
         Raises:
             TypeError: `message` is neither `str` nor bytes-like.
@@ -254,7 +254,7 @@ class Session:
             message: as it was given to `subscribe`; one that was not is no error.
             farewell: what to send now, if there is a connection.
 
-        Cut: later connections do without it; `farewell` is sent or not.
+        Cancellation: later connections do without it; `farewell` is sent or not.
 
         Raises:
             TypeError: `message` or `farewell` is neither `str` nor bytes-like.
@@ -325,7 +325,7 @@ class Session:
         """
         Wait for the next message, over this connection or a later one.
 
-        Cut: safe.
+        Cancellation: safe.
 
         Raises:
             Exception: what ended the session: connecting again is of no use.

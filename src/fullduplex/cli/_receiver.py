@@ -55,7 +55,7 @@ class Receiver:
             count: 0 stands for a number that is not known.
             quiet: stop waiting when nothing has arrived for so many seconds.
 
-        Cut: safe.
+        Cancellation: safe.
         """
         while not (0 < count <= self.count or self.task.done()):
             self._news.clear()

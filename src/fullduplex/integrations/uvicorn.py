@@ -117,7 +117,8 @@ class WebSocketProtocol(Opening):
 
         After the end it gives disconnect, as often as it is called.
 
-        Cut: safe.  A cancelled call takes nothing; the next call gets the event.
+        Cancellation: safe.  A cancelled call takes nothing; the next call gets the
+        event.
 
         Raises:
             ConcurrencyError: another call is waiting for a message already.
@@ -176,7 +177,7 @@ class WebSocketProtocol(Opening):
         ``websocket.close`` starts to close the connection and doesn't wait for its
         end; when the client has closed it already, it does nothing.
 
-        Cut: a message goes out whole or not at all.
+        Cancellation: a message goes out whole or not at all.
 
         Raises:
             ClientDisconnected: (an `OSError`) the connection is closed, and not by

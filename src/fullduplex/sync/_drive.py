@@ -99,7 +99,7 @@ class Driver(Flow):
             sending: whether it waits for other senders.
 
         Raises:
-            TimeoutError: the deadline has passed; the operation is cut.
+            TimeoutError: the deadline has passed; the operation has ended.
         """
         now: Any = None
         result: Any = None

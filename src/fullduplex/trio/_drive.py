@@ -132,7 +132,7 @@ class Driver:
         """
         Carry out what may have to wait; always a checkpoint.
 
-        Cut: the operation is cut at the `yield` that it stands at.
+        Cancellation: the operation ends at its current `yield`.
 
         Raises:
             RuntimeError: it is called from another run of trio.

@@ -82,7 +82,7 @@ class Reach:
             ProxyError: the proxy refused.
             ImportError: it speaks SOCKS, and python-socks is not installed.
 
-        Cut: nothing is left open.
+        Cancellation: safe; nothing is left open.
         """
         proxy = self._route.proxy
         if stream is not None:

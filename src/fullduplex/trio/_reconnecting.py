@@ -71,7 +71,7 @@ class Reconnecting(AsyncIterator[ClientConnection]):
         """
         Close the current connection with 1000 and wait until TCP has ended.
 
-        Cut: only the waiting; it closes within `close_timeout` anyway.
+        Cancellation: ends only the waiting; it closes within `close_timeout` anyway.
         """
         connection, self._connection = self._connection, None
         if connection is not None:

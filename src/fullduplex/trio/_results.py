@@ -126,7 +126,7 @@ class Pong:
         Raises:
             ConnectionClosed: the connection ended first.
 
-        Cut: safe.
+        Cancellation: safe.
         """
         await self._event.wait()
         if self._failure is not None:

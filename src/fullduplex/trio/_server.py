@@ -73,7 +73,7 @@ class Server(Reception[ServerConnection]):
         Args:
             task_status: for `trio.Nursery.start`.
 
-        Cut: as `serve`.
+        Cancellation: as `serve`.
 
         Raises:
             RuntimeError: it was called before.
@@ -190,7 +190,7 @@ class Server(Reception[ServerConnection]):
         The first call counts.  A further one may only bring the end nearer, with
         another `drain`.  A handler may call it; it does not wait for itself then.
 
-        Cut: only the waiting; the server closes anyway.
+        Cancellation: ends only the waiting; the server closes anyway.
 
         Args:
             close_connections: False lets the connections that are open go on, up to
@@ -221,7 +221,7 @@ class Server(Reception[ServerConnection]):
         """
         Wait until the server is closed and all handlers have returned.
 
-        It does not begin to close.  Cut: safe.
+        It does not begin to close.  Cancellation: safe.
         """
         await self._closed.wait()
 

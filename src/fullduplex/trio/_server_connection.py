@@ -346,7 +346,7 @@ class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
 
         A hook may call it too, to learn that its client has gone.
 
-        Never raises.  Cut: safe.
+        Never raises.  Cancellation: safe.
         """
         if self._session is NOT_OPEN:
             await self._gone.wait()

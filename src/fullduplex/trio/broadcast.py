@@ -50,7 +50,7 @@ async def broadcast(
     A connection is slow when more than `max_buffer` bytes wait to be sent to it
     already; what waits is so bounded by `max_buffer` and one message.
 
-    Cut: all get the message, or none does.
+    Cancellation: all get the message, or none does.
 
     Args:
         connections: of servers or clients; often ``server.connections``.

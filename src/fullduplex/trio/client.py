@@ -129,8 +129,8 @@ class connect(RedirectSteps):
         InvalidHandshake: the server refused, or answered something else.
         TimeoutError: it took longer than ``open_timeout``.
 
-    After any of these nothing is left open.  Cut: cancelling closes the socket; of an
-    open connection too, after a close frame if the system takes one at once.
+    After any of these nothing is left open.  Cancellation closes the socket, also of an
+    open connection, after a close frame if the system takes one at once.
     """
 
     #: seconds; see `Backoff`
@@ -272,7 +272,7 @@ class connect(RedirectSteps):
         Args:
             nursery: where the connection lives.
 
-        Cut: the attempt is given up, and its socket closed.
+        Cancellation: the attempt ends, and its socket is closed.
         """
         opened: list[ClientConnection] = []
 

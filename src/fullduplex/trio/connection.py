@@ -117,7 +117,7 @@ class Connection(Attributes):
         """
         Return if messages can be exchanged; if not, wait for the end, and raise.
 
-        Always a checkpoint.  Cut: safe.
+        Always a checkpoint.  Cancellation: safe.
 
         Raises:
             ConnectionClosed: the connection is closed.
@@ -162,7 +162,8 @@ class Connection(Attributes):
         """
         Wait for the next message.
 
-        Cut: safe.  A cancelled call takes nothing; the next call gets the message.
+        Cancellation: safe.  A cancelled call takes nothing; the next call gets the
+        message.
 
         Args:
             decode: True returns `str` for binary messages too, which must then be
@@ -208,7 +209,7 @@ class Connection(Attributes):
             An asynchronous iterator over the payloads of its frames.  When it is
             abandoned, the rest of the message is discarded.
 
-        Cut: safe; go on with the same iterator.
+        Cancellation: safe; go on with the same iterator.
 
         Raises:
             ConnectionClosed: (from the iterator) as `recv`.
@@ -234,8 +235,8 @@ class Connection(Attributes):
 
         It waits only while more than `write_limit` bytes are on their way.
 
-        Cut: a message goes out whole or not at all.  One in fragments that is cut
-        cannot be completed, so the connection fails with 1011.
+        Cancellation: a message goes out whole or not at all.  A message in fragments
+        cannot be completed then, so the connection fails with 1011.
 
         Args:
             text: True sends bytes as a text message, which must then be UTF-8;
@@ -306,7 +307,7 @@ class Connection(Attributes):
             round-trip time in seconds.  It raises `ConnectionClosed` if the
             connection ends before the pong, unless `ack_on_close` is set.
 
-        Cut: the ping may or may not be sent.
+        Cancellation: the ping may or may not be sent.
 
         Raises:
             ConnectionClosed: the connection is closing or closed.
@@ -326,7 +327,7 @@ class Connection(Attributes):
         Args:
             data: at most 125 bytes.
 
-        Cut: the pong may or may not be sent.
+        Cancellation: the pong may or may not be sent.
 
         Raises:
             ConnectionClosed: the connection is closing or closed.
@@ -358,7 +359,8 @@ class Connection(Attributes):
         It takes `close_timeout` seconds at most.  Closing twice does no harm; the
         first code counts.
 
-        Cut: only the waiting; the connection closes within `close_timeout` anyway.
+        Cancellation: ends only the waiting; the connection closes within
+        `close_timeout` anyway.
 
         Args:
             code: 1000 to 1003, 1007 to 1014 or 3000 to 4999; None for an empty
@@ -380,7 +382,7 @@ class Connection(Attributes):
         """
         Wait until the connection is closed, by whichever side.
 
-        Never raises.  Cut: safe.
+        Never raises.  Cancellation: safe.
         """
         if self._session is not NOT_OPEN or not self._driver.ended:
             await self._driver.run(self._session.wait_closed())

@@ -146,8 +146,8 @@ async def serve(
             called with keyword arguments; also ``create_protocol``.
         task_status: for `trio.Nursery.start`, which returns the `Server`.
 
-    Cut: cancelling is not graceful.  Handlers are cancelled, clients get a close
-    frame with 1001 if the system takes it at once; see `Server.aclose`.
+    Cancellation: not graceful.  Handlers are cancelled, and clients get a close frame
+    with 1001 if the system takes it at once; see `Server.aclose`.
 
     Raises:
         TypeError: an argument has the wrong type or name.
