@@ -265,7 +265,7 @@ def place_of(module: str, name: str) -> str | None:
 
     Args:
         module: path of the module, without the package.
-        name: what is looked for.
+        name: name to find.
 
     Returns:
         A module, relative to the package; behind a colon the name that it has there,

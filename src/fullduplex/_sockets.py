@@ -1,6 +1,6 @@
-"""What every face asks of a connected socket, and sets on it, below its own I/O.
+"""Options and addresses of a connected socket, for every face, below its own I/O.
 
-What is set is decided in ``core.tcp``; what the system cannot tell is None.
+``core.tcp`` decides on the options; a value that the system does not know is None.
 """
 
 from __future__ import annotations

@@ -29,11 +29,11 @@ __all__ = [
 
 
 _bases: Any = ssl.SSLContext.__mro__
-#: What all contexts derive from; programs may replace `ssl.SSLContext`, as truststore
-#: does, and have contexts that were made before.
+#: Base of all contexts; programs may replace `ssl.SSLContext`, as truststore does, and
+#: have contexts that were made before.
 CONTEXT: type[ssl.SSLContext] = _bases[-2]
 
-# What OpenSSL says about an answer that is no record of TLS.
+# Errors of OpenSSL for an answer that is no record of TLS.
 NOT_TLS = frozenset(
     {
         "HTTP_REQUEST",
@@ -129,7 +129,7 @@ def explain(exc: ssl.SSLCertVerificationError, expected: str) -> None:
     found = next(_refused_names(exc.__traceback__), None)
     exc.expected = expected  # type: ignore[attr-defined]
     exc.found = found  # type: ignore[attr-defined]
-    # What is raised by others than the module ssl has a text only.
+    # Exceptions of other modules than ssl have a text only.
     reason = getattr(exc, "verify_message", "") or exc.strerror or str(exc)
     amend(exc, describe_refusal(reason.rstrip("."), expected, found))
 

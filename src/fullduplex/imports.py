@@ -162,7 +162,7 @@ def find_deprecated(namespace: Namespace, name: str, place: str, instead: str) -
 
     Args:
         namespace: ``globals()`` of the module.
-        name: what is looked for.
+        name: name to find.
         place: as in the table of `deprecate`.
         instead: likewise.
     """

@@ -20,7 +20,7 @@ CLIENT, SERVER = Side.CLIENT, Side.SERVER
 CONNECTING, OPEN = State.CONNECTING, State.OPEN
 CLOSING, CLOSED = State.CLOSING, State.CLOSED
 
-# What websockets 10 has under this name is `fullduplex.legacy.protocol`.
+# The module of this name in websockets 10 is `fullduplex.legacy.protocol`.
 reexport(globals())
 deprecate(
     globals(),

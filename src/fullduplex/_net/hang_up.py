@@ -41,7 +41,7 @@ class HangUps:
 
         Args:
             fd: its descriptor; one that is closed is left out.
-            key: what `take` returns for it.
+            key: result of `take` for it.
         """
         wanted = select.EPOLLRDHUP | select.EPOLLONESHOT
         try:
@@ -49,7 +49,7 @@ class HangUps:
         except FileExistsError:
             self._epoll.modify(fd, wanted)
         except (OSError, ValueError):
-            return  # whoever closed it knows its end
+            return  # the code that closed it knows its end
         self._keys[fd] = key
 
     def forget(self, fd: int, key: Any) -> None:
@@ -72,7 +72,7 @@ class HangUps:
                 continue
             gone = events & (select.EPOLLHUP | select.EPOLLERR) != 0
             if not gone:
-                # What is told without being asked for: the rest of the end.
+                # Events that are always reported: the rest of the end.
                 with contextlib.suppress(OSError):
                     self._epoll.modify(fd, select.EPOLLONESHOT)
             found.append((key, gone))

@@ -52,7 +52,7 @@ OF_TLS = frozenset(
 
 class SocketView:
     """
-    What `ws.socket` is: a socket without the methods that read, write or detach it.
+    Value of `ws.socket`: a socket without the methods that read, write or detach it.
 
     With TLS it has what tells of TLS on `ssl.SSLSocket` too, such as `getpeercert`.
 

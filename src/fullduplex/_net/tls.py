@@ -1,8 +1,8 @@
 """TLS as bytes in and bytes out (RFC 8446), on ``SSLContext.wrap_bio``.
 
 The one TLS layer of the faces that read their sockets themselves: no socket, no
-event loop, no thread.  What a context carries is the context's own: callbacks,
-subclasses that override `wrap_bio`, `sslobject_class`, ALPN, sessions, PSK.
+event loop, no thread.  Features of a context are kept: callbacks, subclasses that
+override `wrap_bio`, `sslobject_class`, ALPN, sessions, PSK.
 
     tls.shake_hands()   until it returns True; send `output` each time, even on errors
     tls.feed(data)      what the socket has received; no bytes for its end
@@ -37,9 +37,9 @@ class TLS:
     One TLS connection in memory.
 
     Args:
-        context: how to encrypt, and whom to trust.
-        server_side: which end this is.
-        server_hostname: whom the certificate must name; None checks no name.
+        context: settings of encryption and trust.
+        server_side: side of the connection.
+        server_hostname: name that the certificate must have; None checks no name.
         below: the TLS connection that carries this one.
     """
 
@@ -68,10 +68,10 @@ class TLS:
         #: plain text that TLS does not take before it has heard more of the peer
         self.waiting: list[BytesLike] = []
         self._server_side = server_side
-        #: what was encrypted, from the peer and for it
+        #: encrypted bytes, from the peer and for it
         self.incoming = ssl.MemoryBIO()
         self.outgoing = ssl.MemoryBIO()
-        #: what tells of certificates, ciphers and versions
+        #: object with the certificates, ciphers and versions
         self.object = context.wrap_bio(
             self.incoming,
             self.outgoing,
@@ -80,8 +80,8 @@ class TLS:
         )
         if not server_side:
             resume(self.object)
-        #: what reads, writes and tells what is pending; without a call in between,
-        #: where there is such a thing and no class overrides these
+        #: object with `read`, `write` and `pending`; the one of the interpreter, where
+        #: there is one and no class overrides these methods
         self.coder: Any = _coder(self.object)
 
     @property

@@ -40,8 +40,8 @@ def install_as_websockets() -> None:
     Submodules are the same objects: ``websockets.exceptions`` is
     ``fullduplex.exceptions``.  ``websockets.__version__`` and
     ``importlib.metadata.version("websockets")`` tell the version of websockets that
-    this package is compatible with.  What is logged by default goes to the loggers
-    ``websockets.client`` and ``websockets.server``, which are below ``fullduplex``.
+    this package is compatible with.  The default loggers are ``websockets.client`` and
+    ``websockets.server``, which are below ``fullduplex``.
 
     Calling it twice does no harm.
 
@@ -68,7 +68,7 @@ def uninstall() -> None:
     """
     Undo `install_as_websockets`; without it, nothing happens.
 
-    What was imported meanwhile stays what it is.
+    Modules that were imported meanwhile stay as they are.
     """
     global _finder
     if _finder is None:

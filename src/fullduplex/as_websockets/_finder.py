@@ -1,4 +1,4 @@
-"""Where ``import websockets`` and the names below it lead."""
+"""Finder for ``import websockets`` and the names below it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `importlib.metadata` tells about ``websockets`` while we stand for it."""
+"""Metadata of ``websockets``, for `importlib.metadata`, while we stand for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a program awaits most, `recv` and `send`, in plain Python: the reference.
+"""Awaitables of `recv` and `send`.  Pure-Python twin of ``_calls_c.pyx``.
 
 The compiled body makes an object of a few words in place of a coroutine, which it
 needs only where a call does not take its usual course.
@@ -20,7 +20,7 @@ __all__ = ["Messages", "recv", "send"]
 
 
 class Face(Protocol):
-    """What a connection does when a call does not take its usual course."""
+    """Methods of a connection for calls that do not take their usual course."""
 
     async def _receive(self, decode: bool | None) -> Data:
         """Receive by way of the session, which says what stands against it."""

@@ -37,7 +37,7 @@ class ClientConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
         secure: whether it is encrypted.
     """
 
-    # What `connect` waits for until the handshake is over, and why it failed.
+    # Future for the end of the handshake, and the exception of a failure.
     _waiter: Any = None
     _failure: BaseException | None = None
     # Ends the wait for the body of a refusal.

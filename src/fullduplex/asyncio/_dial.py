@@ -20,7 +20,7 @@ __all__ = ["DIALING", "dial"]
 
 Loop = asyncio.AbstractEventLoop
 
-# What `connect_ex` returns while the peer has not answered.
+# Results of `connect_ex` while the peer has not answered.
 PENDING = frozenset({EALREADY, EINPROGRESS, EINTR, EWOULDBLOCK})
 
 # Addresses that mean another one, which is the peer's.

@@ -394,7 +394,7 @@ class Driver(Hot, asyncio.BufferedProtocol):
         """
         Do what comes next towards the end of TCP; returns whether that was all.
 
-        What waits is the transport's, which keeps the order.
+        Waiting output belongs to the transport, which keeps the order.
         """
         if session.next_move(False) is Move.HALF_CLOSE:
             session.half_closed(self._half_close(transport))

@@ -21,7 +21,7 @@ def watch(loop: asyncio.AbstractEventLoop, transport: Any, told: Told) -> int:
     Call ``told(gone)`` when the peer of a transport has ended, until `forget`.
 
     Returns:
-        What to give to `forget`; -1 where the end cannot be watched for.
+        Descriptor for `forget`; -1 where the end cannot be watched for.
     """
     fd = _descriptor(transport)
     if fd < 0:

@@ -1,8 +1,8 @@
 """The way of a message through a driver, in plain Python: the reference.
 
-What stands here runs for each read, each message and each write.  It is the base of
-`Driver`, which does what these steps leave to it.  The compiled body calls the
-session's compiled part, the reader and our own transport without a detour.
+Its steps run for each read, each message and each write.  It is the base of `Driver`,
+which does what these steps leave to it.  The compiled body calls the session's compiled
+part, the reader and our own transport without a detour.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ else:
 __all__ = ["JOIN", "Hot"]
 
 # A write that follows another one within this time (seconds) begins a burst.  It leaves
-# at once; those that follow it in the same step of the same task are joined and go out
-# at the end of the event loop iteration, or at JOIN bytes.
+# at once.  The writes that follow it in the same step of the same task are joined and
+# go out at the end of the event loop iteration, or at JOIN bytes.
 BURST = 50e-6
 JOIN = 65536
 
-# What becomes of writes: in the read callback, the first one leaves and others wait.
+# Treatment of writes: in the read callback, the first one leaves and others wait.
 UNCORKED, UNWRITTEN, CORKED = range(3)
 
 
@@ -70,7 +70,7 @@ class Hot:
         # The identity of the task whose writes are joined.
         self._writer = 0
         self._wrote_at = 0.0
-        #: what the tasks of the loop may do before it runs
+        #: budget of the loop's tasks until it runs
         self.time_slice = time_slice(loop)
         self.ended = False
 
@@ -79,7 +79,7 @@ class Hot:
         self.session = session
         self.get_buffer = session.reader.get_buffer
 
-    # What comes in
+    # Input
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take what was read (asyncio calls this)."""
@@ -90,7 +90,8 @@ class Hot:
         self._corked = UNWRITTEN
         try:
             waiter: Any = session.data_received(nbytes, monotonic())
-            # What the reader does may look after it, and leave something to settle.
+            # The reader may look after it during its step, and leave something to
+            # settle.
             attention = session.attention
             if waiter is not None and session.writer.pending:
                 # Pongs do not wait for what the reader does with its message.
@@ -118,7 +119,7 @@ class Hot:
         """
         Return what to wait for until there is a message to take.
 
-        Whoever waits calls `awaited` in any case.
+        The caller calls `awaited` in any case.
 
         Returns:
             None where only the session's `recv` knows what to do.
@@ -134,7 +135,7 @@ class Hot:
         assert self.session is not None
         self.session.awaited()
 
-    # What goes out
+    # Output
 
     def send_now(self, message: object) -> bool | None:
         """
@@ -216,7 +217,7 @@ class Hot:
         else:
             self.transport.write(data)
 
-    # What `Driver` does
+    # Methods of `Driver`
 
     def _handshake_read(self, nbytes: int) -> None:
         """Take what was read before `carry`."""

@@ -23,7 +23,7 @@ cdef enum:
     JOINED = 65536
 cdef double BURST = 50e-6
 
-# What becomes of writes: in the read callback, the first one leaves and others wait.
+# Treatment of writes: in the read callback, the first one leaves and others wait.
 cdef enum:
     UNCORKED
     UNWRITTEN
@@ -31,7 +31,7 @@ cdef enum:
 
 
 cdef class Link:
-    """What a transport of ours is to a driver."""
+    """Interface of our own transports for a driver."""
 
     cdef int send(self, bytes data, bint last=False) except -1:
         raise NotImplementedError
@@ -82,7 +82,8 @@ cdef class Hot:
         self._corked = UNWRITTEN
         try:
             waiter = session.parse(size, clock())
-            # What the reader does may look after it, and leave something to settle.
+            # The reader may look after it during its step, and leave something to
+            # settle.
             attention = session.attention
             if waiter is not None:
                 if session.writer.pending:

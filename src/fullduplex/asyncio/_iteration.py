@@ -24,7 +24,7 @@ class Iteration:
     The messages of a connection whose class overrides how they are received.
 
     Args:
-        connection: what has `__anext__`.
+        connection: object with `__anext__`.
     """
 
     __slots__ = ("_connection",)

@@ -19,7 +19,7 @@ from ..core.exhaustion import ACCEPT_PAUSE, EXHAUSTED, Exhaustion
 
 __all__ = ["Accepted", "Listener", "bind", "bind_unix"]
 
-# What an accepted connection is: a socket or its descriptor, and its address.
+# An accepted connection: a socket or its descriptor, and its address.
 Accepted = tuple[socket.socket | int, Any]
 
 
@@ -47,7 +47,7 @@ class Listener:
         backlog: connections that the system keeps until they are accepted.
         accept_ip: as `accept`, for descriptors of sockets of IP; what it accepts has
             the options of the listening socket, as on Linux.
-        poller: what watches the connections, to be closed with the listener.
+        poller: watches the connections, and is closed with the listener.
     """
 
     def __init__(

@@ -2,10 +2,10 @@
 """One reader of a loop for all connections of a listener: an epoll of its own.
 
 The loop's way from a socket that is ready to its callback is Python, and touches a
-dozen objects that the loop keeps for each socket.  Here the loop watches the epoll,
-and the way from there is C: an echo of 256 B takes 9.8 instead of 16.7 thousand
-instructions, and with 5,000 connections, which do not fit in the caches, a quarter
-less time.  A client, which has one connection, would only pay for the epoll.
+dozen objects that the loop keeps for each socket.  Here the loop watches the epoll, and
+the way from there is C: an echo of 256 B takes 9.8 instead of 16.7 thousand
+instructions. 5,000 connections, which do not fit in the caches, take a quarter less
+time.  A client, which has one connection, would only pay for the epoll.
 """
 
 import os
@@ -112,8 +112,8 @@ cdef class Poller:
         cdef int i
         cdef int number = epoll_wait(self._epoll, events, BATCH, 0)
         for i in range(number):
-            # Who was before it may have ended it.  Another socket may have its
-            # number by now, and finds out that there is nothing to read.
+            # An earlier callback may have ended it.  Another socket may have its number
+            # by now, and finds out that there is nothing to read.
             link = self._links[events[i].data.fd]
             if link is not None:
                 (<Link>link).readable()

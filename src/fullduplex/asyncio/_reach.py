@@ -1,4 +1,4 @@
-"""How a stream to the server comes about: TCP, a proxy, TLS, TLS inside TLS.
+"""Opening of a stream to the server: TCP, a proxy, TLS, TLS inside TLS.
 
     proxy      what is opened, in this order
     --------   ------------------------------------------------------------------
@@ -52,11 +52,11 @@ class Reach:
 
     Args:
         uri: the server.
-        route: how to reach it.
-        kwds: what the caller gave for the TCP connection, for TLS and for the proxy.
+        route: way to the server: direct, or through a proxy.
+        kwds: the caller's arguments for the TCP connection, for TLS and for the proxy.
         opening: where to note how it went.
         timeout: seconds until the caller will cancel this.
-        user_agent: what proxies are told.
+        user_agent: value of ``User-Agent`` for proxies.
     """
 
     def __init__(
@@ -380,6 +380,6 @@ class _Tunneling(asyncio.BufferedProtocol):
     def abandon(self) -> None:
         """Give up on the stream."""
         if not self.opened.cancel() and not self.opened.cancelled():
-            self.opened.exception()  # which the caller has, or something better
+            self.opened.exception()  # the caller has it, or a better one
         if self._transport is not None:
             self._transport.abort()

@@ -1,4 +1,4 @@
-"""What `recv_streaming` and `ping` return on asyncio."""
+"""Results of `recv_streaming` and `ping` on asyncio."""
 
 from __future__ import annotations
 

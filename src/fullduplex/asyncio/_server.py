@@ -4,8 +4,8 @@ All handshakes have the same time, so the oldest one ends first: one dict in the
 order of arrival and one timer serve all of them.
 
 Shutting down goes in an order that ends on every version of Python: stop listening,
-close connections, wait for handlers, and only then wait for the listener, which
-since Python 3.12 waits for connections itself.
+close connections, wait for handlers, and only then wait for the listener.  Since Python
+3.12, the listener waits for connections itself.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class Server(Reception[ServerConnection]):
         for connection in late:
             connection._end_opening()
 
-    # What programs see
+    # Attributes and methods for programs
 
     @property
     def sockets(self) -> Sequence[Any]:

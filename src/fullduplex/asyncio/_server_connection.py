@@ -85,7 +85,7 @@ class ServerConnection(Standalone, face=True):
         """Whether a hook or the handler is at work."""
         return self.handler_task is not None and not self.handler_task.done()
 
-    # What programs override
+    # Methods that programs override
 
     async def process_request(self, path: str, request_headers: Headers) -> Any:
         """

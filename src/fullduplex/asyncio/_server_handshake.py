@@ -1,8 +1,8 @@
 """The server's opening handshake on asyncio: what `Answering` decides, carried out.
 
 Bytes are parsed as they arrive.  Where no hook may have to wait, the request is
-answered within the same callback and the connection's one task is made only for
-the handler; a client that does not get that far costs no task and no timer.
+answered within the same callback, and the connection's one task is made only for the
+handler.  A client that does not get that far costs no task and no timer.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Opening(  # pyright: ignore[reportIncompatibleVariableOverride]
         if parser is None:
             return  # answered; nobody wants the rest
         if self.request is not None:
-            # Frames that came before our answer.  What follows waits in the system.
+            # Frames that came before our answer.  Later input waits in the system.
             parser.feed(data)
             self._early_paused = True
             self.transport.pause_reading()

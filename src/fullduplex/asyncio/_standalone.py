@@ -1,10 +1,9 @@
 """A server's connection that is itself the protocol of a transport.
 
 Programs written for websockets 10 subclass ``WebSocketServerProtocol``, make it
-themselves, and give it to a transport as an `asyncio.Protocol`: a web server does
-when it finds that a request is for WebSocket.  Such a connection has no `Server`.
-It takes the request from `data_received` and then leaves the transport to its
-driver.
+themselves, and give it to a transport as an `asyncio.Protocol`.  A web server does so
+when it finds that a request is for WebSocket.  Such a connection has no `Server`.  It
+takes the request from `data_received` and then leaves the transport to its driver.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ __all__ = ["Standalone"]
 
 
 class _Nobody:
-    """What stands where a `Server` would, for one connection."""
+    """Substitute for a `Server`, for one connection."""
 
     def __init__(self, theirs: Any, settings: Settings) -> None:
         self._theirs = theirs
@@ -78,7 +77,7 @@ class Standalone(Opening):
         self._nobody = _Nobody(
             ws_server, Settings(kwds, find_logger("fullduplex.server"))
         )
-        # Who gives us the request first gives us the transport.
+        # `connection_made` comes before `data_received`, so the task may start later.
         self._begin = later
         super().__init__(adapt_handler(ws_handler), self._nobody, **kwds)  # type: ignore[arg-type]
         self.server = ws_server
@@ -87,7 +86,7 @@ class Standalone(Opening):
     def _reception(self) -> Any:
         return self.server if self._nobody is None else self._nobody
 
-    # What a transport calls
+    # Methods that a transport calls
 
     def _connected(self, transport: Any) -> None:
         if self._nobody is None:
@@ -104,7 +103,7 @@ class Standalone(Opening):
         """Take the client's request, where this is the protocol of a transport."""
         if not self._given:
             self._given = True
-            # Who calls this may be about to make us the transport's protocol.
+            # The caller may make us the transport's protocol right after this call.
             self._loop.call_soon(self._give_to_driver)
         self._handshake_received(bytes(check_bytes("data", data)))
 
@@ -152,7 +151,7 @@ class Standalone(Opening):
 
     @property
     def extra_headers(self) -> Any:
-        """What is added to the response 101; may be set, or grow, before that."""
+        """Headers added to the response 101; may be set, or grow, before that."""
         if self._extra_headers is None:
             return self._settings.extra_headers
         return self._extra_headers

@@ -1,4 +1,4 @@
-# What _tcp_c.pyx calls of the system, and for how much at once.
+# Functions of the system that _tcp_c.pyx calls, and their sizes.
 
 cdef extern from "sys/types.h":
     ctypedef long ssize_t
@@ -68,7 +68,7 @@ cdef extern from *:
 STALL = 0.1
 
 cdef enum:
-    # Who reads at least this many bytes may expect more at once.
+    # A read of at least this many bytes may be followed by more at once.
     FLOWING = 16384
     # The most that is waited for: to be woken costs as much as to copy a part of it.
     PORTION = 524288
@@ -82,7 +82,7 @@ cdef enum:
 
 
 cdef object os_error():
-    # Whatever language and encoding the system's messages have.
+    # The text of the system may have any language and encoding.
     cdef int code = errno
     return OSError(code, os.strerror(code))
 

@@ -29,7 +29,7 @@ cdef object bad_descriptor():
 cdef class TcpTransport(Link):
     cdef object __weakref__
     cdef object _loop
-    # Who watches the socket for input instead of the loop; None for the loop.
+    # The `Poller` that watches the socket for input; None for `loop.add_reader`.
     cdef object _poller
     cdef object _protocol
     # The protocol again, once it is a driver that carries messages.
@@ -37,8 +37,8 @@ cdef class TcpTransport(Link):
     cdef object _sock
     cdef object _peername
     cdef object _sockname
-    # What waits to be sent: bytes objects, of which the first has been sent up to
-    # an offset; None while nothing waits.
+    # Output that waits: bytes objects, of which the first has been sent up to an
+    # offset; None while nothing waits.
     cdef list _chunks
     cdef Py_ssize_t _offset
     cdef Py_ssize_t _size
@@ -49,8 +49,8 @@ cdef class TcpTransport(Link):
     cdef bint _guest
     cdef bint _closing
     cdef bint _lost
-    # Whether the loop is about to hear of the end of input, in which case the end of
-    # the transport needs no further turn of it; and why it was lost meanwhile.
+    # Whether `eof_received` is scheduled; `connection_lost` follows in the same
+    # callback.  The reason is the one of a loss in between.
     cdef bint _at_end
     # Whether the socket is closed already when `connection_lost` is called.
     cdef readonly bint closed
@@ -58,8 +58,8 @@ cdef class TcpTransport(Link):
     cdef bint _eof
     cdef bint _reading
     cdef bint _protocol_paused
-    # How many bytes make the socket ready, 0 for any; the timer that looks whether
-    # they come; and whether something has come since it looked.
+    # Number of bytes that make the socket ready, 0 for any; the timer that checks
+    # whether they come; and whether bytes have come since its last check.
     cdef int _portion
     cdef object _timer
     cdef bint _moved
@@ -100,11 +100,12 @@ cdef class TcpTransport(Link):
     def __repr__(self):
         return f"<TcpTransport fd={self._fd} closing={bool(self._closing)}>"
 
-    # What is known
+    # State
 
     def get_extra_info(self, name, default=None):
         if name == "socket":
-            # Who closed the real one would leave us with a number that may be another's.
+            # A program that closed the real one would leave us with a number that may
+            # be another's.
             sock = self._object()
             return default if sock is None else TransportSocket(sock)
         if name == "peername":
@@ -133,7 +134,7 @@ cdef class TcpTransport(Link):
             return False
         for level, name, number in wanted:
             value = number
-            # What this system does not know is left out.
+            # Options that this system does not know are left out.
             c_setsockopt(self._fd, level, name, &value, sizeof(value))
         return True
 
@@ -229,7 +230,7 @@ cdef class TcpTransport(Link):
     cdef bint _lent(self) except -1:
         """Whether the socket was closed by somebody else, and is not to be touched."""
         if self._guest and self._fd >= 0 and self._sock.fileno() != self._fd:
-            # What the loop watches may be another's by now.
+            # The descriptor that the loop watches may be another's by now.
             self._fd = -1
             self._reading = False
         return self._guest and self._fd < 0
@@ -331,7 +332,8 @@ cdef class TcpTransport(Link):
         if self._portion == 0:
             return
         if not self._moved:
-            # What is there may be all for long.  It is a sign of life; read it.
+            # The bytes that are there may be all for long.  It is a sign of life; read
+            # it.
             self._wait_for(0)
             return
         self._moved = False
@@ -538,7 +540,7 @@ cdef class TcpTransport(Link):
             self._remember_name()
         try:
             if exc is None:
-                # Whoever is told now may go on at once.
+                # The protocol that is told now may go on at once.
                 self.closed = True
                 self._close_socket()
             protocol.connection_lost(exc)

@@ -1,9 +1,9 @@
 """The way of bytes through TLS on asyncio, in plain Python: the reference.
 
-What stands here runs for each read and each write.  It is the base of
-`TlsTransport`, which does the rest.  The compiled body gives TLS whole records only,
-so that TLS is never asked for what it can't have yet, and calls our own drivers and
-transports without a detour.
+Its steps run for each read and each write.  It is the base of `TlsTransport`, which
+does the rest.  The compiled body gives TLS whole records only, so that TLS is never
+asked for what it can't have yet, and calls our own drivers and transports without a
+detour.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ class TlsLink:
         self.memory = memory
         #: the transport below, once there is one
         self.lower: Any = None
-        #: whom plain text is for; it has `get_buffer`
+        #: the protocol for plain text; it has `get_buffer`
         self.protocol: Any = None
-        #: what has been received and TLS has not been given
+        #: received bytes that TLS has not been given
         self.rest = b""
         #: whether writing takes more than to encrypt: during the handshake, while
         #: plain text waits, and after the end
@@ -56,7 +56,7 @@ class TlsLink:
         #: whether there is nothing more to tell the protocol but the end
         self.closing = False
 
-    # What comes in
+    # Input
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Give memory for encrypted bytes (asyncio calls this)."""
@@ -121,7 +121,7 @@ class TlsLink:
         if failure is not None:
             self._broken(failure)
 
-    # What goes out
+    # Output
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Encrypt and send; nothing once the transport is closing."""
@@ -145,7 +145,7 @@ class TlsLink:
         """Write to a transport from here on."""
         self.lower = lower
 
-    # What `TlsTransport` does
+    # Methods of `TlsTransport`
 
     def _received_slowly(self) -> None:
         """Take `rest` during the handshake, or after the end."""

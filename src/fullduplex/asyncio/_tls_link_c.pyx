@@ -103,7 +103,7 @@ cdef class TlsLink(Link):
         self._start = <uint8_t *> view.buf + FRONT
         PyBuffer_Release(&view)
 
-    # What comes in
+    # Input
 
     def get_buffer(self, sizehint):
         return self.memory
@@ -210,7 +210,7 @@ cdef class TlsLink(Link):
                 failure = exc
                 total = self._filled
             memory = None
-            # What follows may end up here again.
+            # The following steps may end up here again.
             if size:
                 self.rest = PyBytes_FromStringAndSize(<char *> data, size)
                 size = 0
@@ -287,7 +287,7 @@ cdef class TlsLink(Link):
                 )
         return self._filled
 
-    # What goes out
+    # Output
 
     def write(self, data):
         # `bytes` alone would make NUL bytes of a number.

@@ -13,8 +13,8 @@ bytes, and the transport of the protocol above.
                 of what is below
 
 A peer that ends TCP without close_notify has ended its input all the same (RFC 8446,
-6.1): what a truncated stream means is for the protocol to judge, and WebSocket has
-close frames for that.
+6.1): the protocol decides on a truncated stream, and WebSocket has close frames for
+that.
 """
 
 from __future__ import annotations
@@ -87,11 +87,10 @@ class TlsTransport(TlsLink, asyncio.BufferedProtocol):
 
     Args:
         loop: the running loop.
-        protocol: what has `get_buffer`; it is told of this transport after the
-            handshake.
-        context: how to encrypt, and whom to trust.
-        server_side: which end this is.
-        server_hostname: whom the certificate must name; None checks no name.
+        protocol: has `get_buffer`; it is told of this transport after the handshake.
+        context: settings of encryption and trust.
+        server_side: side of the connection.
+        server_hostname: name that the certificate must have; None checks no name.
         handshake_timeout: seconds; None for 60.
         shutdown_timeout: seconds for the peer's answer to close_notify in which it
             takes nothing of what waits; None for 30.
@@ -230,7 +229,7 @@ class TlsTransport(TlsLink, asyncio.BufferedProtocol):
             secured.set_result(None)
         if self.closing:
             return
-        # What was written meanwhile goes out now.
+        # Output that was written meanwhile goes out now.
         self._send_output()
         self.pump()
 
@@ -485,7 +484,7 @@ class TlsTransport(TlsLink, asyncio.BufferedProtocol):
         Read what has been received, without waiting, in `connection_lost`.
 
         Returns:
-            How many bytes; 0 if there are none.
+            Number of bytes; 0 if there are none.
         """
         try:
             while True:
@@ -516,7 +515,7 @@ class TlsTransport(TlsLink, asyncio.BufferedProtocol):
             self._timer.cancel()
             self._timer = None
 
-    # What is known
+    # State
 
     def fileno(self) -> int:
         """Return the descriptor of the socket; -1 if there is none."""

@@ -1,4 +1,4 @@
-"""Where transports come from.
+"""Choice of the transport.
 
     plain TCP and Unix sockets    `TcpTransport`, where it is compiled and the loop
                                   has `add_reader`: an idle one takes 0.2 KiB; those
@@ -351,7 +351,7 @@ def receive_rest(transport: Any, memory: memoryview) -> int:
     For transports that are being lost, in `connection_lost`: their socket is open.
 
     Returns:
-        How many bytes; 0 if there are none, or if it is not known how to read them.
+        Number of bytes; 0 if there are none, or if the transport cannot be read.
     """
     if isinstance(transport, TlsTransport):
         return transport.receive_rest(memory)

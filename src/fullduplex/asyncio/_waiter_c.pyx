@@ -42,7 +42,7 @@ cdef class _NoLoop:
         return False
 
 
-# What `fire` gives to compiled tasks.  They only ask for its result, which of a future
+# Result of `fire` for compiled tasks.  They only ask for its result, which of a future
 # of their own kind takes them a twentieth of the time.
 cdef object _done = asyncio.Future(loop=_NoLoop())
 _done.set_result(None)

@@ -34,7 +34,7 @@ def basic_auth(
     both travel readable otherwise.
 
     Args:
-        realm: what the client is told that the password is for.
+        realm: name of the protected space, shown to the client.
         credentials: a pair (username, password), or an iterable of pairs.
         check_credentials: tells whether a user name and a password are right; may
             be a coroutine function.  Give either this or `credentials`.
@@ -69,7 +69,7 @@ class BasicAuthWebSocketServerProtocol(ServerConnection):
         *args: as for `ServerConnection`, as is ``**kwds``.
     """
 
-    #: what the client is told that the password is for
+    #: name of the protected space, shown to the client
     realm: str = ""
 
     def __init__(
@@ -88,7 +88,7 @@ class BasicAuthWebSocketServerProtocol(ServerConnection):
         """
         Override to tell whether a user name and a password are right.
 
-        What it raises is logged, and the client is answered 500.
+        An exception is logged, and the client is answered 500.
         """
         if self._check_credentials is None:
             return False

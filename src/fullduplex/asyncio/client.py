@@ -62,7 +62,7 @@ reexport(globals())
 # The classes below have an attribute of that name.
 decide = process_exception
 
-# What `connect` passes on to ``loop.create_connection``.
+# Keywords that `connect` passes on to ``loop.create_connection``.
 CONNECTION_KEYWORDS = frozenset(
     {
         "all_errors",
@@ -81,7 +81,7 @@ CONNECTION_KEYWORDS = frozenset(
         "ssl_shutdown_timeout",
     }
 )
-# What `connect` uses on the way to a proxy, instead of the name without ``proxy_``.
+# Keywords that `connect` uses for a proxy instead of the name without ``proxy_``.
 PROXY_KEYWORDS = frozenset(
     f"proxy_{name}" for name in CONNECTION_KEYWORDS - {"host", "port", "sock"}
 )
@@ -127,10 +127,9 @@ class connect(RedirectSteps):
         origin: value of the ``Origin`` header.
         extensions: extensions to offer, in the order of preference.
         subprotocols: subprotocols to offer, in the order of preference.
-        extra_headers: further headers of the request: a mapping, pairs, or
-            `Headers`; or a function or coroutine function that returns these, which
-            is called for each attempt, so that tokens are fresh; also
-            ``additional_headers``.
+        extra_headers: further headers of the request: a mapping, pairs, or `Headers`.
+            A function or coroutine function that returns these is called for each
+            attempt, so that tokens are fresh.  Also ``additional_headers``.
         logger: where to log; by default the logger ``fullduplex.client``.
         user_agent_header: value of ``User-Agent``; None or ``""`` for none.
         open_timeout: seconds for DNS, TCP, TLS, the handshake and all redirects
@@ -145,11 +144,11 @@ class connect(RedirectSteps):
             returned: the place to log in and to subscribe.  When it raises, the
             connection is closed with 1011, and opening has failed.
         on_state: called with each `StateChange` of state while reconnecting.
-        proxy: address of a proxy, such as ``http://user:password@proxy:3128``, with
-            the scheme http, https, socks4, socks4a, socks5 or socks5h (SOCKS needs the
-            extra ``socks``); None for none; True to take the one of the environment
-            (``https_proxy``, ``all_proxy`` and others, less ``no_proxy``), which is
-            never used for loopback and link-local hosts.
+        proxy: address of a proxy, such as ``http://user:password@proxy:3128``, with the
+            scheme http, https, socks4, socks4a, socks5 or socks5h.  SOCKS needs the
+            extra ``socks``.  None is for no proxy.  True takes the one of the
+            environment (``https_proxy``, ``all_proxy`` and others, less ``no_proxy``),
+            but never for loopback and link-local hosts.
         **kwds: arguments for ``loop.create_connection``, such as ``ssl``,
             ``server_hostname``, ``host`` and ``port`` (to connect to another place
             than the URI says), ``sock``, ``family`` and ``local_addr``.
@@ -296,7 +295,7 @@ class connect(RedirectSteps):
             check_proxy_tls(plan.proxy, self._kwds)
         self._plan, self._uri, self._keywords = plan, uri, given
 
-    # What programs read, and set for the next attempt
+    # Attributes that programs read, and set for the next attempt
 
     @property
     def uri(self) -> str:
@@ -470,7 +469,7 @@ class connect(RedirectSteps):
 
     async def __aiter__(self) -> AsyncIterator[ClientConnection]:
         again, planned = self._reconnector(), self._plan is not None
-        # What a block does, a subclass may have made do more.
+        # A subclass may have made the methods of the block do more.
         block = overridden(self, "__aenter__", ENTER) or overridden(
             self, "__aexit__", EXIT
         )
@@ -541,8 +540,8 @@ class unix_connect(connect):
 
     Args:
         path: path of the socket; `str`, `bytes` or path-like.
-        uri: what to ask for; by default ``ws://localhost/``, or
-            ``wss://localhost/`` when ``ssl`` is given.
+        uri: URI to connect to; by default ``ws://localhost/``, or ``wss://localhost/``
+            when ``ssl`` is given.
         **kwds: as for `connect`.
 
     Raises:
@@ -570,7 +569,7 @@ def _own_keywords() -> frozenset[str]:
 
 
 def _unix_signature() -> inspect.Signature:
-    """What `unix_connect` takes: `path`, and what `connect` takes."""
+    """Return the signature of `unix_connect`: `path`, and that of `connect`."""
     signature = inspect.signature(connect)
     path = inspect.Parameter(
         "path",

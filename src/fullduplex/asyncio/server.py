@@ -52,7 +52,7 @@ Handler = (
 
 ProcessResponse = Callable[..., Awaitable[Response | None] | Response | None]
 
-# What `serve` passes on to ``loop.create_server``.
+# Keywords that `serve` passes on to ``loop.create_server``.
 SERVER_KEYWORDS = frozenset(
     {
         "backlog",

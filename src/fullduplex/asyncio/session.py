@@ -49,9 +49,9 @@ class Session:
         uri: as for `connect`.
         subscriptions: messages to send first on every connection.
         outbox: messages that may wait to be sent.
-        overflow: what becomes of a message that is one too many: ``"reject"`` raises
-            `OutboxFull`, ``"drop_newest"`` drops it, ``"drop_oldest"`` drops the one
-            that has waited longest; what is dropped is reported.
+        overflow: treatment of a message beyond the limit.  ``"reject"`` raises
+            `OutboxFull`, ``"drop_newest"`` drops it, and ``"drop_oldest"`` drops the
+            one that has waited longest.  A dropped message is reported.
         resend: send again what may have arrived before a connection was lost, so that
             it arrives once or twice instead of once or not at all.
         last_seen: called with each message received; what it returns for the last one
@@ -133,7 +133,7 @@ class Session:
             reason: close reason.
             drain: seconds to wait for messages to arrive before.
 
-        What was not sent by then is reported to `on_undelivered`.
+        Messages that were not sent by then are reported to `on_undelivered`.
 
         Cancellation: while messages arrive, the session goes on.  After that it ends
         nevertheless, within the connection's `close_timeout`.
@@ -252,7 +252,7 @@ class Session:
 
         Args:
             message: as it was given to `subscribe`; one that was not is no error.
-            farewell: what to send now, if there is a connection.
+            farewell: message to send now, if there is a connection.
 
         Cancellation: later connections do without it; `farewell` is sent or not.
 
@@ -328,7 +328,8 @@ class Session:
         Cancellation: safe.
 
         Raises:
-            Exception: what ended the session: connecting again is of no use.
+            Exception: the failure that ended the session: connecting again is of no
+                use.
             EOFError: the session was closed.
         """
         await self._share()  # before a message is taken

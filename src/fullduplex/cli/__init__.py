@@ -21,7 +21,7 @@ __all__ = ["main", "program", "python", "version_line"]
 
 reexport(globals())
 
-# What the extra "cli" brings.
+# Packages of the extra "cli".
 _NEEDED = ("click", "prompt_toolkit", "rich")
 
 
@@ -64,11 +64,10 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     Args:
         argv: arguments behind the program; by default those of this process.
 
-    Exit status: 0 the connection was closed normally, 1 it could not be
-    opened or was closed abnormally, or standard output cannot be written (one
-    line on standard error says why), 2 the command was called wrongly, 130 it
-    was interrupted.  A reader of standard output that has seen enough ends the
-    command with 0.
+    Exit status: 0 the connection was closed normally; 1 it could not be opened or was
+    closed abnormally; 2 the command was called wrongly; 130 it was interrupted.  The
+    status is 1, too, when standard output cannot be written; one line on standard error
+    says why.  A reader of standard output that has seen enough ends the command with 0.
     """
     from ._output import OutputFailed, take_over
 

@@ -110,7 +110,7 @@ def client(target: Target, ping_interval: float, wait: float) -> Callable[[], in
     type=click.IntRange(min=1),
     default=20_000,
     show_default=True,
-    help="How many messages are sent and echoed.",
+    help="Number of messages to send and echo.",
 )
 def demo(messages: int) -> Callable[[], int]:
     """Send messages to an echo server in this process and time the replies.

@@ -51,7 +51,7 @@ class _WrongEcho(Exception):
 
 @dataclass
 class _Results:
-    """What was measured so far; times in seconds, sizes in bytes and one way."""
+    """Measurements so far; times in seconds, sizes in bytes and one way."""
 
     verified: int = 0
     texts: int = 0

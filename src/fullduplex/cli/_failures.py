@@ -44,7 +44,7 @@ def describe(error: BaseException, *, open_timeout: float) -> str:
     Say in one line why a connection could not be opened.
 
     Args:
-        error: what ``connect`` raised.
+        error: exception that ``connect`` raised.
         open_timeout: the limit that was set, in seconds, for a timeout's text.
     """
     return one_line(without_credentials(_reason(error, open_timeout)))

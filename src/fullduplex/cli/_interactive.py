@@ -32,7 +32,7 @@ async def converse(ws: ClientConnection, shown_uri: str) -> None:
 
     Args:
         ws: an open connection; closed at return.
-        shown_uri: how to name the server.
+        shown_uri: name of the server to show.
 
     Raises:
         AbnormalEnd: the connection was not closed normally.
@@ -40,8 +40,8 @@ async def converse(ws: ClientConnection, shown_uri: str) -> None:
     printer = MessagePrinter(marks=True)
     keyboard = create_input()
     # While it draws above the prompt, prompt_toolkit gives the terminal's own
-    # line editing back, for programs that ask a question.  What is typed in
-    # that moment would be echoed twice, and a Ctrl-D lost.
+    # line editing back, for programs that ask a question.  Typing in that moment would
+    # be echoed twice, and a Ctrl-D lost.
     keyboard.cooked_mode = nullcontext  # type: ignore[method-assign]
     # A KeyboardInterrupt would leave the event loop by way of the task.
     session: PromptSession[str] = PromptSession(
@@ -98,7 +98,7 @@ async def _send_lines(
         try:
             await ws.send(line)
         except ConnectionClosed:
-            return  # how it ended is the receiver's to tell
+            return  # the receiver reports the end
         except UnicodeEncodeError:
             printer.note("Not sent: the line holds what is no Unicode text.")
 
@@ -111,7 +111,7 @@ def _history() -> History:
     path = base / "fullduplex" / "history"
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.touch(mode=0o600)  # what was typed may be secret
+        path.touch(mode=0o600)  # the history may hold secrets
     except (OSError, RuntimeError):
         return InMemoryHistory()
     return _ForgivingHistory(str(path))

@@ -21,7 +21,7 @@ class OutputFailed(Exception):
 
     Attributes:
         unread: whether that is so because nobody reads it.
-        reason: what the system says.
+        reason: text of the system's error.
     """
 
     def __init__(self, error: OSError) -> None:
@@ -46,7 +46,7 @@ class _File(io.FileIO):
         try:
             return super().write(data)  # type: ignore[arg-type]
         except OSError as error:
-            # What is still buffered must not fail again.
+            # The rest of the buffer must not fail again.
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
             if self._loud:
                 raise OutputFailed(error) from None
@@ -57,8 +57,9 @@ def take_over() -> None:
     """
     Replace the standard streams by such that fail in our way.
 
-    What was closed before the program began is the null device: its descriptor would
-    else be given to the next socket, and what is printed would go there.
+    A stream that was closed before the program began becomes the null device.
+    Otherwise its descriptor would be given to the next socket, and printed text would
+    go there.
     """
     streams = [sys.stdin, sys.stdout, sys.stderr]
     for number, stream in enumerate(streams):

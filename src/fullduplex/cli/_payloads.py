@@ -26,7 +26,7 @@ def mixed_messages(count: int, *, seed: int = 6455) -> Iterator[str | bytes]:
     order are noticed.
 
     Args:
-        count: how many.
+        count: number of messages.
         seed: equal seeds give equal messages.
     """
     source = random.Random(seed)  # noqa: S311  these are no secrets

@@ -31,10 +31,10 @@ INTERRUPTED = 130
 @dataclass(frozen=True)
 class Options:
     """
-    What to ping, and how often.
+    Target and timing of pings.
 
     Args:
-        count: how many pings; None until Ctrl-C.
+        count: number of pings; None until Ctrl-C.
         interval: seconds from one to the next.
         timeout: seconds after which a ping counts as lost.
         quiet: show only the summary.
@@ -49,7 +49,7 @@ class Options:
 
 @dataclass
 class Tally:
-    """What became of the pings."""
+    """Results of the pings."""
 
     sent: int = 0
     #: seconds

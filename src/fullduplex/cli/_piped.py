@@ -52,7 +52,7 @@ async def exchange(ws: ClientConnection, *, quiet: float | None) -> None:
             if sending.done():
                 await receiver.wait_for(sending.result(), quiet=quiet)
         except ConnectionClosed:
-            # How it ended is the receiver's to tell; this may go unnoticed.
+            # The receiver reports the end; an error here may go unnoticed.
             print(
                 "fullduplex: the connection was closed before all lines were sent",
                 file=sys.stderr,

@@ -1,4 +1,4 @@
-"""How messages are shown: a line each, and nothing in it can drive a terminal.
+"""Display of messages: a line each, without anything that can drive a terminal.
 
 A message comes from somebody else.  Control characters could move the cursor
 or retitle the window, bidirectional overrides could show text in another order

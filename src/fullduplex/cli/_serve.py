@@ -33,7 +33,7 @@ INTERRUPTED = 130
 @dataclass(frozen=True)
 class Options:
     """
-    What to serve, and where.
+    Address and behaviour of a server.
 
     Args:
         host: name or address; None for all.

@@ -28,12 +28,12 @@ __all__ = ["Options", "run_session"]
 _MAX_SIZE = 64 * 2**20  # bytes
 
 _FAILED = 1
-_INTERRUPTED = 130  # what a shell reports for a command ended by Ctrl-C
+_INTERRUPTED = 130  # as shells report a command ended by Ctrl-C
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line asked for; times in seconds, ``None``: without end."""
+    """Arguments of the command; times in seconds, ``None``: without end."""
 
     target: Target
     ping_interval: float | None

@@ -1,4 +1,4 @@
-"""Where to connect and what to ask for: the words that client commands share."""
+"""Address and request of a connection: the words that client commands share."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 
 @dataclass(frozen=True)
 class Target:
-    """What the command line says about one connection."""
+    """Arguments of the command line about one connection."""
 
     uri: str
     headers: list[tuple[str, str]]

@@ -1,6 +1,6 @@
 """SOCKS proxies (RFC 1928, RFC 1929, SOCKS4 and 4a), by python-socks.
 
-python-socks has a class for each kind of I/O. A face makes one with `arguments` and
+python-socks has a class for each kind of I/O.  A face makes one with `arguments` and
 gives it a ``forward`` that connects to the proxy.  So the proxy is reached like any
 other host, by the face's own dialling:
 

@@ -1,4 +1,4 @@
-"""What an extension must offer; see `fullduplex.core.extensions.base`."""
+"""Interface of an extension; see `fullduplex.core.extensions.base`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the ASGI specification says about WebSocket, without I/O.
+"""WebSocket in the ASGI specification, without I/O.
 
     stage        what the application may send        what it receives
     ----------   ----------------------------------   ------------------------------
@@ -57,7 +57,7 @@ BODY = "websocket.http.response.body"
 
 
 class Stage(enum.Enum):
-    """How far the application is."""
+    """Progress of the application."""
 
     CONNECTING = enum.auto()
     OPEN = enum.auto()
@@ -107,8 +107,8 @@ def scope_of(
     Describe a request to the application.
 
     Args:
-        root_path: what stands before each path, such as the mount point of a proxy.
-        state: what the application left behind when it started; copied.
+        root_path: prefix of each path, such as the mount point of a proxy.
+        state: state of the application's lifespan; copied.
     """
     raw_path, _, query = request.path.partition("?")
     offers = request.headers.get_all("Sec-WebSocket-Protocol")

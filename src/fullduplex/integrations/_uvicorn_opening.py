@@ -43,7 +43,7 @@ RESPONSE_TIMEOUT = 10.0
 
 
 class _Shared:
-    """What is equal for all connections of one uvicorn configuration."""
+    """Settings shared by all connections of one uvicorn configuration."""
 
     def __init__(self, config: Config) -> None:
         self.logger = logging.getLogger("uvicorn.error")
@@ -71,7 +71,7 @@ class Opening(Driver):
     Args:
         config: of the server.
         server_state: of the server; connections and tasks are entered there.
-        app_state: what the application's lifespan left behind.
+        app_state: state of the application's lifespan.
         _loop: the running loop.
     """
 
@@ -117,7 +117,7 @@ class Opening(Driver):
         self._app: Any = config.loaded_app
         self._app_state = app_state
         self._server_state = server_state
-        #: how far the application is
+        #: progress of the application
         self.stage = Stage.CONNECTING
         self._response: Response | None = None
         self._extensions: list[Extension] = []
@@ -174,7 +174,7 @@ class Opening(Driver):
         self._server_state.tasks.add(task)
         task.add_done_callback(self._server_state.tasks.discard)
 
-    # What the driver calls
+    # Methods that the driver calls
 
     def _connected(self, transport: Any) -> None:
         self._server_state.connections.add(self)  # type: ignore[arg-type]

@@ -47,7 +47,7 @@ class WebSocketProtocol(Opening):
     Args:
         config: of the server.
         server_state: of the server; connections and tasks are entered there.
-        app_state: what the application's lifespan left behind.
+        app_state: state of the application's lifespan.
         _loop: the running loop.
     """
 

@@ -19,7 +19,7 @@ class Frame(NamedTuple):
 
     Args:
         fin: true in the last frame of a message.
-        opcode: what the frame carries.
+        opcode: kind of the frame.
         data: the payload.
         rsv1: reserved for extensions, like the next two.
         rsv2: see ``rsv1``.

@@ -54,7 +54,7 @@ def check_response(headers: Headers, key: str) -> None:
     Check that a response grants a connection.
 
     Args:
-        key: what `build_request` returned.
+        key: result of `build_request`.
 
     Raises:
         InvalidHandshake: it doesn't.

@@ -11,7 +11,7 @@ from ..core.typing import StatusLike
 __all__ = ["HTTPResponse", "HeadersLikeOrCallable"]
 
 HTTPResponse: TypeAlias = tuple[StatusLike, HeadersLike, bytes]
-"""What ``process_request`` returned to answer with plain HTTP."""
+"""Result of ``process_request`` that answers with plain HTTP."""
 
 HeadersLikeOrCallable: TypeAlias = HeadersLike | Callable[[str, Headers], HeadersLike]
-"""What ``extra_headers`` of a server takes."""
+"""Type of ``extra_headers`` of a server."""

@@ -1,4 +1,4 @@
-"""What client and server share, under the path of websockets' first implementation."""
+"""Names of client and server, under the path of websockets' first implementation."""
 
 from __future__ import annotations
 

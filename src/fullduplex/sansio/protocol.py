@@ -36,11 +36,11 @@ class Protocol:
     """
     One end of a connection.
 
-    Not safe for use by several threads at a time.  What `data_to_send` gives must
-    be written in that order.
+    Not safe for use by several threads at a time.  The items of `data_to_send` must be
+    written in that order.
 
     Args:
-        side: which end this is.
+        side: side of the connection.
         state: ``OPEN`` when somebody else has done the handshake.
         max_size: bytes in a received message, or a pair (message, frame); None for
             no limit.
@@ -83,14 +83,14 @@ class Protocol:
         self.origin: Origin | str | None = None
         #: subprotocol, if one was negotiated
         self.subprotocol: Subprotocol | None = None
-        #: why the opening handshake failed, if it did
+        #: failure of the opening handshake, if there was one
         self.handshake_exc: Exception | None = None
         #: whether the output ends with `SEND_EOF`
         self.eof_sent = False
         #: whether a fragmented message is being sent
         self.expect_continuation_frame = False
         self._eof_received = False
-        # What arrives is of no interest any more: the handshake or `fail` ended it.
+        # Input is of no interest any more: the handshake or `fail` ended it.
         self._deaf = False
         self._events: list[Event] = []
         self._writes: list[bytes] = []
@@ -119,7 +119,7 @@ class Protocol:
 
     @property
     def parser_exc(self) -> BaseException | None:
-        """Why what arrived could not be read on, if so."""
+        """Exception that ended the parser, if there was one."""
         return self._frames.fault
 
     @property
@@ -134,7 +134,7 @@ class Protocol:
 
     @property
     def close_rcvd_then_sent(self) -> bool | None:
-        """Which close frame came first; None unless there are both."""
+        """Whether the peer's close frame came first; None unless there are both."""
         return self._frames.close_rcvd_then_sent
 
     @property
@@ -169,8 +169,8 @@ class Protocol:
         """
         Take bytes from the network.
 
-        What is wrong with them doesn't raise: it shows in `handshake_exc` or
-        `parser_exc`, and what to tell the peer is in `data_to_send`.
+        Faults in them don't raise: they show in `handshake_exc` or `parser_exc`, and
+        the answer to the peer is in `data_to_send`.
 
         Args:
             data: any portion of what the peer sends.

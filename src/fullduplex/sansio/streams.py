@@ -26,8 +26,8 @@ class StreamReader:
         Read up to a line feed, and return it with what is before.
 
         Args:
-            m: how many bytes the line may have, with its end.
-            too_long_exc_type: what to raise if it has more.
+            m: largest size of the line in bytes, with its end.
+            too_long_exc_type: exception to raise if it is longer.
 
         Raises:
             EOFError: the stream ends within the line.
@@ -69,8 +69,8 @@ class StreamReader:
         Read all that comes.
 
         Args:
-            m: how many bytes there may be.
-            too_long_exc_type: what to raise if there are more.
+            m: largest number of bytes.
+            too_long_exc_type: exception to raise if there are more.
         """
         while True:
             if len(self.buffer) > m:

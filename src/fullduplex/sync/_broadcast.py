@@ -46,8 +46,7 @@ def broadcast(
 
     Connections that are not open are skipped.  One that is sending a fragmented
     message is skipped with a warning, for another message cannot stand inside it
-    (RFC 6455, 5.4).  What goes wrong with one connection changes nothing for the
-    others.
+    (RFC 6455, 5.4).  An error of one connection changes nothing for the others.
 
     Args:
         connections: of servers or clients; often ``server.connections``.
@@ -57,14 +56,15 @@ def broadcast(
         compress: False sends it as it is, True compresses it, None leaves it to
             the policy of each connection, where compression was negotiated.
         raise_exceptions: raise for skipped connections instead of logging.
-        on_slow: what becomes of a connection that has more than `max_buffer` bytes
-            waiting: ``"buffer"`` and ``"close"`` close it with 1013; ``"drop"``
-            leaves it open without this message.
+        on_slow: treatment of a connection that has more than `max_buffer` bytes
+            waiting: ``"buffer"`` and ``"close"`` close it with 1013; ``"drop"`` leaves
+            it open without this message.
         max_buffer: bytes; by default 1 MiB for ``"buffer"``, and 64 KiB for
             ``"drop"`` and ``"close"``.
 
     Returns:
-        Whom it was sent to, and who was dropped, closed or skipped.
+        The connections that it was sent to, and those that were dropped, closed or
+        skipped.
 
     Raises:
         TypeError: `message` is neither `str` nor bytes-like; nothing was sent.

@@ -1,7 +1,7 @@
 """A socket before the connection is open: bytes with a deadline, TLS included.
 
-The socket stays in blocking mode for all of its life.  What must not block says so
-with ``MSG_DONTWAIT``; what waits, waits in `wait_for`, which signals interrupt.
+The socket stays in blocking mode for all of its life.  Calls that must not block have
+the flag ``MSG_DONTWAIT``; all waiting is done in `wait_for`, which signals interrupt.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ if hasattr(select, "poll"):
 
         Args:
             events: `IN`, `OUT` or both.
-            seconds: how long at most; 0 or less for not at all.
+            seconds: largest time to wait; 0 or less for no waiting.
 
         Returns:
-            Which of the events, `IN` also for the end and for errors; 0 when time
+            The events that occurred, `IN` also for the end and for errors; 0 when time
             is over.
         """
         poll = select.poll()
@@ -78,7 +78,7 @@ class Channel:
         self.deadline = deadline
         #: whether the socket is the program's too, which may close it
         self.guest = False
-        #: what encrypts, if anything does
+        #: encryption, if there is any
         self.tls: TLS | None = None
         #: called now and then while waiting; what it raises ends the waiting
         self.look: Callable[[], None] | None = None

@@ -18,7 +18,7 @@ from ..core.typing import PathLike
 
 __all__ = ["dial", "dial_unix"]
 
-# What a system says while it is still connecting.
+# Results of `connect_ex` while it is still connecting.
 UNDER_WAY = frozenset({0, errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EAGAIN})
 
 

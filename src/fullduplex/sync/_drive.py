@@ -5,16 +5,16 @@ does the input and output for it.
 
 * **One lock guards the memory** of a connection: the session, the output, TLS.  It is
   held over system calls that do not wait, never over one that does.
-* **Who waits, reads.**  An operation that has to wait yields a waiter.  The first
-  thread that waits leads: it blocks in ``recv`` without the lock, and parses under
-  it.  Others follow: they sleep until their waiter is fired.  A leader whose own
-  waiter was fired nudges a follower, which leads from then on.
-* **Who sends, writes**, at once and under the lock.  What the system does not take is
-  kept; while there is any, senders wait, and watch for the socket to take more
-  themselves, as the leader does if it is already there to see it.
+* **A waiting thread reads.**  An operation that has to wait yields a waiter.  The first
+  thread that waits leads: it blocks in ``recv`` without the lock, and parses under it.
+  Others follow: they sleep until their waiter is fired.  A leader whose own waiter was
+  fired nudges a follower, which leads from then on.
+* **A sending thread writes**, at once and under the lock.  Bytes that the system does
+  not take are kept.  While there are any, senders wait, and watch for the socket to
+  take more themselves.  So does the leader, if it is already there to see it.
 * **Nobody inside a call**: the housekeeper reads, writes and runs the timers; it takes
   the lock only if it is free, and leaves alone what has a leader.
-* **Who fires** does so under the lock.  The thread that ends a connection shuts the
+* **Waiters are fired** under the lock.  The thread that ends a connection shuts the
   socket down, which wakes all that block in it; the last one to leave closes it.
 
 Ctrl-C may strike at any line of the main thread.  Where it cuts a system call that
@@ -76,7 +76,7 @@ class Driver(Flow):
 
     Args:
         channel: the socket, and TLS.
-        session: what to drive.
+        session: the session to drive.
         leftover: bytes that came behind the handshake.
     """
 

@@ -44,7 +44,7 @@ class Flow(Hot):
 
     Args:
         channel: the socket, and TLS.
-        session: what to drive.
+        session: the session to drive.
         leftover: bytes that came behind the handshake.
     """
 
@@ -69,13 +69,14 @@ class Flow(Hot):
         self.abandoned = False
         #: when the housekeeper is going to look, for the housekeeper
         self.alarm = math.inf
-        #: what it watches for, whether for the peer's end too, when it found something,
-        #: and for how long it then leaves the connection alone
+        #: events that it watches for; whether it watches for the peer's end too; the
+        #: time of the last one; and the seconds for which it then leaves the connection
+        #: alone
         self.watched = 0
         self.watches_end = False
         self.told_at = -math.inf
         self.pause = PAUSE
-        #: what went wrong with the last read, before the session is told
+        #: error of the last read, before the session is told
         self.failure: OSError | None = None
         self._sent: list[int] = []
         session.farewell_due = self.tls is not None
@@ -254,7 +255,7 @@ class Flow(Hot):
         if self.backlog and not self.ended and self.leader is None:
             look_after(self)
 
-    # What the session wants
+    # Requests of the session
 
     def step(self) -> None:
         """Carry out what the session wants after something happened."""
@@ -323,7 +324,7 @@ class Flow(Hot):
         if now < self.due or self.ended:
             return
         if self.leader is None:
-            # What the peer has sent may have come in time.
+            # Bytes of the peer may have come in time.
             self.read_ready(now)
         tell_time(self.session, self.sock, self.backlog.size, now)
         self.step()
@@ -379,7 +380,7 @@ class Flow(Hot):
         self.leader = None
         self.ended = True
         try:
-            # Who waited is not there any more.
+            # The thread that waited is not there any more.
             self.session.awaited()
             self.session.transport_lost(
                 OSError("the connection belongs to the process that forked"),
@@ -415,7 +416,7 @@ class Flow(Hot):
         elif self.aside and self.leader is None and not self.blocked:
             came_back(self)
 
-    # What the housekeeper calls
+    # Methods that the housekeeper calls
 
     def hung_up(self, gone: bool, now: float) -> None:
         """
@@ -465,7 +466,7 @@ class Flow(Hot):
             if self.ended:
                 return False, 0
             reads = not self.session.reading_paused and not self.eof
-            # Whoever lets reading go on says so.
+            # The caller that resumes reading says so.
             self.aside = not reads
             return False, (IN if reads else 0) | (OUT if self.backlog else 0)
         except Exception as exc:

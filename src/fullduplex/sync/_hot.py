@@ -1,9 +1,8 @@
 """The two calls that programs make most, without detours: the reference.
 
-What stands here is the memory of a `Driver`, and two shortcuts past its general way:
-each does the whole of the work where nothing stands against it, and otherwise
-nothing.  The compiled body also reads and writes the socket; this one leaves that
-to the general way.
+It is the memory of a `Driver`, with two shortcuts past its general way.  Each does the
+whole of the work where nothing stands against it, and otherwise nothing.  The compiled
+body also reads and writes the socket; this one leaves that to the general way.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from ..core.wire import ReadBuffer
 __all__ = ["NOTHING", "Hot", "give_buffer", "spare_buffer", "take_buffer"]
 
 NOTHING = object()
-"""What `Hot.receive_now` returns where the general way must be taken."""
+"""Result of `Hot.receive_now` where the general way must be taken."""
 
 # Memory to read into: one for each thread that reads, not for each connection.
 _spare: list[ReadBuffer] = []
@@ -53,8 +52,8 @@ class Hot:
 
     Args:
         sock: in blocking mode.
-        session: what is driven.
-        tls: what encrypts; None if nothing does.
+        session: the session to drive.
+        tls: encryption; None if there is none.
         tick: seconds for which a blocking read waits.
         guest: whether the socket is the program's too, which may close it: its number
             may be another's then, so it is asked for each time.
@@ -104,7 +103,7 @@ class Hot:
         #: waiters of threads that are in a system call on the socket; a leader
         #: that has none is in one as well
         self.blocked: list[Any] = []
-        #: what the system has not taken yet
+        #: bytes that the system has not taken yet
         self.backlog = Backlog()
         #: sending calls since input was looked for
         self.unseen = 0

@@ -114,7 +114,7 @@ cdef class Hot:
     cdef double _tick
     cdef int _fd
     cdef bint _guest
-    # What TLS consists of, unless it is in other TLS.
+    # Parts of the TLS object, unless it is in other TLS.
     cdef object _coder
     cdef object _incoming
     cdef object _outgoing
@@ -287,7 +287,7 @@ cdef class Hot:
         cdef double now
         while True:
             try:
-                # Whoever is interrupted from here on has no message to lose.
+                # A call that is interrupted from here on has no message to lose.
                 PyErr_CheckSignals()
                 lock.take()
                 break

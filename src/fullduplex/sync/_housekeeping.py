@@ -1,8 +1,9 @@
 """One thread a process looks after connections whose application is elsewhere.
 
-It starts with the first connection and goes with the last.  It reads, so that pings
-are answered when they arrive, sends what waits, and runs the deadlines, of connections
-that no caller is at work on; it never waits for one that a caller has.
+It starts with the first connection and goes with the last.  It works on connections
+that no caller is at work on: it reads, so that pings are answered when they arrive,
+sends waiting output, and runs the deadlines.  It never waits for a connection that a
+caller has.
 
     a connection is       when                          until
     -------------------   ---------------------------   ------------------------------
@@ -13,9 +14,8 @@ that no caller is at work on; it never waits for one that a caller has.
                           reading is paused             goes on (`came_back`)
     about to be watched   otherwise                     a pause is over
 
-The pause grows while that goes on: a caller that sends and receives all the time wakes
-this thread a few times a second, and a thousand connections on which nothing happens
-do not wake it at all.
+The pause grows while that goes on.  A caller that sends and receives all the time wakes
+this thread a few times a second.  A thousand idle connections do not wake it at all.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ PAUSE = 1 / 64
 LONGEST_PAUSE = 0.25
 GRAIN = 64
 
-# What was found about a connection.
+# Events of a connection.
 READABLE, LEFT, GONE = 1, 2, 4
 
 
@@ -83,7 +83,7 @@ class Housekeeper:
         self._order = count()
         self._wakes_at = 0.0
 
-    # What drivers call
+    # Methods that drivers call
 
     def adopt(self, driver: Flow) -> None:
         """Look after a connection from now on."""
@@ -267,7 +267,7 @@ class Housekeeper:
                 driver.pause = min(2 * driver.pause, LONGEST_PAUSE) if rests else PAUSE
                 driver.told_at = now
             if busy and driver.aside:
-                due = max(due, now + LOOK)  # what is due is the caller's business
+                due = max(due, now + LOOK)  # its deadlines are the caller's business
             elif rests:
                 due = min(due, rounded(now + driver.pause))
             if due < driver.alarm:

@@ -13,7 +13,7 @@ cdef extern from "pythread.h":
 
 
 cdef class Lock:
-    """What `threading.Lock` is: the system's lock, which signals interrupt."""
+    """Substitute for `threading.Lock`: the system's lock, which signals interrupt."""
 
     cdef PyThread_type_lock _lock
     # Whether somebody has it, for who holds the GIL.

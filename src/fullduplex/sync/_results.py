@@ -1,4 +1,4 @@
-"""What `recv_streaming` and `ping` return on the blocking face."""
+"""Results of `recv_streaming` and `ping` on the blocking face."""
 
 from __future__ import annotations
 

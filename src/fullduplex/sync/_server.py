@@ -163,7 +163,7 @@ class Server(Reception[ServerConnection]):
         for connection in late:
             connection._end_opening()
 
-    # What programs see
+    # Attributes and methods for programs
 
     @property
     def connections(self) -> set[ServerConnection]:

@@ -186,7 +186,7 @@ class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
         if not self._driver.ended:
             Connection.close(self, code, reason)
 
-    # What the server calls, from other threads
+    # Methods that the server calls, from other threads
 
     def _end_opening(self) -> None:
         """Give up on a handshake after ``open_timeout``."""
@@ -210,7 +210,7 @@ class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether a hook or the handler is at work."""
         return self._asking or self._session is not NOT_OPEN
 
-    # What programs override
+    # Methods that programs override
 
     def process_request(self, path: str, request_headers: Headers) -> Any:
         """

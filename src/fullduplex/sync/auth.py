@@ -23,7 +23,7 @@ def basic_auth(
     both travel readable otherwise.
 
     Args:
-        realm: what the client is told that the password is for.
+        realm: name of the protected space, shown to the client.
         credentials: a pair (username, password), or an iterable of pairs.
         check_credentials: tells whether a user name and a password are right.  Give
             either this or `credentials`.

@@ -49,7 +49,7 @@ reexport(globals())
 # The classes below have an attribute of that name.
 decide = process_exception
 
-# What is passed on to where sockets are made.
+# Keywords that are passed on to the functions that make sockets.
 CONNECTION_KEYWORDS = frozenset(
     {
         "address",
@@ -64,7 +64,7 @@ CONNECTION_KEYWORDS = frozenset(
 
 class _Call:
     """
-    What one `connect` or `reconnect` asks for; arguments as for `connect`.
+    Arguments of one `connect` or `reconnect`; see `connect`.
 
     Args:
         path: of the Unix socket; None for TCP.
@@ -111,7 +111,7 @@ class _Call:
         elif has_address:
             elsewhere = "address"
         self.plan = Plan(uri, keywords, elsewhere=elsewhere)
-        #: what was given for TLS, with the names of the parameters
+        #: arguments for TLS, with the names of the parameters
         self._given = {
             name: value
             for name, value in (
@@ -260,11 +260,11 @@ def connect(
             `Headers`; or a function that returns these, which is called for each
             attempt, so that tokens are fresh; also ``extra_headers``.
         user_agent_header: value of ``User-Agent``; None or ``""`` for none.
-        proxy: address of a proxy, such as ``http://user:password@proxy:3128``, with
-            the scheme http, https, socks4, socks4a, socks5 or socks5h (SOCKS needs the
-            extra ``socks``); None for none; True to take the one of the environment
-            (``https_proxy``, ``all_proxy`` and others, less ``no_proxy``), which is
-            never used for loopback and link-local hosts.
+        proxy: address of a proxy, such as ``http://user:password@proxy:3128``, with the
+            scheme http, https, socks4, socks4a, socks5 or socks5h.  SOCKS needs the
+            extra ``socks``.  None is for no proxy.  True takes the one of the
+            environment (``https_proxy``, ``all_proxy`` and others, less ``no_proxy``),
+            but never for loopback and link-local hosts.
         proxy_ssl: TLS context for an ``https`` proxy.
         proxy_server_hostname: name that its certificate must have.
         open_timeout: seconds for DNS, TCP, TLS, the handshake and all redirects
@@ -285,11 +285,11 @@ def connect(
             log in and to subscribe.  When it raises, the connection is closed with
             1011, and opening has failed.
         legacy: False returns a `reconnect` object instead.
-        **kwds: ``host`` and ``port``, or both as ``address``, to connect to another
-            place than the URI says; ``source_address``, a pair (host, port) of our
-            own; ``all_errors``, to raise the errors of all addresses as a group;
-            ``happy_eyeballs_delay``, seconds until the next address is tried beside
-            the others, None to try one after the other.
+        **kwds: ``host`` and ``port``, or both as ``address``, replace those of the URI.
+            ``source_address`` is a pair (host, port) of our own.  ``all_errors`` raises
+            the errors of all addresses as a group.  ``happy_eyeballs_delay`` is the
+            number of seconds until the next address is tried beside the others; None
+            tries one after the other.
 
     Raises:
         InvalidURI: `uri` is no WebSocket address.
@@ -419,7 +419,7 @@ class reconnect:
             self.logger,
             self._on_state,
         )
-        # What a block does, a subclass may have made do more.
+        # A subclass may have made the methods of the block do more.
         block = overridden(self, "__enter__", ENTER) or overridden(
             self, "__exit__", EXIT
         )
@@ -471,8 +471,8 @@ def unix_connect(
 
     Args:
         path: path of the socket; `str`, `bytes` or path-like.
-        uri: what to ask for; by default ``ws://localhost/``, or
-            ``wss://localhost/`` when ``ssl`` is given.
+        uri: URI to connect to; by default ``ws://localhost/``, or ``wss://localhost/``
+            when ``ssl`` is given.
         **kwds: as for `connect`.
 
     Raises:

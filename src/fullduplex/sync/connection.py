@@ -1,4 +1,4 @@
-"""What client and server connections have in common, on the blocking face.
+"""Base of client and server connections on the blocking face.
 
 Each method starts an operation of the session and lets the driver carry it out.
 The two calls that a program makes most, `recv` of a plain message and `send` of one
@@ -37,9 +37,9 @@ reexport(globals())
 
 
 class _NoDriver:
-    """What stands in for the driver of a connection that is not open yet."""
+    """Substitute for the driver of a connection that is not open yet."""
 
-    # What they would carry out cannot be made.
+    # Operations cannot be made, so none is run.
     run = run_sending = None
 
     def receive_now(self, deadline: float) -> object:
@@ -59,10 +59,10 @@ class Connection(Attributes):
     """
     A WebSocket connection; see `ClientConnection` and `ServerConnection`.
 
-    It is an iterator over received messages, which ends when the connection is
-    closed with 1000 or 1001 and raises `ConnectionClosedError` when it ends in any
-    other way; and a context manager, which closes it with 1000, or with 1011 when
-    the block raises.
+    It is an iterator over received messages.  The iterator ends when the connection is
+    closed with 1000 or 1001, and raises `ConnectionClosedError` when it ends in any
+    other way.  It is also a context manager, which closes it with 1000, or with 1011
+    when the block raises.
 
     Any thread may call any method at any time; a signal handler may not, for it may
     have interrupted one of them.  Ctrl-C and other signals interrupt
@@ -73,7 +73,7 @@ class Connection(Attributes):
     `recv_streaming` raise `InvalidState`, and nothing else happens.
     """
 
-    # What `recv` and `send` touch is found without a look into a dictionary.
+    # Attributes that `recv` and `send` read are slots: no look into a dictionary.
     __slots__ = ("__dict__", "__weakref__", "_driver", "_session")
 
     # The thread that sends a message in fragments.
@@ -427,8 +427,8 @@ class Connection(Attributes):
         """
         Wait until the operating system has taken all that was sent so far.
 
-        A `send` without a timeout has done that already.  What a call with a timeout
-        left behind, and what `broadcast` sent, may still wait.
+        A `send` without a timeout has done that already.  Output of a call with a
+        timeout, or of `broadcast`, may still wait.
 
         Args:
             timeout: seconds to wait at most; None for ever.

@@ -1,8 +1,8 @@
 """Choosing a handler by the path of the request, with the maps of werkzeug.
 
 `Router` is a `process_request` that finds the rule and a handler that calls what
-the rule names; `route` gives both to `serve`.  What no rule matches is answered
-before the handshake: it does not become a WebSocket connection.
+the rule names; `route` gives both to `serve`.  A request that no rule matches is
+answered before the handshake: it does not become a WebSocket connection.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ reexport(globals())
 Handler = Callable[[ServerConnection], None] | Callable[[ServerConnection, str], None]
 ProcessResponse = Callable[..., Response | None]
 
-# What `serve` passes on to `socket.create_server`.
+# Keywords that `serve` passes on to `socket.create_server`.
 SERVER_KEYWORDS = frozenset({"backlog", "dualstack_ipv6", "family", "reuse_port"})
 
 

@@ -34,7 +34,7 @@ T = TypeVar("T")
 # Times that others run, at most, until the task that writes has handed a message to a
 # trio stream and the stream has handed it to the system.  TLS takes four.
 HANDING_OVER = 6
-# What only the task that reads can do.
+# Moves for the task that reads.
 LAST = (Move.READ_REST, Move.END)
 
 
@@ -78,7 +78,7 @@ class Driver:
         self._start_soon: Callable[..., object] = _too_early
         self._shield = False
         self._scope = trio.CancelScope()
-        # What the tasks wait for, apart from the pipe.
+        # Waiters of the tasks, apart from the pipe.
         self._parked: Waiter | None = None
         self._writer_parked: Waiter | None = None
         self._writing = False
@@ -190,8 +190,7 @@ class Driver:
         """
         Let others run, once or until the system has what was sent.
 
-        What is sent leaves before the task that sends goes on, unless the system takes
-        no more.
+        Output leaves before the sending task goes on, unless the system takes no more.
         """
         for _ in range(HANDING_OVER):
             await cancel_shielded_checkpoint()
@@ -328,7 +327,7 @@ class Driver:
         except trio.Cancelled:
             # Only unshielded: what it lives in is at its end.
             self.begin_close(CloseCode.GOING_AWAY, "")
-            # What writes has its turn.
+            # The writing task has its turn.
             await cancel_shielded_checkpoint()
             await cancel_shielded_checkpoint()
             session.abort()
@@ -365,9 +364,9 @@ class Driver:
                     await self.hand_over()
             waiter.fire()
             if session.protocol.unsettled:
-                # The receiver has its turns, and what it replies goes out first: one
-                # for what it waits for, one more for a message in fragments, and
-                # another because the order within a turn is random.
+                # The receiver has its turns, and its reply goes out first.  One turn is
+                # for the message, one more for a message in fragments, and another
+                # because the order within a turn is random.
                 for _ in range(3):
                     await cancel_shielded_checkpoint()
             session.delivered()

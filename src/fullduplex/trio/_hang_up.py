@@ -43,7 +43,7 @@ def watch(sock: Any, told: Told) -> int:
     Call ``told(gone)``, which raises nothing, when the peer of a socket has ended.
 
     Returns:
-        What to give to `forget`; -1 where the end cannot be watched for.
+        Descriptor for `forget`; -1 where the end cannot be watched for.
     """
     fd: int = -1 if sock is None else sock.fileno()
     if fd < 0:

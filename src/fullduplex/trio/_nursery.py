@@ -15,7 +15,7 @@ class QuietNursery:
     """
     A nursery whose tasks raise nothing.
 
-    What its block raises, goes on as it is, once the tasks have ended; it cancels
+    An exception of its block goes on as it is, once the tasks have ended; it cancels
     none of them.
     """
 
@@ -45,7 +45,7 @@ def ungrouped() -> Iterator[None]:
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    # What ended the others comes before what they were ended with.
+    # The exception that ended the others comes before theirs.
     _, rest = group.split(trio.Cancelled)
     exc: BaseException = group if rest is None else rest
     while isinstance(exc, BaseExceptionGroup):

@@ -1,8 +1,8 @@
 """Byte streams as the driver uses them: a socket of our own, or any trio stream.
 
 A plain socket is read straight into the reader's memory, and written in the task
-that sends.  What goes through a trio stream, TLS among it, is written by the
-driver's own task, for only trio knows when it is done.
+that sends.  Output to a trio stream, such as TLS, is written by the driver's own task,
+for only trio knows when it is done.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import trio
 
 __all__ = ["Pipe", "discard", "make_pipe", "os_error", "receive_head", "send_all"]
 
-# What is read, and what is written, at a time by way of trio's streams (bytes).
-# Written in pieces, output that moves is seen to move.
+# Size of a read, and of a write, by way of trio's streams (bytes).  Written in pieces,
+# output that moves is seen to move.
 PIECE = 65536
 
 
@@ -28,7 +28,7 @@ class Pipe(Protocol):
     Attributes:
         immediate: whether `send_now` writes; if not, another task has to run first.
         sock: the socket; None if there is none.
-        tls: what has the methods of `ssl.SSLObject`; None without TLS.
+        tls: object with the methods of `ssl.SSLObject`; None without TLS.
     """
 
     immediate: bool
@@ -40,7 +40,7 @@ class Pipe(Protocol):
         Wait for bytes and write them where `get_buffer` says.
 
         Returns:
-            How many; 0 at the end of input.
+            Number of bytes; 0 at the end of input.
 
         Raises:
             OSError: the connection broke.

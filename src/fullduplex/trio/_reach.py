@@ -1,4 +1,4 @@
-"""How a stream to the server comes about: TCP, a proxy, TLS, TLS inside TLS.
+"""Opening of a stream to the server: TCP, a proxy, TLS, TLS inside TLS.
 
 proxy      what is opened, in this order
 --------   ------------------------------------------------------------------
@@ -37,13 +37,13 @@ class Reach:
 
     Args:
         uri: the server.
-        route: how to reach it.
+        route: way to the server: direct, or through a proxy.
         opening: where to note how it went.
         timeout: seconds until the caller will cancel this.
-        user_agent: what proxies are told.
-        kwds: what the caller gave for TCP: arguments of `dial`, but also ``host`` and
+        user_agent: value of ``User-Agent`` for proxies.
+        kwds: the caller's arguments for TCP: those of `dial`, but also ``host`` and
             ``port``.
-        given: what the caller gave for TLS: ``ssl``, ``server_hostname``,
+        given: the caller's arguments for TLS: ``ssl``, ``server_hostname``,
             ``proxy_ssl`` and ``proxy_server_hostname``.
     """
 

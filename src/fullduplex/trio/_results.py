@@ -1,4 +1,4 @@
-"""What `recv_streaming` and `ping` return on trio."""
+"""Results of `recv_streaming` and `ping` on trio."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Messages:
     The messages of a connection, for ``async for``.
 
     Args:
-        connection: what has `__anext__`.
+        connection: object with `__anext__`.
     """
 
     __slots__ = ("_connection",)
@@ -99,7 +99,7 @@ class FragmentStream:
 
 class Pong:
     """
-    What a ping waits for; like `trio.Event`, set by the pong.
+    Event of a ping; like `trio.Event`, set by the pong.
 
     Attributes:
         rtt: seconds between the ping and the pong; None before.
@@ -133,7 +133,7 @@ class Pong:
             raise self._failure
         return self.rtt
 
-    # What the session calls
+    # Methods that the session calls
 
     def acknowledged(self, rtt: float) -> None:
         """Take the round-trip time."""

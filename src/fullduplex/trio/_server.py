@@ -48,7 +48,7 @@ class Server(Reception[ServerConnection]):
         self._create: Callable[..., ServerConnection] = hosting.create
         self._ssl = ssl
         self._clock = run_clock()
-        #: what is listened on
+        #: the listeners
         self.listeners = listeners
         self._nursery: trio.Nursery
         self._listening = trio.CancelScope()
@@ -157,7 +157,7 @@ class Server(Reception[ServerConnection]):
         self._reporting = False
         self._report()
 
-    # What programs see
+    # Attributes and methods for programs
 
     @property
     def sockets(self) -> Sequence[Any]:

@@ -1,8 +1,8 @@
 """The server's end of a connection on trio: one task from TCP to the handler's end.
 
-The request is read, hooks are called and the handler runs in the task that trio
-started for the client; each phase has a cancel scope, which is its deadline and the
-server's means to end it.
+The request is read, hooks are called and the handler runs in the task that trio started
+for the client.  Each phase has a cancel scope, which is its deadline and the server's
+means to end it.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
         Live from TCP to the end of the handler.
 
         Args:
-            stream: which the caller closes in any case.
+            stream: the caller closes it in any case.
             ssl: for TLS, which is part of the handshake's time.
         """
         server = self.server
@@ -182,7 +182,7 @@ class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
         if not data:
             self._leave()
         elif self._parser is not None:
-            # Frames that came before our answer.  What follows waits in the system.
+            # Frames that came before our answer.  Later input waits in the system.
             self._parser.feed(data)
 
     def _leave(self) -> None:
@@ -306,7 +306,7 @@ class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
         self._driver.abort()
         self._life.cancel()
 
-    # What programs override
+    # Methods that programs override
 
     async def process_request(self, path: str, request_headers: Headers) -> Any:
         """
@@ -322,7 +322,7 @@ class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
             return None
         return await maybe(hook(self, self.request))
 
-    # What programs call
+    # Methods that programs call
 
     def respond(self, status: StatusLike, text: str) -> Response:
         """

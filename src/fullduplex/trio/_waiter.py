@@ -1,4 +1,4 @@
-"""What waits on trio, and what all connections of one run share."""
+"""Waiters on trio, and the state that all connections of one run share."""
 
 from __future__ import annotations
 

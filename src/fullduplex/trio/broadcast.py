@@ -44,8 +44,7 @@ async def broadcast(
 
     Connections that are not open are skipped.  One that is sending a fragmented
     message is skipped with a warning, for another message cannot stand inside it
-    (RFC 6455, 5.4).  What goes wrong with one connection changes nothing for the
-    others.
+    (RFC 6455, 5.4).  An error of one connection changes nothing for the others.
 
     A connection is slow when more than `max_buffer` bytes wait to be sent to it
     already; what waits is so bounded by `max_buffer` and one message.
@@ -60,15 +59,16 @@ async def broadcast(
         compress: False sends it as it is, True compresses it, None leaves it to
             the policy of each connection, where compression was negotiated.
         raise_exceptions: raise for skipped connections instead of logging.
-        on_slow: what becomes of a slow connection: ``"buffer"`` closes it
-            with 1013, after a generous buffer; ``"close"`` closes it with 1013 as
-            soon as it is above the mark at which `send` would wait; ``"drop"``
-            leaves it open without this message.
+        on_slow: treatment of a slow connection.  ``"buffer"`` closes it with 1013,
+            after a generous buffer.  ``"close"`` closes it with 1013 as soon as it is
+            above the mark at which `send` would wait.  ``"drop"`` leaves it open
+            without this message.
         max_buffer: bytes; by default 16 times the connection's `write_limit` for
             ``"buffer"``, and once for ``"drop"`` and ``"close"``.
 
     Returns:
-        Whom it was sent to, and who was dropped, closed or skipped.
+        The connections that it was sent to, and those that were dropped, closed or
+        skipped.
 
     Raises:
         TypeError: `message` is neither `str` nor bytes-like; nothing was sent.

@@ -80,9 +80,8 @@ class connect(RedirectSteps):
         subprotocols: subprotocols to offer, in the order of preference.
         compression: ``"deflate"`` offers permessage-deflate (RFC 7692); None does not.
         additional_headers: further headers of the request: a mapping, pairs, or
-            `Headers`; or a function or coroutine function that returns these, which
-            is called for each attempt, so that tokens are fresh; also
-            ``extra_headers``.
+            `Headers`.  A function or coroutine function that returns these is called
+            for each attempt, so that tokens are fresh.  Also ``extra_headers``.
         user_agent_header: value of ``User-Agent``; None or ``""`` for none.
         open_timeout: seconds for DNS, TCP, TLS, the handshake and all redirects
             together; None for no limit.
@@ -110,16 +109,16 @@ class connect(RedirectSteps):
         logger: where to log; by default the logger ``fullduplex.client``.
         create_connection: `ClientConnection`, a subclass, or what returns one when
             called with keyword arguments; also ``create_protocol``.
-        proxy: address of a proxy, such as ``http://user:password@proxy:3128``, with
-            the scheme http, https, socks4, socks4a, socks5 or socks5h (SOCKS needs the
-            extra ``socks``); None for none; True to take the one of the environment
-            (``https_proxy``, ``all_proxy`` and others, less ``no_proxy``), which is
-            never used for loopback and link-local hosts.
+        proxy: address of a proxy, such as ``http://user:password@proxy:3128``, with the
+            scheme http, https, socks4, socks4a, socks5 or socks5h.  SOCKS needs the
+            extra ``socks``.  None is for no proxy.  True takes the one of the
+            environment (``https_proxy``, ``all_proxy`` and others, less ``no_proxy``),
+            but never for loopback and link-local hosts.
         proxy_ssl: TLS context for an ``https`` proxy.
         proxy_server_hostname: name that its certificate must have.
-        **kwds: ``host`` and ``port``, to connect to another place than the URI says;
-            ``local_address``, our own; ``happy_eyeballs_delay``, seconds until the next
-            address is tried beside the others, None to try one after the other.
+        **kwds: ``host`` and ``port`` replace those of the URI.  ``local_address`` is
+            our own.  ``happy_eyeballs_delay`` is the number of seconds until the next
+            address is tried beside the others; None tries one after the other.
 
     Raises:
         InvalidURI: (from the call) `uri` is no WebSocket address.
@@ -229,7 +228,7 @@ class connect(RedirectSteps):
             },
             elsewhere=elsewhere,
         )
-        # What was given for TLS, with the names of the parameters.
+        # Arguments for TLS, with the names of the parameters.
         self._given = {
             name: value
             for name, value in (
@@ -431,8 +430,8 @@ class unix_connect(connect):
 
     Args:
         path: path of the socket; `str`, `bytes` or path-like.
-        uri: what to ask for; by default ``ws://localhost/``, or
-            ``wss://localhost/`` when ``ssl`` is given.
+        uri: URI to connect to; by default ``ws://localhost/``, or ``wss://localhost/``
+            when ``ssl`` is given.
         **kwds: as for `connect`.
 
     Raises:
@@ -460,7 +459,7 @@ def _own_keywords() -> frozenset[str]:
 
 
 def _unix_signature() -> inspect.Signature:
-    """What `unix_connect` takes: `path`, and what `connect` takes."""
+    """Return the signature of `unix_connect`: `path`, and that of `connect`."""
     signature = inspect.signature(connect)
     path = inspect.Parameter(
         "path",

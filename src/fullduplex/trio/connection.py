@@ -1,4 +1,4 @@
-"""What client and server connections have in common, on trio.
+"""Base of client and server connections on trio.
 
 Each method starts an operation of the session and lets the driver carry it out.
 The two calls that a program makes most, `recv` with a message waiting and `send`
@@ -42,16 +42,16 @@ class Connection(Attributes):
     """
     A WebSocket connection; see `ClientConnection` and `ServerConnection`.
 
-    It is an asynchronous iterator over received messages, which ends when the
-    connection is closed with 1000 or 1001 and raises `ConnectionClosedError` when
-    it ends in any other way; and an asynchronous context manager, which closes it
+    It is an asynchronous iterator over received messages.  The iterator ends when the
+    connection is closed with 1000 or 1001, and raises `ConnectionClosedError` when it
+    ends in any other way.  It is also an asynchronous context manager, which closes it
     with 1000, or with 1011 when the block raises.
 
     Before the opening handshake is done, `recv`, `send`, `ping`, `pong` and
     `recv_streaming` raise `InvalidState`, and nothing else happens.
     """
 
-    # What `recv` and `send` touch is found without a look into a dictionary.
+    # Attributes that `recv` and `send` read are slots: no look into a dictionary.
     __slots__ = ("__dict__", "__weakref__", "_driver", "_messages", "_session")
 
     def __init__(self, options: Options, logger: LoggerLike) -> None:

@@ -98,8 +98,8 @@ async def serve(
         host: address to listen on, or None for all; ``serve(handler, host, port)``,
             the order on asyncio, is understood too.
         backlog: connections that may wait to be accepted; None for a good number.
-        listeners: what to listen on instead of `port`, `host` and `backlog`; closed
-            with the server.
+        listeners: listeners to use instead of `port`, `host` and `backlog`; closed with
+            the server.
         ssl: context for TLS.
         origins: values of ``Origin`` that are admitted: strings, compiled patterns
             that must match all of it, None for requests without; others are
