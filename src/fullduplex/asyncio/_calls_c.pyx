@@ -1,5 +1,5 @@
 # cython: language_level=3, binding=False, always_allow_keywords=False
-"""Awaitables of `recv` and `send`, compiled.  ``_calls.py`` is the reference.
+"""Awaitables of `recv` and `send`.  Compiled twin of ``_calls.py``.
 
 A call is what a coroutine would be, without a frame: the interpreter asks it through
 ``am_send``, and it answers with the message or with the waiter.  Only where a call

@@ -196,7 +196,7 @@ class Driver(Hot, asyncio.BufferedProtocol):
         self._on_end(exc)
         self.forget()
         if alone is not None:
-            # Nothing is left to be done, so the one who waits may go on at once.
+            # Nothing is left to be done, so the waiting task may go on at once.
             alone.fire()
 
     def _read_rest(self, session: Session, exc: BaseException) -> None:

@@ -1,8 +1,8 @@
-"""The way of a message through a driver, in plain Python: the reference.
+"""Read and write paths of a driver.  Pure-Python twin of ``_hot_c.pyx``.
 
-Its steps run for each read, each message and each write.  It is the base of `Driver`,
-which does what these steps leave to it.  The compiled body calls the session's compiled
-part, the reader and our own transport without a detour.
+They run for each read, each message and each write.  Everything rare is in `Driver`,
+which subclasses this.  The compiled body calls the compiled part of the session, the
+reader and our own transport as C functions.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # cython: language_level=3, binding=False, always_allow_keywords=False
-"""The way of a message through a driver, compiled.  ``_hot.py`` is the reference."""
+"""Read and write paths of a driver.  Compiled twin of ``_hot.py``."""
 
 cimport cython
 from cpython.bytes cimport PyBytes_GET_SIZE

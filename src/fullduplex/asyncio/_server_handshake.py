@@ -44,7 +44,7 @@ class Opening(  # pyright: ignore[reportIncompatibleVariableOverride]
         **kwds: parameters of `serve` that concern connections.
     """
 
-    # Rare states have no place in each instance.
+    # Defaults on the class keep instances small.
     _gone: asyncio.Event | None = None
     _response_timer: asyncio.TimerHandle | None = None
     _early_paused = False

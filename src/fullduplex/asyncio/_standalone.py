@@ -116,7 +116,7 @@ class Standalone(Opening):
         if not self._early_paused and (
             driver.session is None or not driver.session.reading_paused
         ):
-            # uvloop goes on with the way of reading that it began with.
+            # uvloop chooses buffered or plain reading when reading starts; restart it.
             transport.pause_reading()
             transport.resume_reading()
 

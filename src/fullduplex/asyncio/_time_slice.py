@@ -1,4 +1,4 @@
-"""A time slice bounds what a task does before its event loop runs: the reference.
+"""Time that a task may take before its event loop runs.  Twin of ``_time_slice_c.pyx``.
 
 A call that finds a message waiting, or room for one, returns without suspension.  A
 program that does nothing but such calls would keep the event loop from its other

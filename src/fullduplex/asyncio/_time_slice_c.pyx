@@ -1,5 +1,5 @@
 # cython: language_level=3, binding=False, always_allow_keywords=False, cdivision=True
-"""Calls of a task between two event loop iterations, compiled.  ``_time_slice.py`` is the reference."""
+"""Time that a task may take before its event loop runs.  Compiled twin of ``_time_slice.py``."""
 
 from weakref import WeakKeyDictionary
 

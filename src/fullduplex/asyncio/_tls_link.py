@@ -1,4 +1,4 @@
-"""The way of bytes through TLS on asyncio, in plain Python: the reference.
+"""Read and write paths of TLS on asyncio.  Pure-Python twin of ``_tls_link_c.pyx``.
 
 Its steps run for each read and each write.  It is the base of `TlsTransport`, which
 does the rest.  The compiled body gives TLS whole records only, so that TLS is never

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, binding=False
-"""The way of bytes through TLS on asyncio, compiled.  ``_tls_link.py`` is the reference."""
+"""Read and write paths of TLS on asyncio.  Compiled twin of ``_tls_link.py``."""
 
 import ssl
 

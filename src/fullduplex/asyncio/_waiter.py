@@ -1,4 +1,4 @@
-"""A one-shot future for the one task that waits, in plain Python: the reference.
+"""One-shot future of a waiting task.  Pure-Python twin of ``_waiter_c.pyx``.
 
 asyncio's tasks wait on anything that speaks the ``_asyncio_future_blocking``
 protocol.  `Waiter.fire` runs the waiting task's next step at once, in the task's

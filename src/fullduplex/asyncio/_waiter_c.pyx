@@ -1,5 +1,5 @@
 # cython: language_level=3, binding=False, always_allow_keywords=False
-"""A one-shot future, compiled.  ``_waiter.py`` is the reference."""
+"""One-shot future of a waiting task.  Compiled twin of ``_waiter.py``."""
 
 import asyncio
 import sys

@@ -1,7 +1,7 @@
-"""The way of a message through a session, in plain Python: the reference.
+"""Receive and send paths of an open connection.  Twin of ``_exchange_c.pyx``.
 
-It runs once or more for each message.  The rest of a session is built on it, and does
-what these few steps leave to it because it is not the plain case.
+They run for each message.  Everything rare (closing, fragments, pauses) is in the
+subclasses.
 """
 
 from __future__ import annotations

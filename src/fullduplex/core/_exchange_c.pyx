@@ -1,5 +1,5 @@
 # cython: language_level=3, binding=False, always_allow_keywords=False
-"""The way of a message through a session, compiled.  ``_exchange.py`` is the reference."""
+"""Receive and send paths of an open connection.  Compiled twin of ``_exchange.py``."""
 
 from ._wire_c cimport Inbox, Sink, Source
 

@@ -1,4 +1,4 @@
-"""The queue between the wire and `recv`, in plain Python: the reference."""
+"""Queue between the frame reader and `recv`.  Pure-Python twin of ``_inbox_c.pxi``."""
 
 from __future__ import annotations
 

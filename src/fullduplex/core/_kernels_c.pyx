@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, binding=False
-"""Masking and the UTF-8 check, compiled.  ``_kernels.py`` is the reference."""
+"""Masking and the UTF-8 check.  Compiled twin of ``_kernels.py``."""
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize

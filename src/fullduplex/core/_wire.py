@@ -1,9 +1,8 @@
-"""Bytes to frames and back (RFC 6455, 5), in plain Python: the reference.
+"""Bytes to frames and back (RFC 6455, 5).  Pure-Python twin of ``_wire_c.pyx``.
 
-``_wire_c.pyx`` has the same classes, compiled; ``tests/parity`` holds the two
-together.  Both own the memory that transports read into and parse every complete frame
-of a read.  Whole, uncompressed data messages go straight into the caller's queue.  All
-other frames go to a handler, one at a time, in order.
+``tests/parity`` compares the two.  Both own the memory that transports read into and
+parse every complete frame of a read.  Whole, uncompressed data messages go straight
+into the caller's queue.  All other frames go to a handler, one at a time, in order.
 
 A frame is refused for reserved bits, its opcode, masking, its length, the order of
 fragments, limits, and UTF-8 (8.1).  Invalid UTF-8 is reported as soon as it is

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, binding=False, always_allow_keywords=False
-"""Bytes to frames and back, compiled.  ``_wire.py`` is the reference.
+"""Bytes to frames and back (RFC 6455, 5).  Compiled twin of ``_wire.py``.
 
 Every index into raw memory stands under a length test in the same function.
 Lengths from the wire are compared as unsigned 64-bit numbers with the limit

@@ -1,4 +1,4 @@
-"""Frames on their way out, in plain Python: the reference."""
+"""Frames on their way out.  Pure-Python twin of ``_writer_c.pxi``."""
 
 from __future__ import annotations
 

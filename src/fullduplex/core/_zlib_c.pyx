@@ -3,8 +3,8 @@
 
 For every call, the modules allocate a block of 16 KiB or more for the output, copy it,
 release the GIL and parse their arguments.  This is a seventh of the cost of a message
-of 1 KiB, and half for 64 bytes.  They are the reference: what is here behaves as theirs
-does.
+of 1 KiB, and half for 64 bytes.  The streams here behave as
+those of the modules.
 """
 
 import os

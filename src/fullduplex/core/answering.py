@@ -64,8 +64,8 @@ class Answering(Judging):
     server: Any
 
     _parser: RequestParser | None
-    # By which limits it was let in, or refused; rare states have no place in each
-    # instance.
+    # Limits by which it was let in, or refused; defaults on the class keep instances
+    # small.
     _admitted_as: str | None = None
     _refused_by: str | None = None
 

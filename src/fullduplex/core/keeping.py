@@ -15,7 +15,7 @@ __all__ = ["Keeping"]
 class Keeping(Attributes):
     """The part of a connection that remembers its handshake."""
 
-    # None has no place in each instance.
+    # Defaults on the class keep instances small.
     _request: Request | bytes | None = None
     _response: Response | bytes | None = None
 

@@ -19,8 +19,8 @@ __all__ = ["PERSUASION", "SHUTDOWN_GRACE", "Reception", "named"]
 
 # Seconds that a client which has not sent its request yet gets at shutdown.
 SHUTDOWN_GRACE = 1.0
-# Seconds between what is done to a handler that does not end: cancelling it,
-# cutting its connection, leaving it behind.
+# Shutdown escalates after each of these seconds: cancel the handler, drop its
+# connection, give up on it.
 PERSUASION = 1.0
 # Handlers that are named in one record of the log.
 NAMED = 10

@@ -6,9 +6,9 @@ carries out the requests of the session: the bytes of ``protocol.writer``,
 `reading_paused`, `watching`, `next_move()` while it is `departing`, and a timer for
 `deadline()`.  `attention` tells that one of these may have changed.
 
-A session is built in storeys, one file each: what every message passes (`exchange`),
-on that how it is closed (`ending`), receiving (`receiving`), sending (`outgoing`), and
-how TCP ends (`departure`).  Other events of the driver, and time, are here.
+A session is a chain of classes, one file each: the paths of every message (`exchange`),
+closing (`ending`), receiving (`receiving`), sending (`outgoing`), and the end of TCP
+(`departure`).  Other events of the driver, and time, are here.
 """
 
 from __future__ import annotations
@@ -134,7 +134,8 @@ class Session(Departing):
 
     def transport_lost(self, exc: BaseException | None, now: float) -> list[Waiter]:
         """Note that TCP has ended; see `Departing`."""
-        # With these two, nothing here leads to itself.
+        # Break the reference cycles with the connection, so that memory is freed
+        # without the garbage collector.
         self.protocol.witness = weakref.ref(self)
         self.note = unnoted
         return super().transport_lost(exc, now)

@@ -1,8 +1,8 @@
 """Null object in place of the session, before a connection is open.
 
-The fast paths of `recv` and `send` look at two fields of the session.  Here they
-say "go the slow way", where every operation ends in an error that tells what to
-do.  So an open connection pays nothing for the check.
+The fast paths of `recv` and `send` look at two fields of the session.  Those of this
+object send every call to the slow path, which raises `InvalidState`.  Open connections
+need no further check.
 """
 
 from __future__ import annotations

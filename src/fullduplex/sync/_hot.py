@@ -1,4 +1,4 @@
-"""The two calls that programs make most, without detours: the reference.
+"""Short paths of `recv` and `send`.  Pure-Python twin of ``_hot_c.pyx``.
 
 It is the memory of a `Driver`, with two shortcuts past its general way.  Each does the
 whole of the work where nothing stands against it, and otherwise nothing.  The compiled

@@ -1,5 +1,5 @@
 # cython: language_level=3, binding=False, boundscheck=False, wraparound=False
-"""The two calls that programs make most, compiled.  ``_hot.py`` is the reference.
+"""Short paths of `recv` and `send`.  Compiled twin of ``_hot.py``.
 
 Between two Python calls nothing can interrupt this code, so Ctrl-C finds what was
 read parsed, or nothing read.

@@ -60,7 +60,7 @@ class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
     #: values of the variable parts of its path, for `Router`
     handler_kwargs: dict[str, Any]
 
-    # Rare states have no place in each instance.
+    # Defaults on the class keep instances small.
     _shutting_out = False
     _running = False
 
