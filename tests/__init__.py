@@ -1,1 +1,1 @@
-"""The tests; helpers are imported as ``tests.core.pair``."""
+"""The tests; helpers are imported as ``tests.kit.pair``."""

@@ -6,8 +6,6 @@ Nothing here calls the code under test: frames and handshakes are made of bytes.
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
 import socket
 import ssl
 import struct
@@ -17,60 +15,17 @@ from typing import Any, Self
 
 from fullduplex import ClientConnection, ServerConnection, connect, serve
 
-from .raw import (
-    BINARY,
+from ..kit.bytes import (
     CLOSE,
-    CONT,
-    DEFLATE,
-    FIN,
-    MASK,
     PING,
     PONG,
-    RSV1,
-    TEXT,
     Received,
-    close_frame,
-    deflated,
+    accept_value,
     frame,
-    redirect,
-    response,
-    xor,
+    read_frame,
+    request,
+    switching_protocols,
 )
-
-__all__ = [
-    "BINARY",
-    "CLOSE",
-    "CONT",
-    "DEFLATE",
-    "FIN",
-    "Listener",
-    "MASK",
-    "PATIENCE",
-    "PING",
-    "PONG",
-    "Peer",
-    "RSV1",
-    "Received",
-    "SMALL_BUFFER",
-    "Stopwatch",
-    "TEXT",
-    "attempt",
-    "close_frame",
-    "deflated",
-    "finish",
-    "frame",
-    "heard",
-    "listening",
-    "opened",
-    "redirect",
-    "response",
-    "served",
-    "turns",
-    "until",
-    "xor",
-]
-
-GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 # Seconds.  Nothing takes that long unless it hangs.
 PATIENCE = 5.0
@@ -126,18 +81,13 @@ class Peer:
         """What ``Sec-WebSocket-Accept`` must be."""
         key = self.header("Sec-WebSocket-Key")
         assert key is not None
-        return base64.b64encode(hashlib.sha1(key.encode() + GUID).digest()).decode()
+        return accept_value(key)
 
     def switching(self, *headers: str) -> bytes:
         """Write the response 101, with further headers."""
-        lines = [
-            "HTTP/1.1 101 Switching Protocols",
-            "Upgrade: websocket",
-            "Connection: Upgrade",
-            f"Sec-WebSocket-Accept: {self.accept}",
-            *headers,
-        ]
-        return ("\r\n".join(lines) + "\r\n\r\n").encode()
+        key = self.header("Sec-WebSocket-Key")
+        assert key is not None
+        return switching_protocols(key, *headers)
 
     async def handshake(self, *headers: str, glued: bytes = b"") -> Self:
         """Do the server's side; `glued` goes out in the same segment."""
@@ -156,18 +106,7 @@ class Peer:
 
     async def read(self) -> Received:
         """Read one frame."""
-        first, second = await self.reader.readexactly(2)
-        size = second & 0x7F
-        if size == 126:
-            size = int.from_bytes(await self.reader.readexactly(2), "big")
-        elif size == 127:
-            size = int.from_bytes(await self.reader.readexactly(8), "big")
-        masked = second & 0x80 != 0
-        mask = await self.reader.readexactly(4) if masked else bytes(4)
-        payload = xor(await self.reader.readexactly(size), mask)
-        return Received(
-            first & 0x0F, payload, first & FIN != 0, first & RSV1 != 0, masked
-        )
+        return await read_frame(self.reader.readexactly)
 
     async def read_until(self, opcode: int) -> Received:
         """Read frames up to the first one of a kind."""
@@ -225,7 +164,7 @@ class Peer:
                         received.opcode,
                         received.payload,
                         fin=received.fin,
-                        rsv=RSV1 if received.rsv1 else 0,
+                        rsv=received.rsv,
                     )
                 )
             await self.drain()
@@ -428,16 +367,7 @@ async def served(
         limit = 1024 if small else 2**16
         peer = Peer(*await asyncio.open_connection(sock=sock, limit=limit))
         try:
-            peer.write(
-                response(
-                    "GET / HTTP/1.1",
-                    "Host: localhost",
-                    "Upgrade: websocket",
-                    "Connection: Upgrade",
-                    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-                    "Sec-WebSocket-Version: 13",
-                )
-            )
+            peer.write(request())
             head = await peer.reader.readuntil(b"\r\n\r\n")
             assert head.startswith(b"HTTP/1.1 101 "), head
             ws = await accepted

@@ -14,34 +14,8 @@ from typing import Any
 
 from fullduplex import Server, ServerConnection, serve
 
-from .kit import CLOSE, PATIENCE, SMALL_BUFFER, Peer, Received, frame
-
-# RFC 6455, 1.3.
-KEY = "dGhlIHNhbXBsZSBub25jZQ=="
-ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
-MASK = b"\x01\x02\x03\x04"
-
-USUAL = {
-    "Host": "example.com",
-    "Upgrade": "websocket",
-    "Connection": "Upgrade",
-    "Sec-WebSocket-Key": KEY,
-    "Sec-WebSocket-Version": "13",
-}
-
-
-def request(
-    line: str = "GET / HTTP/1.1",
-    *more: str,
-    without: str | None = None,
-    **changed: str,
-) -> bytes:
-    """Write a request: the usual headers, less or with others of them."""
-    headers = {name: value for name, value in USUAL.items() if name != without}
-    for name, value in changed.items():
-        headers[name.replace("_", "-")] = value
-    lines = [line, *(f"{name}: {value}" for name, value in headers.items()), *more]
-    return "\r\n".join([*lines, "", ""]).encode("iso-8859-1")
+from ..kit.bytes import CLOSE, MASK, Received, frame, request
+from .kit import PATIENCE, SMALL_BUFFER, Peer
 
 
 @dataclass(frozen=True)

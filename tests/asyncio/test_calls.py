@@ -16,7 +16,8 @@ import pytest
 from fullduplex import ClientConnection
 from fullduplex.typing import Data
 
-from .kit import BINARY, CLOSE, TEXT, frame, opened
+from ..kit.bytes import BINARY, CLOSE, TEXT, frame
+from .kit import opened
 
 pytestmark = pytest.mark.variants("two")
 

@@ -13,7 +13,7 @@ from fullduplex import (
     ProtocolError,
 )
 
-from .kit import (
+from ..kit.bytes import (
     BINARY,
     CLOSE,
     CONT,
@@ -23,9 +23,8 @@ from .kit import (
     TEXT,
     close_frame,
     frame,
-    opened,
-    turns,
 )
+from .kit import opened, turns
 
 # close
 
@@ -202,10 +201,10 @@ FAILURES: dict[str, tuple[bytes, int, type[BaseException]]] = {
     "opcode 3": (frame(3), 1002, ProtocolError),
     "opcode 11": (frame(11), 1002, ProtocolError),
     "masked": (frame(TEXT, "x", mask=b"abcd"), 1002, ProtocolError),
-    "rsv1": (frame(TEXT, "x", rsv=0x40), 1002, ProtocolError),
-    "rsv2": (frame(TEXT, "x", rsv=0x20), 1002, ProtocolError),
-    "rsv3": (frame(TEXT, "x", rsv=0x10), 1002, ProtocolError),
-    "rsv1 in a ping": (frame(PING, "x", rsv=0x40), 1002, ProtocolError),
+    "rsv1": (frame(TEXT, "x", rsv=4), 1002, ProtocolError),
+    "rsv2": (frame(TEXT, "x", rsv=2), 1002, ProtocolError),
+    "rsv3": (frame(TEXT, "x", rsv=1), 1002, ProtocolError),
+    "rsv1 in a ping": (frame(PING, "x", rsv=4), 1002, ProtocolError),
     "fragmented ping": (frame(PING, fin=False), 1002, ProtocolError),
     "fragmented close": (frame(CLOSE, fin=False), 1002, ProtocolError),
     "long ping": (frame(PING, b"x" * 126), 1002, ProtocolError),

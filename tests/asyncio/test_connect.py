@@ -17,17 +17,8 @@ from fullduplex import (
     unix_connect,
 )
 
-from .kit import (
-    BINARY,
-    TEXT,
-    Peer,
-    Stopwatch,
-    attempt,
-    finish,
-    listening,
-    redirect,
-    turns,
-)
+from ..kit.bytes import BINARY, TEXT, redirect
+from .kit import Peer, Stopwatch, attempt, finish, listening, turns
 
 # Where to connect
 

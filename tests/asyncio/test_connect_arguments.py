@@ -24,7 +24,7 @@ from fullduplex import (
 )
 from fullduplex.http import USER_AGENT
 
-from ..names import label
+from ..kit.names import label
 from .kit import (
     Stopwatch,
     listening,

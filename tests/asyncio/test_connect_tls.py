@@ -13,13 +13,8 @@ import trustme
 
 from fullduplex import _tls, connect
 
-from .kit import (
-    TEXT,
-    Listener,
-    finish,
-    frame,
-    listening,
-)
+from ..kit.bytes import TEXT, frame
+from .kit import Listener, finish, listening
 
 
 async def test_tls_connects_to_a_server_that_is_trusted(

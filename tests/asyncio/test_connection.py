@@ -14,13 +14,8 @@ from fullduplex import (
 )
 from fullduplex.http import Headers
 
-from .kit import (
-    CLOSE,
-    close_frame,
-    listening,
-    opened,
-    turns,
-)
+from ..kit.bytes import CLOSE, close_frame
+from .kit import listening, opened, turns
 
 # Attributes
 

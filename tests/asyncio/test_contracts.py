@@ -17,20 +17,8 @@ from fullduplex import (
     ConnectionClosedOK,
 )
 
-from .kit import (
-    CLOSE,
-    CONT,
-    DEFLATE,
-    PING,
-    TEXT,
-    Stopwatch,
-    close_frame,
-    frame,
-    heard,
-    opened,
-    turns,
-    until,
-)
+from ..kit.bytes import CLOSE, CONT, DEFLATE, PING, TEXT, close_frame, frame
+from .kit import Stopwatch, heard, opened, turns, until
 
 pytestmark = pytest.mark.variants("all")
 

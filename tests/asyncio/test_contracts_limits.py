@@ -18,7 +18,7 @@ from fullduplex import (
     TooManyFragments,
 )
 
-from .kit import (
+from ..kit.bytes import (
     BINARY,
     CLOSE,
     CONT,
@@ -27,15 +27,11 @@ from .kit import (
     PONG,
     RSV1,
     TEXT,
-    Stopwatch,
     close_frame,
     deflated,
     frame,
-    heard,
-    opened,
-    turns,
-    until,
 )
+from .kit import Stopwatch, heard, opened, turns, until
 
 pytestmark = pytest.mark.variants("all")
 

@@ -16,19 +16,8 @@ from fullduplex import (
     State,
 )
 
-from .kit import (
-    BINARY,
-    CLOSE,
-    CONT,
-    MASK,
-    PING,
-    PONG,
-    TEXT,
-    Stopwatch,
-    frame,
-    served,
-    turns,
-)
+from ..kit.bytes import BINARY, CLOSE, CONT, MASK, PING, PONG, TEXT, frame
+from .kit import Stopwatch, served, turns
 
 pytestmark = pytest.mark.variants("two")
 

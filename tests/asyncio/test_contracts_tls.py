@@ -11,18 +11,8 @@ import pytest
 
 from fullduplex import ClientConnection, ConnectionClosedError, ConnectionClosedOK
 
-from .kit import (
-    BINARY,
-    CLOSE,
-    PING,
-    TEXT,
-    Stopwatch,
-    close_frame,
-    frame,
-    heard,
-    opened,
-    turns,
-)
+from ..kit.bytes import BINARY, CLOSE, PING, TEXT, close_frame, frame
+from .kit import Stopwatch, heard, opened, turns
 
 SLACK = 2.0
 

@@ -18,13 +18,8 @@ from fullduplex.extensions import ClientExtensionFactory, Extension
 from fullduplex.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from fullduplex.frames import Frame
 
-from .kit import (
-    TEXT,
-    finish,
-    frame,
-    listening,
-    opened,
-)
+from ..kit.bytes import TEXT, frame
+from .kit import finish, listening, opened
 
 
 class Subclass(ClientConnection):
@@ -172,7 +167,7 @@ async def test_extensions_of_the_user_are_offered_and_used() -> None:
         await ws.send("abc")
         received = await peer.read()
         assert received.payload == b"cba"
-        peer.write(frame(TEXT, "olleh", rsv=0x20))
+        peer.write(frame(TEXT, "olleh", rsv=2))
         assert await ws.recv() == "hello"
 
 

@@ -14,18 +14,8 @@ import pytest
 from fullduplex import ConnectionClosed, InvalidHandshake, InvalidStatus, connect
 from fullduplex.core.diagnosis import Diagnosis
 
-from .kit import (
-    CLOSE,
-    MASK,
-    TEXT,
-    Listener,
-    Peer,
-    close_frame,
-    frame,
-    listening,
-    opened,
-    served,
-)
+from ..kit.bytes import CLOSE, MASK, TEXT, close_frame, frame
+from .kit import Listener, Peer, listening, opened, served
 
 Ending = Callable[[Any, Peer], Awaitable[Any]]
 

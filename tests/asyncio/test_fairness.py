@@ -20,7 +20,8 @@ from fullduplex import ConnectionClosed, ServerConnection, broadcast, serve
 from fullduplex.asyncio._time_slice import CALLS, STRIDE, UNTIMED
 
 from ..contract.peer import PATIENCE, client
-from .kit import BINARY, TEXT, frame, opened, served
+from ..kit.bytes import BINARY, TEXT, frame
+from .kit import opened, served
 
 pytestmark = pytest.mark.variants("all")
 

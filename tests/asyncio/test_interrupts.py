@@ -16,7 +16,7 @@ from fullduplex.frames import Frame
 from fullduplex.typing import ExtensionName
 
 from ..contract.peer import Listener, Peer
-from .kit import BINARY, CLOSE, frame
+from ..kit.bytes import BINARY, CLOSE, frame
 
 
 class Interrupting(Extension):

@@ -14,18 +14,8 @@ import pytest
 
 from fullduplex import ConnectionClosedError, ConnectionClosedOK, PayloadTooBig
 
-from .kit import (
-    BINARY,
-    CONT,
-    PING,
-    PONG,
-    TEXT,
-    close_frame,
-    frame,
-    opened,
-    turns,
-    until,
-)
+from ..kit.bytes import BINARY, CONT, PING, PONG, TEXT, close_frame, frame
+from .kit import opened, turns, until
 from .server_kit import Client, serving
 
 pytestmark = pytest.mark.variants("plain")

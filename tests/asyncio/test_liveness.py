@@ -17,19 +17,8 @@ import pytest
 from fullduplex import ConnectionClosedError
 from fullduplex.core.keepalive import Verdict
 
-from .kit import (
-    BINARY,
-    CLOSE,
-    PING,
-    PONG,
-    TEXT,
-    Peer,
-    Stopwatch,
-    frame,
-    opened,
-    served,
-    until,
-)
+from ..kit.bytes import BINARY, CLOSE, PING, PONG, TEXT, frame
+from .kit import Peer, Stopwatch, opened, served, until
 
 LINUX = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="what TCP tells is of Linux"

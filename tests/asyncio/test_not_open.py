@@ -11,7 +11,8 @@ import pytest
 from fullduplex import ClientConnection, ServerConnection, connect
 from fullduplex.exceptions import InvalidState
 
-from .kit import TEXT, finish, opened, until
+from ..kit.bytes import TEXT
+from .kit import finish, opened, until
 from .server_kit import serving
 
 

@@ -15,20 +15,8 @@ import pytest
 
 from fullduplex import ConnectionClosed, ServerConnection, connect, serve
 
-from .kit import (
-    BINARY,
-    CLOSE,
-    CONT,
-    DEFLATE,
-    PING,
-    TEXT,
-    Stopwatch,
-    close_frame,
-    frame,
-    opened,
-    turns,
-    until,
-)
+from ..kit.bytes import BINARY, CLOSE, CONT, DEFLATE, PING, TEXT, close_frame, frame
+from .kit import Stopwatch, opened, turns, until
 from .server_kit import serving
 
 
@@ -355,7 +343,8 @@ EXIT = """
     import uvloop
     from fullduplex import connect
     from fullduplex.asyncio import _transport
-    from tests.asyncio.kit import TEXT, frame, opened
+    from tests.asyncio.kit import opened
+    from tests.kit.bytes import TEXT, frame
 
     if sys.argv[1] == "loop":
         _transport.TcpTransport = None

@@ -13,16 +13,8 @@ from fullduplex import (
     ProtocolError,
 )
 
-from .kit import (
-    PING,
-    PONG,
-    TEXT,
-    Received,
-    close_frame,
-    frame,
-    opened,
-    until,
-)
+from ..kit.bytes import PING, PONG, TEXT, Received, close_frame, frame
+from .kit import opened, until
 
 Data = tuple[int, bool, bytes]
 

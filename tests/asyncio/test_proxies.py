@@ -18,8 +18,9 @@ from fullduplex import InvalidURI, SecurityError, connect, serve
 from fullduplex.asyncio.server import ServerConnection
 from fullduplex.core.errors import InvalidProxy, InvalidProxyStatus, ProxyError
 
+from ..kit.bytes import redirect
 from .conftest import Variant
-from .kit import finish, listening, redirect
+from .kit import finish, listening
 from .proxy_kit import free_port, microsocks, pproxy, relaying, tinyproxy
 
 pytestmark = pytest.mark.usefixtures("no_proxies")

@@ -17,7 +17,8 @@ from fullduplex.core.errors import (
     ProxyError,
 )
 
-from .kit import Listener, Peer, Stopwatch, finish, listening, response
+from ..kit.bytes import response
+from .kit import Listener, Peer, Stopwatch, finish, listening
 from .proxy_kit import free_port, relaying
 
 pytestmark = pytest.mark.usefixtures("no_proxies")

@@ -13,19 +13,8 @@ from fullduplex import (
     ConnectionClosedOK,
 )
 
-from .kit import (
-    BINARY,
-    CLOSE,
-    CONT,
-    PING,
-    PONG,
-    TEXT,
-    close_frame,
-    frame,
-    opened,
-    turns,
-    until,
-)
+from ..kit.bytes import BINARY, CLOSE, CONT, PING, PONG, TEXT, close_frame, frame
+from .kit import opened, turns, until
 
 # recv
 

@@ -18,13 +18,8 @@ from fullduplex import (
 )
 from fullduplex.uri import parse_uri
 
-from .kit import (
-    Listener,
-    Peer,
-    finish,
-    listening,
-    redirect,
-)
+from ..kit.bytes import redirect
+from .kit import Listener, Peer, finish, listening
 
 
 async def redirected(listener: Listener, location: str, status: int = 302) -> Peer:

@@ -23,21 +23,8 @@ from fullduplex import (
     connect,
 )
 
-from .kit import (
-    BINARY,
-    PATIENCE,
-    TEXT,
-    Peer,
-    Stopwatch,
-    attempt,
-    close_frame,
-    finish,
-    frame,
-    listening,
-    opened,
-    response,
-    turns,
-)
+from ..kit.bytes import BINARY, TEXT, close_frame, frame, response
+from .kit import PATIENCE, Peer, Stopwatch, attempt, finish, listening, opened, turns
 
 pytestmark = pytest.mark.variants("two")
 

@@ -11,7 +11,8 @@ import pytest
 
 from fullduplex import broadcast, connect
 
-from .kit import TEXT, frame, opened, served
+from ..kit.bytes import TEXT, frame
+from .kit import opened, served
 from .server_kit import echo, serving
 
 MATCH = r"belongs to another event loop; use asyncio\.run_coroutine_threadsafe"

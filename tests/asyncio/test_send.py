@@ -13,8 +13,7 @@ from fullduplex import (
     ConnectionClosedOK,
 )
 
-from ..names import label
-from .kit import (
+from ..kit.bytes import (
     BINARY,
     CLOSE,
     CONT,
@@ -24,10 +23,9 @@ from .kit import (
     Received,
     close_frame,
     frame,
-    heard,
-    opened,
-    turns,
 )
+from ..kit.names import label
+from .kit import heard, opened, turns
 
 Data = tuple[int, bool, bytes]
 

@@ -22,8 +22,9 @@ import pytest
 
 from fullduplex import ConnectionClosed, ServerConnection, broadcast, unix_serve
 
-from .kit import CLOSE, PING, PONG, TEXT, Stopwatch, frame, until
-from .server_kit import ACCEPT, echo, records, request, serving
+from ..kit.bytes import ACCEPT, CLOSE, PING, PONG, TEXT, frame, request
+from .kit import Stopwatch, until
+from .server_kit import echo, records, serving
 
 
 async def never(ws: ServerConnection) -> None:

@@ -19,8 +19,9 @@ import pytest
 from fullduplex import IMPLEMENTATION, ServerConnection, connect
 from fullduplex.asyncio import _listen
 
-from .kit import BINARY, CLOSE, PATIENCE, TEXT, frame, until
-from .server_kit import MASK, Place, echo, request, serving
+from ..kit.bytes import BINARY, CLOSE, MASK, TEXT, frame, request
+from .kit import PATIENCE, until
+from .server_kit import Place, echo, serving
 
 
 def timers() -> int:

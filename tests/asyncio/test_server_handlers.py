@@ -11,7 +11,8 @@ import pytest
 
 from fullduplex import ConnectionClosedError, ServerConnection, connect
 
-from .kit import CLOSE, TEXT, until
+from ..kit.bytes import CLOSE, TEXT
+from .kit import until
 from .server_kit import records, serving
 
 

@@ -11,8 +11,9 @@ import pytest
 from fullduplex import serve
 from fullduplex.core import reception
 
-from .kit import PATIENCE, TEXT, until
-from .server_kit import echo, records, request, serving
+from ..kit.bytes import TEXT, request
+from .kit import PATIENCE, until
+from .server_kit import echo, records, serving
 
 
 async def test_client_above_max_connections_is_answered_503(

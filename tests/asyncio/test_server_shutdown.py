@@ -12,8 +12,9 @@ import pytest
 
 from fullduplex import ProtocolError, ServerConnection, connect, serve, unix_serve
 
-from .kit import PATIENCE, TEXT, Stopwatch, turns, until
-from .server_kit import echo, records, request, serving
+from ..kit.bytes import TEXT, request
+from .kit import PATIENCE, Stopwatch, turns, until
+from .server_kit import echo, records, serving
 
 
 async def waiting(ws: ServerConnection) -> None:

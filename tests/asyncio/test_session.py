@@ -17,17 +17,8 @@ from fullduplex import (
     Session,
 )
 
-from .kit import (
-    PATIENCE,
-    TEXT,
-    Listener,
-    Peer,
-    close_frame,
-    frame,
-    listening,
-    turns,
-    until,
-)
+from ..kit.bytes import TEXT, close_frame, frame
+from .kit import PATIENCE, Listener, Peer, listening, turns, until
 
 pytestmark = pytest.mark.variants("two")
 

@@ -19,8 +19,9 @@ import trustme
 
 from fullduplex import ConnectionClosedError, ServerConnection, connect
 
-from .kit import BINARY, TEXT, close_frame, frame, listening, opened, until
-from .server_kit import echo, request, serving
+from ..kit.bytes import BINARY, TEXT, close_frame, frame, request
+from .kit import listening, opened, until
+from .server_kit import echo, serving
 
 # What contexts carry
 

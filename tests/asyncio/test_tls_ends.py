@@ -15,9 +15,10 @@ import pytest
 
 from fullduplex import ServerConnection, connect
 
-from .kit import CLOSE, TEXT, Peer, frame, listening, until
-from .raw import TLSByHand
-from .server_kit import MASK, echo, request, serving
+from ..kit.bytes import CLOSE, MASK, TEXT, frame, request
+from ..kit.tls import TLSByHand
+from .kit import Peer, listening, until
+from .server_kit import echo, serving
 
 HELLO, _ = TLSByHand().shake()
 # What a peer sends before TLS is there.

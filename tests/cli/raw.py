@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 import socket
 import threading
-from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from hashlib import sha1
 
-GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+from ..kit.bytes import switching_protocols
 
 
 def mute() -> AbstractContextManager[str]:
@@ -32,11 +30,7 @@ def refusing(answer: bytes = FORBIDDEN) -> AbstractContextManager[str]:
 def _accept(head: bytes) -> bytes:
     found = re.search(rb"Sec-WebSocket-Key: (\S+)", head)
     assert found is not None
-    accept = b64encode(sha1(found[1] + GUID).digest())
-    return (
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
-        b"Connection: Upgrade\r\nSec-WebSocket-Accept: " + accept + b"\r\n\r\n"
-    )
+    return switching_protocols(found[1].decode())
 
 
 @contextmanager

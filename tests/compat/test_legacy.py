@@ -19,7 +19,7 @@ from fullduplex.frames import Frame as NewFrame
 from fullduplex.frames import Opcode
 from fullduplex.http import Headers
 
-from ..core.pair import KEY, PING, TEXT, frame
+from ..kit.bytes import MASK, PING, TEXT, frame
 
 # Importing the names is what test_names.py is about.
 pytestmark = pytest.mark.filterwarnings("ignore:fullduplex.legacy:DeprecationWarning")
@@ -44,7 +44,7 @@ def test_frame_read_gives_the_older_order_of_fields() -> None:
     from fullduplex.legacy.framing import Frame
 
     for size in (0, 125, 126, 70_000):
-        data = frame(TEXT, "x" * size, mask=KEY)
+        data = frame(TEXT, "x" * size, mask=MASK)
         read = asyncio.run(Frame.read(reader(data), mask=True))
         assert tuple(read) == (True, Opcode.TEXT, b"x" * size, False, False, False)
         assert read.new_frame == NewFrame(Opcode.TEXT, b"x" * size)

@@ -37,7 +37,7 @@ from fullduplex.server import ServerProtocol
 from fullduplex.streams import StreamReader
 from fullduplex.uri import parse_uri
 
-from ..core.pair import BINARY, CLOSE, CONT, KEY, PING, PONG, TEXT, frame
+from ..kit.bytes import BINARY, CLOSE, CONT, MASK, PING, PONG, TEXT, frame
 
 URI = parse_uri("ws://example.com/chat?room=1")
 REQUEST = (
@@ -388,7 +388,7 @@ def test_server_when_a_step_fails_answers_500_and_logs(
 
 def test_server_when_frames_come_before_its_answer_keeps_them() -> None:
     server, request = asked()
-    server.receive_data(frame(TEXT, "early", mask=KEY))
+    server.receive_data(frame(TEXT, "early", mask=MASK))
     assert server.events_received() == []
     server.send_response(server.accept(request))
     assert server.events_received() == [Frame(Opcode.TEXT, b"early")]
@@ -421,12 +421,12 @@ def test_frames_when_they_come_in_pieces_are_whole(cut: int) -> None:
     _, server = pair()
     stream = b"".join(
         [
-            frame(TEXT, "héllo", mask=KEY),
-            frame(TEXT, "ab", mask=KEY, fin=False),
-            frame(PING, b"p", mask=KEY),
-            frame(CONT, "cd", mask=KEY),
-            frame(BINARY, bytes(5000), mask=KEY),
-            frame(PONG, b"x", mask=KEY),
+            frame(TEXT, "héllo", mask=MASK),
+            frame(TEXT, "ab", mask=MASK, fin=False),
+            frame(PING, b"p", mask=MASK),
+            frame(CONT, "cd", mask=MASK),
+            frame(BINARY, bytes(5000), mask=MASK),
+            frame(PONG, b"x", mask=MASK),
         ]
     )
     for start in range(0, len(stream), cut):
@@ -467,7 +467,7 @@ def test_compressed_text_when_it_is_not_utf8_fails_with_1007() -> None:
     )
     squeeze = zlib.compressobj(wbits=-12)
     payload = squeeze.compress(b"ok\xff") + squeeze.flush(zlib.Z_SYNC_FLUSH)
-    server.receive_data(frame(TEXT, payload[:-4], mask=KEY, rsv=4))
+    server.receive_data(frame(TEXT, payload[:-4], mask=MASK, rsv=4))
     assert server.events_received() == []
     assert server.close_sent is not None
     assert server.close_sent.code == 1007
@@ -497,18 +497,18 @@ def test_extension_of_a_program_takes_part_and_its_text_is_checked() -> None:
     server.receive_data(data)
     assert server.events_received() == [Frame(Opcode.PING, b"xyz")]
     assert output(server) == frame(PONG, b"zyx")
-    server.receive_data(frame(TEXT, b"\x82\xe2", mask=KEY))
+    server.receive_data(frame(TEXT, b"\x82\xe2", mask=MASK))
     assert server.close_sent is not None
     assert server.close_sent.code == 1007
 
 
 def test_ping_is_answered_and_a_flood_of_them_with_the_last() -> None:
     _, server = pair()
-    server.receive_data(frame(PING, b"x", mask=KEY))
+    server.receive_data(frame(PING, b"x", mask=MASK))
     assert output(server) == frame(PONG, b"x")
     payload = bytes(125)
     server.receive_data(
-        frame(PING, payload, mask=KEY) * 2000 + frame(PING, b"z", mask=KEY)
+        frame(PING, payload, mask=MASK) * 2000 + frame(PING, b"z", mask=MASK)
     )
     data = output(server)
     assert data.endswith(frame(PONG, b"z"))
@@ -604,7 +604,7 @@ def test_pings_while_closing_are_sent_and_answered_until_the_end() -> None:
         client.send_text(b"")
     with pytest.raises(InvalidState):
         client.send_close()
-    server.receive_data(frame(CLOSE, b"", mask=KEY))
+    server.receive_data(frame(CLOSE, b"", mask=MASK))
     with pytest.raises(InvalidState, match="our half is closed"):
         server.send_ping(b"")
 
@@ -613,22 +613,22 @@ def test_pings_while_closing_are_sent_and_answered_until_the_end() -> None:
     ("data", "code", "cause"),
     [
         (frame(TEXT, "a"), 1002, ProtocolError),
-        (frame(3, "a", mask=KEY), 1002, ProtocolError),
-        (frame(TEXT, "a", mask=KEY, rsv=4), 1002, ProtocolError),
-        (frame(CONT, "a", mask=KEY), 1002, ProtocolError),
-        (frame(PING, bytes(126), mask=KEY), 1002, ProtocolError),
-        (frame(CLOSE, b"\x00", mask=KEY), 1002, ProtocolError),
-        (frame(TEXT, b"\xff", mask=KEY), 1007, UnicodeDecodeError),
-        (frame(CLOSE, b"\x03\xe8\xff", mask=KEY), 1007, UnicodeDecodeError),
-        (frame(BINARY, b"", length=2**62, mask=KEY), 1009, PayloadTooBig),
+        (frame(3, "a", mask=MASK), 1002, ProtocolError),
+        (frame(TEXT, "a", mask=MASK, rsv=4), 1002, ProtocolError),
+        (frame(CONT, "a", mask=MASK), 1002, ProtocolError),
+        (frame(PING, bytes(126), mask=MASK), 1002, ProtocolError),
+        (frame(CLOSE, b"\x00", mask=MASK), 1002, ProtocolError),
+        (frame(TEXT, b"\xff", mask=MASK), 1007, UnicodeDecodeError),
+        (frame(CLOSE, b"\x03\xe8\xff", mask=MASK), 1007, UnicodeDecodeError),
+        (frame(BINARY, b"", length=2**62, mask=MASK), 1009, PayloadTooBig),
     ],
 )
 def test_bad_input_fails_the_connection_and_raises_nothing(
     data: bytes, code: int, cause: type[Exception]
 ) -> None:
     _, server = pair()
-    server.receive_data(frame(TEXT, "good", mask=KEY) + data)
-    server.receive_data(frame(TEXT, "late", mask=KEY))
+    server.receive_data(frame(TEXT, "good", mask=MASK) + data)
+    server.receive_data(frame(TEXT, "late", mask=MASK))
     assert server.events_received() == [Frame(Opcode.TEXT, b"good")]
     assert isinstance(server.parser_exc, cause)
     close, eof = server.data_to_send()
@@ -648,7 +648,7 @@ def test_max_size_holds_for_messages_and_frames(
     max_size: Any, size: int, fails: bool
 ) -> None:
     server = ServerProtocol(state=State.OPEN, max_size=max_size)
-    server.receive_data(frame(BINARY, bytes(size), mask=KEY))
+    server.receive_data(frame(BINARY, bytes(size), mask=MASK))
     assert (server.parser_exc is not None) is fails
 
 
@@ -851,7 +851,7 @@ def test_generator_parsers_when_input_is_wrong_raise_what_tells_why() -> None:
 
 def test_frame_parse_reads_through_generators() -> None:
     reader = StreamReader()
-    data = frame(TEXT, "hi", mask=KEY)
+    data = frame(TEXT, "hi", mask=MASK)
     parsed = drive(
         Frame.parse(reader.read_exact, mask=True), reader, *read_one_by_one(data)
     )

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ..core.pair import frame
+from ..kit.bytes import frame
 
 theirs = pytest.importorskip("websockets", minversion="17.0")
 pytestmark = pytest.mark.interop

@@ -15,7 +15,7 @@ import pytest
 from fullduplex import ConnectionClosedError, ConnectionClosedOK, ProtocolError, State
 from fullduplex.core.ending import RECEIVING
 
-from ..asyncio.raw import CLOSE, CONT, PING, PONG, TEXT
+from ..kit.bytes import CLOSE, CONT, PING, PONG, TEXT
 from .faces import Kit
 from .peer import PATIENCE, Peer
 from .registry import SLACK, Clock, behaviour
@@ -247,7 +247,7 @@ async def peer_that_half_closes_gets_what_waits(kit: Kit, side: str) -> None:
 async def faults_fail_with_their_code(kit: Kit, side: str) -> None:
     faults: dict[str, tuple[Callable[[Peer], bytes], int]] = {
         "opcode": (lambda peer: peer.frame(3), 1002),
-        "rsv": (lambda peer: peer.frame(TEXT, "x", rsv=0x20), 1002),
+        "rsv": (lambda peer: peer.frame(TEXT, "x", rsv=2), 1002),
         "long ping": (lambda peer: peer.frame(9, bytes(126)), 1002),
         "ping in parts": (lambda peer: peer.frame(9, b"", fin=False), 1002),
         "continuation of nothing": (lambda peer: peer.frame(CONT, "x"), 1002),

@@ -26,7 +26,7 @@ from fullduplex.extensions import (
 from fullduplex.frames import Frame, Opcode
 from fullduplex.typing import ExtensionName
 
-from ..asyncio.raw import BINARY, CLOSE, CONT, PING, PONG, TEXT
+from ..kit.bytes import BINARY, CLOSE, CONT, PING, PONG, TEXT
 from .faces import Kit
 from .peer import client
 from .registry import behaviour

@@ -11,11 +11,11 @@ import pytest
 
 from fullduplex import InvalidMessage
 
-from ..asyncio.raw import BINARY, TEXT, frame
+from ..kit.bytes import BINARY, TEXT, frame
+from ..kit.tls import contexts, make_client_tls
 from .faces import Kit
 from .peer import PATIENCE, Listener
 from .registry import behaviour
-from .tls import contexts, make_client_tls
 
 
 def names(tls: Any) -> list[str]:

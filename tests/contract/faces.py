@@ -19,8 +19,9 @@ from typing import Any, TypeVar
 
 from fullduplex.core.ending import RECEIVING
 
+from ..kit.bytes import driven
+from ..kit.tls import contexts
 from .peer import PATIENCE, Listener, Peer, client
-from .tls import contexts
 
 __all__ = ["FACES", "End", "Face", "Kit", "Task"]
 
@@ -383,15 +384,6 @@ class AsyncioFace(Face):
 
 
 # blocking
-
-
-def driven(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine that never waits."""
-    try:
-        coroutine.send(None)
-    except StopIteration as stop:
-        return stop.value  # type: ignore[no-any-return]
-    raise AssertionError("the blocking face has no loop to wait for")
 
 
 class ThreadTask(Task):

@@ -13,7 +13,7 @@ import pytest
 
 from fullduplex import ConnectionClosed
 
-from ..asyncio.raw import BINARY, CONT, PING, PONG, TEXT
+from ..kit.bytes import BINARY, CONT, PING, PONG, TEXT
 from .faces import End, Kit
 from .peer import PATIENCE, Peer
 from .registry import behaviour

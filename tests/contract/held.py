@@ -8,7 +8,7 @@ import pytest
 
 from fullduplex import ConnectionClosed
 
-from ..asyncio.raw import BINARY, CLOSE, DEFLATE, PING, PONG, RSV1, TEXT
+from ..kit.bytes import BINARY, CLOSE, DEFLATE, PING, PONG, RSV1, TEXT
 from .faces import End, Kit
 from .peer import Peer
 from .registry import behaviour

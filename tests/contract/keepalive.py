@@ -13,7 +13,7 @@ from fullduplex import (
     ProtocolError,
 )
 
-from ..asyncio.raw import PING, PONG, TEXT
+from ..kit.bytes import PING, PONG, TEXT
 from .faces import Kit
 from .registry import SLACK, Clock, behaviour
 

@@ -9,7 +9,7 @@ import pytest
 
 from fullduplex import ConnectionClosedError, PayloadTooBig, TooManyFragments
 
-from ..asyncio.raw import BINARY, CONT, DEFLATE, PING, PONG, RSV1, TEXT
+from ..kit.bytes import BINARY, CONT, DEFLATE, PING, PONG, RSV1, TEXT
 from .faces import End, Kit
 from .peer import Peer
 from .registry import behaviour

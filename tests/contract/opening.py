@@ -18,11 +18,11 @@ from fullduplex import (
     NegotiationError,
 )
 
-from ..asyncio.raw import TEXT, frame
+from ..kit.bytes import TEXT, frame
+from ..kit.tls import contexts
 from .faces import Kit
 from .peer import Listener
 from .registry import SLACK, Clock, behaviour
-from .tls import contexts
 
 
 async def attempt(kit: Kit, uri: str, **options: Any) -> None:

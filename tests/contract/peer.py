@@ -5,20 +5,23 @@ Frames and handshakes are made of bytes; nothing here calls the code under test.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import select
 import socket
 import ssl
 import struct
 from typing import Any, Self
 
-from ..asyncio.raw import CLOSE, FIN, MASK, RSV1, Received, frame, xor
-from .tls import TLSSocket
-
-__all__ = ["PATIENCE", "SMALL_BUFFER", "Listener", "Peer"]
-
-GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+from ..kit.bytes import (
+    CLOSE,
+    MASK,
+    Received,
+    driven,
+    frame,
+    read_frame,
+    request,
+    switching_protocols,
+)
+from ..kit.tls import TLSSocket
 
 # Seconds.  Nothing takes that long unless it hangs.
 PATIENCE = 5.0
@@ -66,15 +69,7 @@ class Peer:
         self.request = self.read_head()
         key = self.header("Sec-WebSocket-Key")
         assert key is not None
-        accept = base64.b64encode(hashlib.sha1(key.encode() + GUID).digest()).decode()
-        lines = [
-            "HTTP/1.1 101 Switching Protocols",
-            "Upgrade: websocket",
-            "Connection: Upgrade",
-            f"Sec-WebSocket-Accept: {accept}",
-            *headers,
-        ]
-        self.send(("\r\n".join(lines) + "\r\n\r\n").encode() + glued)
+        self.send(switching_protocols(key, *headers) + glued)
         return self
 
     # Frames
@@ -104,7 +99,7 @@ class Peer:
     def write_close(self, code: int, reason: str = "") -> None:
         self.write(CLOSE, code.to_bytes(2, "big") + reason.encode())
 
-    def _exactly(self, size: int) -> bytes:
+    async def _take(self, size: int) -> bytes:
         while len(self._buffer) < size:
             data = self.sock.recv(65536)
             if not data:
@@ -115,18 +110,7 @@ class Peer:
 
     def read(self) -> Received:
         """Read one frame.  EOFError at the end of TCP."""
-        first, second = self._exactly(2)
-        size = second & 0x7F
-        if size == 126:
-            size = int.from_bytes(self._exactly(2), "big")
-        elif size == 127:
-            size = int.from_bytes(self._exactly(8), "big")
-        masked = second & 0x80 != 0
-        mask = self._exactly(4) if masked else bytes(4)
-        payload = xor(self._exactly(size), mask)
-        return Received(
-            first & 0x0F, payload, first & FIN != 0, first & RSV1 != 0, masked
-        )
+        return driven(read_frame(self._take))
 
     def read_until(self, opcode: int) -> Received:
         """Read frames up to the first one of a kind."""
@@ -263,14 +247,7 @@ def client(
     if tls is not None:
         stream = TLSSocket(sock, tls, server_side=False)
     peer = Peer(stream, masks=True)
-    peer.send(
-        b"GET /path?query HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
-        b"Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-        b"Sec-WebSocket-Version: 13\r\n\r\n"
-    )
+    peer.send(request("GET /path?query HTTP/1.1", Host="localhost"))
     head = peer.read_head()
     assert head.startswith(b"HTTP/1.1 101 "), head
     return peer
-
-
-__all__ += ["client"]

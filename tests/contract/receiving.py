@@ -16,7 +16,7 @@ from fullduplex import (
     ConnectionClosedOK,
 )
 
-from ..asyncio.raw import BINARY, CLOSE, CONT, PING, PONG, TEXT
+from ..kit.bytes import BINARY, CLOSE, CONT, PING, PONG, TEXT
 from .faces import Kit
 from .registry import behaviour
 

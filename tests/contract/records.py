@@ -11,7 +11,7 @@ import pytest
 
 from fullduplex import ConnectionClosed, InvalidStatus
 
-from ..asyncio.raw import BINARY, CLOSE, TEXT
+from ..kit.bytes import BINARY, CLOSE, TEXT
 from .faces import Kit
 from .opening import attempt
 from .peer import Listener

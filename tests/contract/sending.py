@@ -15,7 +15,7 @@ import pytest
 
 from fullduplex import ConcurrencyError, ConnectionClosed, ConnectionClosedError
 
-from ..asyncio.raw import BINARY, CLOSE, CONT, DEFLATE, TEXT
+from ..kit.bytes import BINARY, CLOSE, CONT, DEFLATE, TEXT
 from .faces import Kit
 from .peer import PATIENCE
 from .registry import SLACK, Clock, behaviour

@@ -6,7 +6,7 @@ import logging
 import socket
 from typing import Any
 
-from ..asyncio.raw import TEXT
+from ..kit.bytes import TEXT
 from .faces import Kit
 from .peer import PATIENCE, Peer, client
 from .registry import behaviour

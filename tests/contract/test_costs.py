@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ..asyncio.raw import BINARY, CONT, PING, RSV1, TEXT, frame
+from ..kit.bytes import BINARY, CONT, PING, RSV1, TEXT, frame
 
 pytestmark = pytest.mark.skipif(
     not os.path.exists("/proc/self/statm"), reason="the system tells no memory in use"

@@ -7,7 +7,7 @@ from fullduplex.core.options import Options
 from fullduplex.core.protocol import Protocol, Side
 from fullduplex.core.session import Session
 
-from .pair import Waiter
+from ..kit.pair import Waiter
 
 
 def session() -> Session:

@@ -16,7 +16,8 @@ from fullduplex.core.options import Options
 from fullduplex.core.protocol import Protocol, Side
 from fullduplex.core.session import Session
 
-from .pair import BINARY, TEXT, Waiter, dissect, frame
+from ..kit.bytes import BINARY, TEXT, dissect, frame
+from ..kit.pair import Waiter
 
 MESSAGE = "all of you, " * 20
 

@@ -17,7 +17,7 @@ from fullduplex.core.sending import Fragments, control_payload, single
 from fullduplex.frames import Opcode, prepare_ctrl, prepare_data
 from fullduplex.uri import parse_uri
 
-from .pair import finish, make_session, received, sent
+from ..kit.pair import finish, make_session, received, sent
 
 Numbers = ctypes.c_uint16 * 3
 

@@ -10,16 +10,11 @@ import pytest
 from fullduplex.core.errors import ConnectionClosed, ConnectionClosedError
 from fullduplex.core.session import FAREWELL, Move, Session
 
-from .pair import (
+from ..kit.bytes import CLOSE, MASK, PING, TEXT, close_frame, frame
+from ..kit.pair import (
     CLIENT,
-    CLOSE,
-    KEY,
-    PING,
     SERVER,
-    TEXT,
-    close_frame,
     deliver,
-    frame,
     lose,
     make_session,
     rest_of,
@@ -33,7 +28,7 @@ def closing_server(**limits: Any) -> Session:
     """A server that has exchanged close frames, and so closes TCP first."""
     session = make_session(SERVER, **limits)
     start(session.close(1000, "", 10))
-    deliver(session, close_frame(mask=KEY), 11)
+    deliver(session, close_frame(mask=MASK), 11)
     assert session.departing
     return session
 

@@ -24,7 +24,8 @@ from fullduplex.core.errors import (
 from fullduplex.core.http1 import Response
 from fullduplex.core.opening import Opening
 
-from .pair import deliver, frame, lose, make_session, rest_of
+from ..kit.bytes import frame
+from ..kit.pair import deliver, lose, make_session, rest_of
 
 
 def caused(exc: BaseException, cause: BaseException) -> BaseException:

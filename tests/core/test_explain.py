@@ -18,17 +18,8 @@ from fullduplex.core.protocol import Side
 from fullduplex.core.session import Session
 from fullduplex.core.unopened import NOT_OPEN
 
-from .pair import (
-    PONG,
-    TEXT,
-    close_frame,
-    deliver,
-    finish,
-    frame,
-    lose,
-    make_session,
-    start,
-)
+from ..kit.bytes import PONG, TEXT, close_frame, frame
+from ..kit.pair import deliver, finish, lose, make_session, start
 
 
 class Connection(Attributes):

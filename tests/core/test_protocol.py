@@ -25,22 +25,24 @@ from fullduplex.core.protocol import Protocol, Side
 from fullduplex.core.session import Session
 from fullduplex.core.typing import ExtensionName
 
-from .pair import (
+from ..kit.bytes import (
     BINARY,
-    CLIENT,
     CLOSE,
     CONT,
-    KEY,
+    MASK,
     PING,
     PONG,
-    SERVER,
     TEXT,
-    Seen,
+    Received,
     close_frame,
-    deliver,
     dissect,
-    finish,
     frame,
+)
+from ..kit.pair import (
+    CLIENT,
+    SERVER,
+    deliver,
+    finish,
     lose,
     make_session,
     received,
@@ -53,12 +55,12 @@ SIDES = pytest.mark.parametrize("side", [CLIENT, SERVER], ids=["client", "server
 
 def peer(side: Side, *args: Any, **kwds: Any) -> bytes:
     """Build a frame as the peer of `side` sends it."""
-    return frame(*args, mask=KEY if side is SERVER else None, **kwds)
+    return frame(*args, mask=MASK if side is SERVER else None, **kwds)
 
 
 def peer_close(side: Side, code: int | None = 1000, reason: str = "") -> bytes:
     """Build a close frame as the peer of `side` sends it."""
-    return close_frame(code, reason, mask=KEY if side is SERVER else None)
+    return close_frame(code, reason, mask=MASK if side is SERVER else None)
 
 
 def exc_of(session: Session) -> ConnectionClosed:
@@ -79,8 +81,8 @@ def test_client_masks_and_server_does_not(side: Side) -> None:
 
     masked = side is CLIENT
     assert sent(session) == [
-        Seen(TEXT, "é".encode(), masked=masked),
-        Seen(BINARY, b"\xff", masked=masked),
+        Received(TEXT, "é".encode(), masked=masked),
+        Received(BINARY, b"\xff", masked=masked),
     ]
 
 
@@ -179,7 +181,7 @@ def test_control_frames_between_fragments_do_not_touch_the_message() -> None:
     deliver(session, data)
 
     assert received(session) == ["ab"]
-    assert sent(session) == [Seen(PONG, b"p", masked=True)]
+    assert sent(session) == [Received(PONG, b"p", masked=True)]
 
 
 # Limits
@@ -210,7 +212,7 @@ def test_budget_used_up_exactly_never_means_no_limit() -> None:
 def test_control_frame_is_exempt_from_max_size() -> None:
     session = make_session(max_size=10)
     deliver(session, frame(PING, bytes(20)))
-    assert sent(session) == [Seen(PONG, bytes(20), masked=True)]
+    assert sent(session) == [Received(PONG, bytes(20), masked=True)]
 
 
 # Compression
@@ -362,7 +364,7 @@ def test_other_extension_changes_what_is_sent_and_received(mark: bool) -> None:
     payload = "€uro".encode()[::-1]
 
     finish(session.send("€uro", True))
-    assert sent(session) == [Seen(TEXT, payload, rsv=int(mark), masked=True)]
+    assert sent(session) == [Received(TEXT, payload, rsv=int(mark), masked=True)]
 
     # What travels need not be UTF-8; what it becomes must.
     data = frame(TEXT, payload, rsv=int(mark))
@@ -393,7 +395,7 @@ def test_other_extension_changes_control_frames_too() -> None:
     session = make_session(extensions=[Reverse(True)])
     deliver(session, frame(PING, b"abc", rsv=1))
     # Decoded and encoded again, the payload is what it was.
-    assert sent(session) == [Seen(PONG, b"abc", rsv=1, masked=True)]
+    assert sent(session) == [Received(PONG, b"abc", rsv=1, masked=True)]
     deliver(session, frame(CLOSE, b"eyb\xe8\x03", rsv=1))
     session.settle(0)
     close = sent(session)[-1]
@@ -506,7 +508,7 @@ def test_error_of_an_extension_fails_with_1011_and_no_details(
 def test_ping_is_answered_with_its_payload(side: Side) -> None:
     session = make_session(side)
     deliver(session, peer(side, PING, b"payload"))
-    assert sent(session) == [Seen(PONG, b"payload", masked=side is CLIENT)]
+    assert sent(session) == [Received(PONG, b"payload", masked=side is CLIENT)]
 
 
 def test_ping_is_answered_after_our_close_frame() -> None:
@@ -516,7 +518,7 @@ def test_ping_is_answered_after_our_close_frame() -> None:
 
     deliver(session, frame(PING, b"p"))
 
-    assert sent(session) == [Seen(PONG, b"p", masked=True)]
+    assert sent(session) == [Received(PONG, b"p", masked=True)]
 
 
 def test_ping_behind_a_close_frame_is_not_answered() -> None:
@@ -544,7 +546,7 @@ def test_flood_of_pings_while_output_is_stuck_owes_only_the_latest_pong() -> Non
 
     session.resume_writing()
 
-    assert sent(session) == [Seen(PONG, b"999", masked=True)]
+    assert sent(session) == [Received(PONG, b"999", masked=True)]
     session.resume_writing()
     assert sent(session) == []
 
@@ -646,7 +648,7 @@ FAULTS: list[tuple[str, Any, int, type[Exception]]] = [
     ),
     (
         "masking",
-        lambda side: frame(TEXT, "a", mask=None if side is SERVER else KEY),
+        lambda side: frame(TEXT, "a", mask=None if side is SERVER else MASK),
         1002,
         ProtocolError,
     ),

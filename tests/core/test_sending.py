@@ -12,22 +12,8 @@ from fullduplex.core.closing import State
 from fullduplex.core.errors import ConnectionClosedError
 from fullduplex.core.sending import Fragments, control_payload, single
 
-from .pair import (
-    BINARY,
-    CLOSE,
-    CONT,
-    TEXT,
-    Seen,
-    Waiter,
-    close_frame,
-    deliver,
-    finish,
-    lose,
-    make_session,
-    sent,
-    start,
-    step,
-)
+from ..kit.bytes import BINARY, CLOSE, CONT, TEXT, Received, close_frame
+from ..kit.pair import Waiter, deliver, finish, lose, make_session, sent, start, step
 
 
 async def items() -> AsyncIterator[str]:
@@ -134,9 +120,9 @@ def test_fragments_end_with_an_empty_final_frame(
     assert fragments.release(None) == []
 
     assert sent(session) == [
-        Seen(opcode, b"a", fin=False, masked=True),
-        Seen(CONT, b"b", fin=False, masked=True),
-        Seen(CONT, b"", masked=True),
+        Received(opcode, b"a", fin=False, masked=True),
+        Received(CONT, b"b", fin=False, masked=True),
+        Received(CONT, b"", masked=True),
     ]
 
 

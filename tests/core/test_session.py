@@ -16,21 +16,14 @@ from fullduplex.core.errors import (
 from fullduplex.core.messages import Fragment
 from fullduplex.core.receiving import GRACE
 
-from .pair import (
-    BINARY,
+from ..kit.bytes import BINARY, CLOSE, CONT, PING, PONG, TEXT, close_frame, frame
+from ..kit.pair import (
     CLIENT,
-    CLOSE,
-    CONT,
-    PING,
-    PONG,
     SERVER,
-    TEXT,
     SessionPair,
     Waiter,
-    close_frame,
     deliver,
     finish,
-    frame,
     lose,
     make_session,
     read,

@@ -9,17 +9,13 @@ import pytest
 from fullduplex.core.closing import State
 from fullduplex.core.errors import ConnectionClosedOK, ProtocolError
 
-from .pair import (
+from ..kit.bytes import CLOSE, MASK, TEXT, close_frame, frame
+from ..kit.pair import (
     CLIENT,
-    CLOSE,
-    KEY,
     SERVER,
-    TEXT,
     SessionPair,
-    close_frame,
     deliver,
     finish,
-    frame,
     lose,
     make_session,
     received,
@@ -243,7 +239,7 @@ def test_peer_that_never_answers_is_aborted_after_one_close_timeout(side: Any) -
 def test_peer_that_keeps_tcp_open_is_aborted_within_the_same_timeout(side: Any) -> None:
     session = make_session(side, close_timeout=3)
     start(session.close(1000, "", 10))
-    deliver(session, close_frame(mask=KEY if side is SERVER else None), 12)
+    deliver(session, close_frame(mask=MASK if side is SERVER else None), 12)
 
     assert session.deadline() == 13
     session.timer_expired(13)
@@ -254,7 +250,7 @@ def test_peer_that_keeps_tcp_open_is_aborted_within_the_same_timeout(side: Any) 
 @pytest.mark.parametrize("side", [CLIENT, SERVER])
 def test_after_the_peers_close_frame_the_deadline_runs(side: Any) -> None:
     session = make_session(side, close_timeout=3)
-    deliver(session, close_frame(mask=KEY if side is SERVER else None), 10)
+    deliver(session, close_frame(mask=MASK if side is SERVER else None), 10)
     assert session.deadline() == 13
     session.timer_expired(13)
     assert session.must_abort
@@ -373,8 +369,8 @@ def test_server_ends_tcp_at_once_when_messages_wait_that_nobody_may_answer() -> 
     session = make_session(SERVER, close_timeout=3)
     step(session.close(1000, "", 10), 10)
 
-    unread = frame(0x1, b"unread", mask=KEY)
-    deliver(session, unread + close_frame(mask=KEY), 11)
+    unread = frame(0x1, b"unread", mask=MASK)
+    deliver(session, unread + close_frame(mask=MASK), 11)
 
     assert session.must_half_close
     assert session.deadline() == 13

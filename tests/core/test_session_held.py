@@ -15,18 +15,11 @@ from fullduplex.core.errors import ConnectionClosedError, ConnectionClosedOK
 from fullduplex.core.extensions.permessage_deflate import PerMessageDeflate
 from fullduplex.core.session import PAUSED, Session
 
-from .pair import (
-    BINARY,
-    CLOSE,
-    CONT,
-    PING,
-    PONG,
-    TEXT,
+from ..kit.bytes import BINARY, CLOSE, CONT, PING, PONG, TEXT, close_frame, frame
+from ..kit.pair import (
     Sink,
-    close_frame,
     deliver,
     finish,
-    frame,
     lose,
     make_session,
     read,

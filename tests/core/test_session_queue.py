@@ -11,17 +11,10 @@ from fullduplex.core.errors import ConnectionClosedOK
 from fullduplex.core.extensions.permessage_deflate import PerMessageDeflate
 from fullduplex.core.session import PAUSED
 
-from .pair import (
-    BINARY,
-    CLOSE,
-    CONT,
-    PING,
-    PONG,
-    TEXT,
-    close_frame,
+from ..kit.bytes import BINARY, CLOSE, CONT, PING, PONG, TEXT, close_frame, frame
+from ..kit.pair import (
     deliver,
     finish,
-    frame,
     lose,
     make_session,
     read,

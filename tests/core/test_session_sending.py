@@ -15,17 +15,11 @@ from fullduplex.core.errors import (
     ProtocolError,
 )
 
-from .pair import (
-    BINARY,
-    PING,
-    PONG,
-    TEXT,
-    Seen,
+from ..kit.bytes import BINARY, PING, PONG, TEXT, Received, close_frame, frame
+from ..kit.pair import (
     Sink,
-    close_frame,
     deliver,
     finish,
-    frame,
     lose,
     make_session,
     received,
@@ -40,7 +34,7 @@ from .pair import (
 def test_send_below_the_mark_does_not_wait() -> None:
     session = make_session()
     finish(session.send("a", True))
-    assert sent(session) == [Seen(TEXT, b"a", masked=True)]
+    assert sent(session) == [Received(TEXT, b"a", masked=True)]
 
 
 def test_send_above_the_mark_queues_nothing_and_waits() -> None:
@@ -54,7 +48,7 @@ def test_send_above_the_mark_queues_nothing_and_waits() -> None:
     assert session.resume_writing() == [waiter]
 
     finish(sending)
-    assert sent(session) == [Seen(TEXT, b"a", masked=True)]
+    assert sent(session) == [Received(TEXT, b"a", masked=True)]
     assert session.clear_to_send
 
 
@@ -97,7 +91,7 @@ def test_drain_cut_leaves_the_whole_frame_queued() -> None:
 
     draining.close()
 
-    assert sent(session) == [Seen(BINARY, b"x" * 100_000, masked=True)]
+    assert sent(session) == [Received(BINARY, b"x" * 100_000, masked=True)]
     assert session.resume_writing() == []
 
 
@@ -191,7 +185,7 @@ def test_ping_is_sent_and_its_pong_gives_the_round_trip_time() -> None:
     session = make_session()
     sink = Sink()
     finish(session.ping(b"p", sink, 10))
-    assert sent(session) == [Seen(PING, b"p", masked=True)]
+    assert sent(session) == [Received(PING, b"p", masked=True)]
     assert session.latency == 0
 
     deliver(session, frame(PONG, b"p"), 10.25)
@@ -304,7 +298,7 @@ def test_ping_waits_while_output_is_above_the_mark_but_is_queued() -> None:
 def test_pong_is_sent_unasked() -> None:
     session = make_session()
     finish(session.pong(b"beat", 0))
-    assert sent(session) == [Seen(PONG, b"beat", masked=True)]
+    assert sent(session) == [Received(PONG, b"beat", masked=True)]
 
 
 def test_pings_do_not_disturb_messages() -> None:

@@ -14,23 +14,8 @@ from fullduplex.core.sending import Fragments
 from fullduplex.core.session import Move, Session
 from fullduplex.core.tcp import Link
 
-from .pair import (
-    CLOSE,
-    CONT,
-    PING,
-    PONG,
-    TEXT,
-    Seen,
-    Sink,
-    deliver,
-    finish,
-    frame,
-    lose,
-    make_session,
-    sent,
-    start,
-    step,
-)
+from ..kit.bytes import CLOSE, CONT, PING, PONG, TEXT, Received, frame
+from ..kit.pair import Sink, deliver, finish, lose, make_session, sent, start, step
 
 
 def live(**limits: Any) -> Session:
@@ -424,7 +409,7 @@ def test_peer_that_died_meanwhile_is_closed_after_reading_resumed() -> None:
     ticks(session, 530, start=500)
 
     assert sent(session) == [
-        Seen(CLOSE, b"\x03\xf3keepalive ping timeout", masked=True)
+        Received(CLOSE, b"\x03\xf3keepalive ping timeout", masked=True)
     ]
 
 

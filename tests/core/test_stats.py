@@ -8,19 +8,8 @@ from fullduplex.core.extensions.permessage_deflate import PerMessageDeflate
 from fullduplex.core.keepalive import Verdict
 from fullduplex.core.stats import Stats, percentile
 
-from .pair import (
-    PING,
-    PONG,
-    TEXT,
-    SessionPair,
-    Sink,
-    deliver,
-    finish,
-    frame,
-    lose,
-    make_session,
-    sent,
-)
+from ..kit.bytes import PING, PONG, TEXT, frame
+from ..kit.pair import SessionPair, Sink, deliver, finish, lose, make_session, sent
 
 
 def test_session_that_carried_nothing_has_no_ages() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 
-from ..core.pair import BINARY, CLOSE, CONT, PING, PONG, TEXT, frame
+from ..kit.bytes import BINARY, CLOSE, CONT, PING, PONG, TEXT, frame
 
 __all__ = ["SEEDS", "WORDS"]
 

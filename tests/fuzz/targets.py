@@ -16,7 +16,7 @@ from fullduplex.core import http1
 from fullduplex.core.errors import SecurityError
 from fullduplex.core.extensions.permessage_deflate import PerMessageDeflate
 
-from ..core.pair import BINARY, CONT, TEXT, frame
+from ..kit.bytes import BINARY, CONT, TEXT, frame
 from ..parity.bodies import NAMES, Reading, body
 
 __all__ = ["TARGETS", "Target"]

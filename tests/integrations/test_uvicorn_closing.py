@@ -14,7 +14,7 @@ from fullduplex.core.options import Options
 from fullduplex.integrations import uvicorn as ours
 
 from ..asyncio.kit import PATIENCE, Stopwatch, until
-from ..asyncio.raw import BINARY, CLOSE, MASK, PING, TEXT, frame
+from ..kit.bytes import BINARY, CLOSE, MASK, PING, TEXT, frame
 from .kit import accepted, echo, quiet, site
 
 DISCONNECT = "websocket.disconnect"

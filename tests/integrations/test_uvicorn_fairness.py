@@ -10,8 +10,8 @@ import pytest
 from uvicorn.protocols.utils import ClientDisconnected
 
 from ..asyncio.kit import PATIENCE
-from ..asyncio.raw import MASK, PING, PONG, TEXT, frame
 from ..contract.peer import Peer, client
+from ..kit.bytes import MASK, PING, PONG, TEXT, frame
 from .kit import accepted, site
 
 # Calls by which the end is known, and others were served.

@@ -11,7 +11,7 @@ import pytest
 from fullduplex import ConcurrencyError
 
 from ..asyncio.kit import PATIENCE, until
-from ..asyncio.raw import CLOSE, CONT, MASK, PING, PONG, RSV1, TEXT, deflated, frame
+from ..kit.bytes import CLOSE, CONT, MASK, PING, PONG, RSV1, TEXT, deflated, frame
 from .kit import accepted, echo, site
 
 

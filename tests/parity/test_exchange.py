@@ -12,7 +12,7 @@ from fullduplex.core.closing import State
 from fullduplex.core.errors import ProtocolError
 from fullduplex.core.session import PAUSED
 
-from ..core.pair import PING, TEXT, frame
+from ..kit.bytes import PING, TEXT, frame
 from .bodies import NAMES, body
 
 RECEIVING, FRAGMENTS = 1, 4

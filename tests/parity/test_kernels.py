@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ..core.pair import xor
+from ..kit.bytes import xor
 from .bodies import NAMES, body
 
 SIZES = [*range(70), 127, 128, 255, 256, 1000, 4095, 4096, 65537]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from fullduplex.core.errors import ProtocolError
 from fullduplex.core.extensions.permessage_deflate import PerMessageDeflate
 
-from ..core.pair import BINARY, CONT, PING, TEXT, frame
+from ..kit.bytes import BINARY, CONT, PING, TEXT, frame
 from .bodies import Reading, Record, body, cut
 
 RSV1 = 4

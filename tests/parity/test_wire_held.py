@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fullduplex.core.extensions.permessage_deflate import PerMessageDeflate
 
-from ..core.pair import BINARY, CLOSE, CONT, PING, TEXT, frame
+from ..kit.bytes import BINARY, CLOSE, CONT, PING, TEXT, frame
 from .bodies import NAMES, body, cut
 
 Frames = list[tuple[int, bytes]]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ..core.pair import BINARY, PING, TEXT, frame
+from ..kit.bytes import BINARY, PING, TEXT, frame
 from .bodies import NAMES, body
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ..core.pair import BINARY, CONT, PING, TEXT, frame
+from ..kit.bytes import BINARY, CONT, PING, TEXT, frame
 from .bodies import Reading, Record
 
 POWERS = [2**7, 2**16, 2**31, 2**32, 2**63 - 1]

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ..core.pair import BINARY, CLOSE, CONT, PING, PONG, TEXT, frame
+from ..kit.bytes import BINARY, CLOSE, CONT, PING, PONG, TEXT, frame
 from .bodies import NAMES, Reading, Record, body, cut
 
 EXAMPLES = int(os.environ.get("FULLDUPLEX_EXAMPLES", "150"))

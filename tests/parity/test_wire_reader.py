@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ..core.pair import BINARY, CLOSE, CONT, KEY, PING, PONG, TEXT, frame
+from ..kit.bytes import BINARY, CLOSE, CONT, MASK, PING, PONG, TEXT, frame
 from .bodies import Reading, Record, cut
 
 FIN = 0x80
@@ -22,7 +22,7 @@ def run(wire: ModuleType, *pieces: bytes, masked: bool = False, **kwds: Any) -> 
 # Messages
 
 
-@pytest.mark.parametrize("mask", [None, KEY, b"\0\0\0\0"])
+@pytest.mark.parametrize("mask", [None, MASK, b"\0\0\0\0"])
 @pytest.mark.parametrize(
     "size", [0, 1, 5, 125, 126, 127, 4095, 4096, 65535, 65536, 70001]
 )
@@ -98,7 +98,7 @@ def test_handler_that_raises_is_heard_by_the_caller(wire: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("direct_view", [True, False])
-@pytest.mark.parametrize("mask", [None, KEY])
+@pytest.mark.parametrize("mask", [None, MASK])
 def test_bytes_one_by_one_give_the_same_messages(
     wire: ModuleType, mask: bytes | None, direct_view: bool
 ) -> None:
@@ -162,8 +162,8 @@ def test_buffer_may_serve_another_reader_between_reads(wire: ModuleType) -> None
     buffer = wire.ReadBuffer(16384)
     one = Reading(wire, masked=True, buffer=buffer)
     two = Reading(wire, masked=True, buffer=buffer)
-    first = frame(BINARY, b"first" * 100, mask=KEY)
-    second = frame(BINARY, b"other" * 1200, mask=KEY)
+    first = frame(BINARY, b"first" * 100, mask=MASK)
+    second = frame(BINARY, b"other" * 1200, mask=MASK)
 
     for i in range(0, len(second), 7):
         one.write(first[i : i + 7])
@@ -190,7 +190,7 @@ def test_payload_grows_with_what_arrives_and_not_with_what_is_announced(
 def test_payload_larger_than_the_first_step_is_whole(wire: ModuleType) -> None:
     payload = bytes(range(251)) * 40000
 
-    assert run(wire, frame(BINARY, payload, mask=KEY), masked=True).events == [payload]
+    assert run(wire, frame(BINARY, payload, mask=MASK), masked=True).events == [payload]
 
 
 @pytest.mark.parametrize(
@@ -233,8 +233,8 @@ def test_feed_takes_anything_like_bytes(wire: ModuleType, data: bytes) -> None:
             frame(TEXT, "a", fin=False) + frame(CONT, "b") + frame(CONT, "c"),
             "unexpected continuation frame",
         ),
-        (frame(TEXT, "a", mask=KEY), "incorrect masking"),
-        (frame(PING, mask=KEY), "incorrect masking"),
+        (frame(TEXT, "a", mask=MASK), "incorrect masking"),
+        (frame(PING, mask=MASK), "incorrect masking"),
         (frame(TEXT, "a", width=2), "length 1 is not in its shortest form"),
         (frame(TEXT, bytes(125), width=2), "length 125 is not in its shortest form"),
         (frame(BINARY, bytes(126), width=8), "length 126 is not in its shortest form"),
@@ -313,7 +313,7 @@ BAD_AT = 12  # of BAD: the second byte of a surrogate
 
 
 @pytest.mark.parametrize("fin", [True, False])
-@pytest.mark.parametrize("mask", [None, KEY])
+@pytest.mark.parametrize("mask", [None, MASK])
 @pytest.mark.parametrize("direct_view", [True, False])
 def test_invalid_text_is_refused_at_its_first_bad_byte(
     wire: ModuleType, direct_view: bool, mask: bytes | None, fin: bool
@@ -338,7 +338,7 @@ def test_invalid_text_in_a_large_frame_is_refused_while_it_still_arrives(
 ) -> None:
     payload = bytearray(b"x" * 10000)
     payload[bad_at] = 0xFF
-    data = frame(TEXT, bytes(payload), mask=KEY)
+    data = frame(TEXT, bytes(payload), mask=MASK)
     reading = Reading(wire, masked=True)
 
     reading.write(data[: 8 + bad_at])

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ..core.pair import BINARY, CONT, PING, TEXT, Seen, dissect, frame
+from ..kit.bytes import BINARY, CONT, PING, TEXT, Received, dissect, frame
 from .bodies import NAMES, Reading, body
 
 SIZES = [0, 1, 125, 126, 127, 128, 4096, 65535, 65536, 65537, 300000]
@@ -37,7 +37,7 @@ def test_masked_frame_carries_its_payload(wire: ModuleType, size: int) -> None:
     writer.add(FIN | BINARY, payload)
 
     data = writer.take()
-    assert dissect(data) == [Seen(BINARY, payload, masked=True)]
+    assert dissect(data) == [Received(BINARY, payload, masked=True)]
     assert len(data) == len(frame(BINARY, payload, mask=b"1234"))
 
 
@@ -144,7 +144,7 @@ def test_add_takes_anything_like_bytes(
 ) -> None:
     writer = wire.FrameWriter(mask=mask)
     writer.add(FIN | BINARY, payload)
-    assert dissect(writer.take()) == [Seen(BINARY, data, masked=mask)]
+    assert dissect(writer.take()) == [Received(BINARY, data, masked=mask)]
 
 
 def test_what_is_added_is_copied(wire: ModuleType) -> None:

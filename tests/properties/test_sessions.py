@@ -23,7 +23,7 @@ from fullduplex.core.messages import Fragment
 from fullduplex.core.sending import Fragments
 from fullduplex.core.session import Operation, Session
 
-from ..core.pair import SessionPair, Sink, Waiter, finish, received, step
+from ..kit.pair import SessionPair, Sink, Waiter, finish, received, step
 
 EXAMPLES = int(os.environ.get("FULLDUPLEX_EXAMPLES", "150"))
 

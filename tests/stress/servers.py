@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ..asyncio.raw import DEFLATE
+from ..kit.bytes import DEFLATE
 from .kit import LIMIT, Hostile, Subject, at_once
 
 __all__ = ["SCENARIOS"]
@@ -57,7 +57,7 @@ def half_a_message(hostile: Hostile) -> None:
 
 def half_a_compressed_message(hostile: Hostile) -> None:
     peer = hostile.open("/echo", DEFLATE)
-    peer.write(1, b"\x4a\x4c", fin=False, rsv=0x40)
+    peer.write(1, b"\x4a\x4c", fin=False, rsv=4)
 
 
 def nonsense(hostile: Hostile) -> None:

@@ -6,8 +6,6 @@ handshakes are made of bytes.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import socket
 import ssl
 import struct
@@ -19,52 +17,17 @@ from typing import Any, Self
 
 from fullduplex.sync import ClientConnection, Server, connect, serve
 
-from ..asyncio.raw import (
-    BINARY,
+from ..kit.bytes import (
     CLOSE,
-    CONT,
-    DEFLATE,
-    FIN,
-    MASK,
     PING,
     PONG,
-    RSV1,
-    TEXT,
     Received,
-    close_frame,
+    driven,
     frame,
-    redirect,
-    response,
-    xor,
+    read_frame,
+    request,
+    switching_protocols,
 )
-
-__all__ = [
-    "BINARY",
-    "CLOSE",
-    "CONT",
-    "DEFLATE",
-    "FIN",
-    "Job",
-    "Listener",
-    "MASK",
-    "PATIENCE",
-    "PING",
-    "PONG",
-    "Peer",
-    "Stopwatch",
-    "TEXT",
-    "close_frame",
-    "frame",
-    "job",
-    "listening",
-    "opened",
-    "redirect",
-    "response",
-    "served",
-    "until",
-]
-
-GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 # Seconds.  Nothing takes that long unless it hangs.
 PATIENCE = 8.0
@@ -81,7 +44,7 @@ class Peer:
         self.request = b""
         self._rest = bytearray()
 
-    def _exactly(self, size: int) -> bytes:
+    async def _take(self, size: int) -> bytes:
         while len(self._rest) < size:
             data = self.sock.recv(65536)
             if not data:
@@ -120,14 +83,7 @@ class Peer:
         """Write the response 101, with further headers."""
         key = self.header("Sec-WebSocket-Key")
         assert key is not None
-        accept = base64.b64encode(hashlib.sha1(key.encode() + GUID).digest()).decode()
-        return response(
-            "HTTP/1.1 101 Switching Protocols",
-            "Upgrade: websocket",
-            "Connection: Upgrade",
-            f"Sec-WebSocket-Accept: {accept}",
-            *headers,
-        )
+        return switching_protocols(key, *headers)
 
     def handshake(self, *headers: str, glued: bytes = b"") -> Self:
         """Do the server's side; `glued` goes out in the same segment."""
@@ -137,17 +93,7 @@ class Peer:
 
     def ask(self, path: str = "/", *headers: str) -> Self:
         """Do the client's side up to the response."""
-        self.write(
-            response(
-                f"GET {path} HTTP/1.1",
-                "Host: localhost",
-                "Upgrade: websocket",
-                "Connection: Upgrade",
-                "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
-                "Sec-WebSocket-Version: 13",
-                *headers,
-            )
-        )
+        self.write(request(f"GET {path} HTTP/1.1", *headers))
         return self.read_request()
 
     # Frames
@@ -157,18 +103,7 @@ class Peer:
 
     def read(self) -> Received:
         """Read one frame."""
-        first, second = self._exactly(2)
-        size = second & 0x7F
-        if size == 126:
-            size = int.from_bytes(self._exactly(2), "big")
-        elif size == 127:
-            size = int.from_bytes(self._exactly(8), "big")
-        masked = second & 0x80 != 0
-        mask = self._exactly(4) if masked else bytes(4)
-        payload = xor(self._exactly(size), mask)
-        return Received(
-            first & 0x0F, payload, first & FIN != 0, first & RSV1 != 0, masked
-        )
+        return driven(read_frame(self._take))
 
     def read_until(self, opcode: int) -> Received:
         while (received := self.read()).opcode != opcode:

@@ -27,18 +27,8 @@ from fullduplex.sync import (
     unix_reconnect,
 )
 
-from .kit import (
-    TEXT,
-    Listener,
-    Peer,
-    Stopwatch,
-    frame,
-    job,
-    listening,
-    opened,
-    redirect,
-    response,
-)
+from ..kit.bytes import TEXT, frame, redirect, response
+from .kit import Listener, Peer, Stopwatch, job, listening, opened
 
 
 def serve_each(listener: Listener, *steps: Any) -> Any:

@@ -18,20 +18,8 @@ from fullduplex import (
     State,
 )
 
-from .kit import (
-    BINARY,
-    CLOSE,
-    CONT,
-    PING,
-    PONG,
-    TEXT,
-    Stopwatch,
-    close_frame,
-    frame,
-    job,
-    opened,
-    until,
-)
+from ..kit.bytes import BINARY, CLOSE, CONT, PING, PONG, TEXT, close_frame, frame
+from .kit import Stopwatch, job, opened, until
 
 # Receiving
 

@@ -18,22 +18,8 @@ from fullduplex import ConnectionClosed, ConnectionClosedError
 from fullduplex.sync import ClientConnection, connect
 from fullduplex.sync import _housekeeping as housekeeping
 
-from .kit import (
-    CLOSE,
-    CONT,
-    PATIENCE,
-    PING,
-    PONG,
-    TEXT,
-    Peer,
-    Stopwatch,
-    close_frame,
-    frame,
-    job,
-    listening,
-    opened,
-    until,
-)
+from ..kit.bytes import CLOSE, CONT, PING, PONG, TEXT, close_frame, frame
+from .kit import PATIENCE, Peer, Stopwatch, job, listening, opened, until
 
 # Seconds that a shared machine may add to what a timeout promises.
 SLACK = 2.0

@@ -17,7 +17,8 @@ from fullduplex.core.errors import InvalidProxyStatus, ProxyError
 from fullduplex.sync import ServerConnection, connect
 
 from ..asyncio.proxy_kit import deaf, free_port, microsocks, pproxy, relay_thread
-from .kit import Stopwatch, job, listening, redirect, response, served
+from ..kit.bytes import redirect, response
+from .kit import Stopwatch, job, listening, served
 
 
 @pytest.fixture(autouse=True)

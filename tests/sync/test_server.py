@@ -37,19 +37,8 @@ from fullduplex.sync import (
     unix_serve,
 )
 
-from .kit import (
-    CLOSE,
-    MASK,
-    PATIENCE,
-    TEXT,
-    Peer,
-    Stopwatch,
-    close_frame,
-    frame,
-    job,
-    served,
-    until,
-)
+from ..kit.bytes import CLOSE, MASK, TEXT, close_frame, frame
+from .kit import PATIENCE, Peer, Stopwatch, job, served, until
 
 
 def echo(ws: ServerConnection) -> None:

@@ -20,7 +20,8 @@ import pytest
 
 from fullduplex.sync import ClientConnection, connect
 
-from .kit import PATIENCE, TEXT, Peer, frame, job, listening, opened, until
+from ..kit.bytes import TEXT, frame
+from .kit import PATIENCE, Peer, job, listening, opened, until
 
 needs_signals = pytest.mark.skipif(os.name != "posix", reason="needs signals")
 

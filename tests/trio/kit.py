@@ -5,8 +5,6 @@ Nothing here calls the code under test: frames and handshakes are made of bytes.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import select
 import socket
 import ssl
@@ -19,65 +17,23 @@ import trio
 
 from fullduplex.trio import ClientConnection, Server, ServerConnection, connect, serve
 
-from ..asyncio.raw import (
-    BINARY,
+from ..kit.bytes import (
     CLOSE,
-    CONT,
-    FIN,
-    MASK,
     PING,
     PONG,
-    RSV1,
-    TEXT,
     Received,
-    close_frame,
     frame,
-    redirect,
-    response,
-    xor,
+    read_frame,
+    request,
+    switching_protocols,
 )
-
-__all__ = [
-    "BINARY",
-    "CLOSE",
-    "CONT",
-    "Listener",
-    "MASK",
-    "PATIENCE",
-    "PING",
-    "PONG",
-    "Peer",
-    "REQUEST",
-    "Received",
-    "TEXT",
-    "close_frame",
-    "dialed",
-    "frame",
-    "heard",
-    "listening",
-    "opened",
-    "redirect",
-    "response",
-    "served",
-    "serving",
-    "until",
-]
-
-GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 # Seconds.  Nothing takes that long unless it hangs.
 PATIENCE = 5.0
 # Bytes that a peer that does not read lets into its system.
 SMALL_BUFFER = 4096
 
-REQUEST = response(
-    "GET / HTTP/1.1",
-    "Host: localhost",
-    "Upgrade: websocket",
-    "Connection: Upgrade",
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-    "Sec-WebSocket-Version: 13",
-)
+REQUEST = request()
 
 
 class Peer:
@@ -152,14 +108,7 @@ class Peer:
         """Write the response 101, with further headers."""
         key = self.header("Sec-WebSocket-Key")
         assert key is not None
-        digest = hashlib.sha1(key.encode() + GUID).digest()
-        return response(
-            "HTTP/1.1 101 Switching Protocols",
-            "Upgrade: websocket",
-            "Connection: Upgrade",
-            f"Sec-WebSocket-Accept: {base64.b64encode(digest).decode()}",
-            *headers,
-        )
+        return switching_protocols(key, *headers)
 
     async def handshake(self, *headers: str, glued: bytes = b"") -> Self:
         """Do the server's side; `glued` goes out in the same segment."""
@@ -171,18 +120,7 @@ class Peer:
 
     async def read(self) -> Received:
         """Read one frame."""
-        first, second = await self.take(2)
-        size = second & 0x7F
-        if size == 126:
-            size = int.from_bytes(await self.take(2), "big")
-        elif size == 127:
-            size = int.from_bytes(await self.take(8), "big")
-        masked = second & 0x80 != 0
-        mask = await self.take(4) if masked else bytes(4)
-        payload = xor(await self.take(size), mask)
-        return Received(
-            first & 0x0F, payload, first & FIN != 0, first & RSV1 != 0, masked
-        )
+        return await read_frame(self.take)
 
     async def read_until(self, opcode: int) -> Received:
         """Read frames up to the first one of a kind."""

@@ -25,8 +25,9 @@ from fullduplex import (
 from fullduplex.trio import ClientConnection, connect, unix_connect
 from fullduplex.trio._reach import encrypt
 
-from ..names import label
-from .kit import PATIENCE, TEXT, Listener, Peer, frame, listening, opened, redirect
+from ..kit.bytes import TEXT, frame, redirect
+from ..kit.names import label
+from .kit import PATIENCE, Listener, Peer, listening, opened
 
 Step = Callable[[Peer], Awaitable[Any]]
 

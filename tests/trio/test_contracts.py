@@ -17,20 +17,8 @@ from fullduplex import (
     ConnectionClosedOK,
 )
 
-from .kit import (
-    BINARY,
-    CLOSE,
-    CONT,
-    MASK,
-    PING,
-    TEXT,
-    close_frame,
-    frame,
-    heard,
-    opened,
-    served,
-    until,
-)
+from ..kit.bytes import BINARY, CLOSE, CONT, MASK, PING, TEXT, close_frame, frame
+from .kit import heard, opened, served, until
 
 # Seconds that a shared machine may add to what a timeout promises.
 SLACK = 2.0

@@ -10,7 +10,8 @@ import trio
 
 from fullduplex.trio import broadcast
 
-from .kit import TEXT, frame, opened
+from ..kit.bytes import TEXT, frame
+from .kit import opened
 
 CALLS: dict[str, Callable[[Any], Awaitable[Any]]] = {
     "send": lambda ws: ws.send("x"),

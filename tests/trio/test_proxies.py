@@ -19,7 +19,8 @@ from fullduplex import InvalidProxyStatus, ProxyError
 from fullduplex.trio import ClientConnection, ServerConnection, connect
 
 from ..asyncio.proxy_kit import deaf, free_port, microsocks, pproxy, relay_thread
-from .kit import Listener, listening, redirect, response, serving
+from ..kit.bytes import redirect, response
+from .kit import Listener, listening, serving
 
 pytestmark = pytest.mark.pipe("socket")
 

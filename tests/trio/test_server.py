@@ -35,19 +35,8 @@ from fullduplex.trio import (
     unix_serve,
 )
 
-from .kit import (
-    CLOSE,
-    MASK,
-    REQUEST,
-    TEXT,
-    dialed,
-    frame,
-    heard,
-    response,
-    served,
-    serving,
-    until,
-)
+from ..kit.bytes import CLOSE, MASK, TEXT, frame, response
+from .kit import REQUEST, dialed, heard, served, serving, until
 
 PLAIN = response("GET /healthz HTTP/1.1", "Host: localhost")
 

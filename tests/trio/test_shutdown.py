@@ -11,7 +11,8 @@ from trio.testing import assert_checkpoints
 from fullduplex import ProtocolError, Request, Response
 from fullduplex.trio import ServerConnection, connect, serve
 
-from .kit import CLOSE, MASK, REQUEST, dialed, frame, heard, response, serving, until
+from ..kit.bytes import CLOSE, MASK, frame, response
+from .kit import REQUEST, dialed, heard, serving, until
 from .test_server import echo, uri_of
 
 # Seconds that a shared machine may add to what a timeout promises.

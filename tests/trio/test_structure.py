@@ -16,8 +16,9 @@ from trio.testing import assert_checkpoints
 from fullduplex import ConnectionClosed, ConnectionClosedOK
 from fullduplex.trio import ServerConnection, broadcast, connect
 
+from ..kit.bytes import CLOSE, TEXT, frame
 from .conftest import system_tasks
-from .kit import CLOSE, TEXT, dialed, frame, heard, opened, served, serving, until
+from .kit import dialed, heard, opened, served, serving, until
 
 
 def tasks_below_us() -> int:

@@ -1,14 +1,9 @@
-"""Sessions without a driver: bytes go through queues, the clock is a number.
-
-Frames are built and taken apart here on their own, so that no test compares the
-code under test with itself.
-"""
+"""Sessions without a driver: bytes go through queues, the clock is a number."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from fullduplex.core.errors import ConnectionClosed
@@ -18,108 +13,11 @@ from fullduplex.core.protocol import Protocol, Side
 from fullduplex.core.session import Operation, Session
 from fullduplex.core.typing import LoggerLike
 
+from .bytes import Received, dissect
+
 T = TypeVar("T")
 
-CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 CLIENT, SERVER = Side.CLIENT, Side.SERVER
-KEY = b"\x11\x22\x33\x44"
-
-
-def xor(data: bytes, key: bytes) -> bytes:
-    """Mask `data`, byte by byte."""
-    return bytes(byte ^ key[i % 4] for i, byte in enumerate(data))
-
-
-def frame(
-    opcode: int,
-    payload: bytes | str = b"",
-    *,
-    mask: bytes | None = None,
-    fin: bool = True,
-    rsv: int = 0,
-    length: int | None = None,
-    width: int | None = None,
-) -> bytes:
-    """
-    Build a frame.
-
-    Args:
-        mask: four bytes, or None for a frame that is not masked.
-        rsv: the reserved bits, 0 to 7.
-        length: what the header announces; by default the size of `payload`.
-        width: bytes in which the length is written: 0, 2 or 8; by default the
-            smallest that will do.
-    """
-    data = payload.encode() if isinstance(payload, str) else payload
-    if length is None:
-        length = len(data)
-    if width is None:
-        width = 0 if length < 126 else 2 if length < 2**16 else 8
-    short = {0: length, 2: 126, 8: 127}[width]
-    head = bytes([fin << 7 | rsv << 4 | opcode, (mask is not None) << 7 | short])
-    head += length.to_bytes(width, "big") if width else b""
-    return head + (data if mask is None else mask + xor(data, mask))
-
-
-def close_frame(
-    code: int | None = 1000, reason: str = "", *, mask: bytes | None = None
-) -> bytes:
-    """Build a close frame; without a code an empty one."""
-    payload = b"" if code is None else code.to_bytes(2, "big") + reason.encode()
-    return frame(CLOSE, payload, mask=mask)
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A frame that was sent."""
-
-    opcode: int
-    payload: bytes
-    fin: bool = True
-    rsv: int = 0
-    masked: bool = False
-
-    @property
-    def text(self) -> str:
-        """The payload as text."""
-        return self.payload.decode()
-
-    @property
-    def close(self) -> tuple[int | None, str]:
-        """Code and reason of a close frame."""
-        assert self.opcode == CLOSE
-        if not self.payload:
-            return None, ""
-        return int.from_bytes(self.payload[:2], "big"), self.payload[2:].decode()
-
-
-def dissect(data: bytes) -> list[Seen]:
-    """Take a run of whole frames apart."""
-    seen = []
-    while data:
-        first, second, pos = data[0], data[1], 2
-        size = second & 0x7F
-        if size >= 126:
-            width = 2 if size == 126 else 8
-            size = int.from_bytes(data[2 : 2 + width], "big")
-            pos += width
-        key = b"\0\0\0\0"
-        if second & 0x80:
-            key = data[pos : pos + 4]
-            pos += 4
-        payload = data[pos : pos + size]
-        assert len(payload) == size, "the last frame is not whole"
-        data = data[pos + size :]
-        seen.append(
-            Seen(
-                first & 0x0F,
-                xor(payload, key) if second & 0x80 else payload,
-                bool(first & 0x80),
-                first >> 4 & 7,
-                bool(second & 0x80),
-            )
-        )
-    return seen
 
 
 class Waiter:
@@ -243,7 +141,7 @@ def deliver(session: Session, data: bytes, now: float = 0.0) -> Waiter | None:
     return woken
 
 
-def sent(session: Session) -> list[Seen]:
+def sent(session: Session) -> list[Received]:
     """Take what a session has to send."""
     return dissect(session.writer.take())
 

@@ -1,4 +1,4 @@
-"""TLS for peers, and contexts for both sides, which all tests of a run share."""
+"""Certificates and TLS contexts that all tests of a run share, and TLS for peers."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import threading
 from typing import Any
 
 import trustme
-
-__all__ = ["TLSSocket", "authority", "contexts", "make_client_tls"]
 
 
 @functools.cache
@@ -119,3 +117,37 @@ class TLSSocket:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
+
+
+class TLSByHand:
+    """A client's TLS as bytes, which a test sends or keeps to itself."""
+
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
+        context = context or ssl.create_default_context()
+        self._heard, self._said = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._object = context.wrap_bio(
+            self._heard, self._said, server_hostname="localhost"
+        )
+
+    def shake(self, heard: bytes = b"") -> tuple[bytes, bool]:
+        """Go on with the handshake; returns what to send and whether it is done."""
+        self._heard.write(heard)
+        try:
+            self._object.do_handshake()
+        except ssl.SSLWantReadError:
+            return self._said.read(), False
+        return self._said.read(), True
+
+    def encrypted(self, data: bytes) -> bytes:
+        """Write data as records."""
+        if data:
+            self._object.write(data)
+        return self._said.read()
+
+    def goodbye(self) -> bytes:
+        """Write the alert ``close_notify``."""
+        try:
+            self._object.unwrap()
+        except ssl.SSLWantReadError:
+            pass
+        return self._said.read()
