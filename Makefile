@@ -13,7 +13,7 @@ demo:        ; @tools/environment && $(BIN)/fullduplex demo
 test:        ; @tools/environment test && $(PYTEST) --ignore tests/thirdparty $(ARGS)
 pure:        ; @tools/environment test && FULLDUPLEX_IMPL=pure $(PYTEST) --ignore tests/thirdparty $(ARGS)
 stress:      ; @tools/environment test && $(BIN)/python -m tests.stress $(ARGS)
-lint:        ; @tools/environment test lint && $(BIN)/ruff check && $(BIN)/ruff format --check
+lint:        ; @tools/environment test lint && $(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/python tools/prose.py
 types:       ; @tools/environment test lint && $(BIN)/mypy && $(BIN)/pyright --pythonpath $(BIN)/python
 graph:       ; @$(PYTHON) tools/import_graph.py $(ARGS)
 conformance: ; @tools/environment test && $(BIN)/python -m conformance $(ARGS)

@@ -13,7 +13,7 @@ bytes, and the transport of the protocol above.
                 of what is below
 
 A peer that ends TCP without close_notify has ended its input all the same (RFC 8446,
-6.1): the protocol decides on a truncated stream, and WebSocket has close frames for
+6.1).  The protocol decides on a truncated stream, and WebSocket has close frames for
 that.
 """
 
