@@ -9,12 +9,14 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from . import instructions, markdown, native, plot, report
+from . import native
 from .clients import CLIENTS
+from .measure import instructions
+from .measure.repetition import rounds
+from .measure.runner import Cores, Failure, certificates, measure
 from .options import arguments, clients
-from .result import Result, as_json, conditions
-from .rounds import rounds
-from .run import Cores, Failure, certificates, measure
+from .report import markdown, plot, report
+from .report.result import Result, as_json, conditions
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -22,12 +22,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from .clients import CLIENTS
-from .load import HEADERS
-from .markdown import line
-from .messages import TEXT, apply_mask, header
-from .meter import resident_size
-from .peers import allow_descriptors
-from .report import number
+from .measure.counters import resident_size
+from .peers.load import HEADERS
+from .peers.peers import allow_descriptors
+from .report.markdown import line
+from .report.report import number
+from .rows.messages import TEXT, apply_mask, header
 
 SIZES = [8, 16, 32, 64, 128, 256, 512, 1024]
 MESSAGES = 400  # of each size in a round

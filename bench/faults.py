@@ -25,10 +25,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from . import fault_peers as peers
-from .fault_peers import Peer
-from .markdown import line
-from .peers import Stream
+from .peers import fault_peers as peers
+from .peers.fault_peers import Peer
+from .peers.peers import Stream
+from .report.markdown import line
 
 CLIENTS = ("fullduplex", "websockets", "picows.websockets")
 SETTINGS: dict[str, Any] = {

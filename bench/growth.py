@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .rows import KIB, MIB, Row
-from .table import ROWS
+from .rows.rows import KIB, MIB, Row
+from .rows.table import ROWS
 
 TOTAL = 256 * MIB  # bytes of payload in each measurement of a receive row
 

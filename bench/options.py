@@ -9,8 +9,8 @@ from pathlib import Path
 from .clients import CLIENTS
 from .growth import CLIENTS as GROWING
 from .growth import GROWTH
-from .rows import Row
-from .table import ROWS
+from .rows.rows import Row
+from .rows.table import ROWS
 
 DESCRIPTION = "Measure us and the peers, print CPU time and ratios."
 

@@ -34,7 +34,7 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass, field
 
-from ..rows import Row
+from ..rows.rows import Row
 
 
 class Skip(Exception):

@@ -1,6 +1,6 @@
 """The connection of all packages with the blocking API of websockets.
 
-Its coroutines never wait: `bench.measure` runs them without an event loop.
+Its coroutines never wait: `bench.measure.timing` runs them without an event loop.
 """
 
 from __future__ import annotations

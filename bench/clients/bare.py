@@ -13,9 +13,9 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from .. import messages
-from ..load import REQUEST
-from ..messages import CLOSE, LAST, client_frame, message, server_frame
+from ..peers.load import REQUEST
+from ..rows import messages
+from ..rows.messages import CLOSE, LAST, client_frame, message, server_frame
 from . import Skip, Target
 
 Message = str | bytes

@@ -8,8 +8,8 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Awaitable, Callable
 
-from .. import messages
 from ..native import BEAST
+from ..rows import messages
 from . import Skip, Target
 from ._child import Child
 

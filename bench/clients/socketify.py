@@ -11,9 +11,9 @@ from importlib import metadata
 from importlib.util import find_spec
 from typing import Any
 
-from .. import messages
-from ..load import open_connection
-from ..messages import client_frame
+from ..peers.load import open_connection
+from ..rows import messages
+from ..rows.messages import client_frame
 from . import Skip, Target
 from ._child import Child
 

@@ -7,12 +7,11 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from bench.instructions import Count, counted
-from bench.messages import flood
-from bench.run import Cores
-from bench.table import ROWS
-
-from bench import callgrind, instructions
+from bench.measure import callgrind, instructions
+from bench.measure.instructions import Count, counted
+from bench.measure.runner import Cores
+from bench.rows.messages import flood
+from bench.rows.table import ROWS
 
 BY_NAME = {row.name: row for row in ROWS}
 
@@ -82,7 +81,7 @@ def test_table_when_functions_are_asked_for_then_the_dearest_come_first() -> Non
 @pytest.mark.skipif(not shutil.which("valgrind"), reason="valgrind is not installed")
 @pytest.mark.timeout(240)
 def test_count_when_a_socket_is_all_then_a_round_trip_takes_thousands() -> None:
-    row = replace(BY_NAME["sync-echo-256"], operations=200, warmup=20)
+    row = replace(BY_NAME["sync-echo-256"], operations=300, warmup=20)
     found = instructions.count(
         row, "bare", loop="asyncio", cores=Cores.choose(), files={}
     )

@@ -7,7 +7,7 @@ from math import inf
 from statistics import pstdev
 
 import pytest
-from bench.settle import LEAST, PRECISION, Estimate, unlike
+from bench.measure.precision import LEAST, PRECISION, Estimate, unlike
 
 
 def estimate(*values: float) -> Estimate:

@@ -1,8 +1,8 @@
 """The raw peers: servers that cost next to nothing, so that clients show their cost.
 
-``python -m bench.peers JOB`` listens on a free port of the loopback interface, prints
-the port and serves one measurement, on plain blocking sockets and with bytes built
-beforehand.  The first messages (the warm-up) are parsed, unmasked and compared;
+``python -m bench.peers.peers JOB`` listens on a free port of the loopback interface,
+prints the port and serves one measurement, on plain blocking sockets and with bytes
+built beforehand.  The first messages (the warm-up) are parsed, unmasked and compared;
 after that the peer only counts bytes, and looks again at the last message.
 """
 
@@ -20,10 +20,11 @@ import struct
 import sys
 from dataclasses import dataclass
 
-from . import load, messages
-from .growth import from_job
-from .messages import CLOSE, LAST, TEXT, apply_mask, message, server_frame
-from .rows import Row
+from ..growth import from_job
+from ..rows import messages
+from ..rows.messages import CLOSE, LAST, TEXT, apply_mask, message, server_frame
+from ..rows.rows import Row
+from . import load
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import isfinite
 
-from .growth import SERIES, rise
+from ..growth import SERIES, rise
+from ..measure.precision import Estimate
+from ..rows.rows import MEASURES, Target
 from .result import Result
-from .rows import MEASURES, Target
-from .settle import Estimate
 
 OURS = ("fullduplex", "fullduplex-pure")
 

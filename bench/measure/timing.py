@@ -1,7 +1,7 @@
 """One measurement: the process whose CPU time is counted.
 
-``python -m bench.measure JOB`` connects to the raw peer, warms up, measures and prints
-one JSON object: the figures or, under ``"skip"`` or ``"error"``, why there are none.
+``python -m bench.measure.timing JOB`` connects to the raw peer, warms up, measures and
+prints one JSON object: the figures or, under ``"skip"`` or ``"error"``, the reason.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from . import scenarios, serving
-from .clients import CLIENTS, Skip, Target
-from .growth import from_job
-from .meter import Meter
-from .peers import allow_descriptors
-from .rows import Row
+from ..clients import CLIENTS, Skip, Target
+from ..growth import from_job
+from ..peers.peers import allow_descriptors
+from ..rows import scenarios, servers
+from ..rows.rows import Row
+from .counters import Meter
 
-SCENARIOS = scenarios.SCENARIOS | serving.SCENARIOS
+SCENARIOS = scenarios.SCENARIOS | servers.SCENARIOS
 
 # What a client's module needs for a scenario, and what to say where it is missing.
 NEEDED = {

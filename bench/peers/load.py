@@ -9,9 +9,9 @@ from __future__ import annotations
 import selectors
 import socket
 
-from . import messages
-from .messages import CLOSE, LAST, client_frame, message, server_frame
-from .rows import Row
+from ..rows import messages
+from ..rows.messages import CLOSE, LAST, client_frame, message, server_frame
+from ..rows.rows import Row
 
 HEADERS = (
     b"Host: 127.0.0.1\r\n"

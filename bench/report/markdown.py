@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ..clients import CLIENTS
+from ..growth import SERIES
+from ..rows.rows import MEASURES
 from . import plot
-from .clients import CLIENTS
-from .growth import SERIES
 from .report import flatness, number, sure, unsteady
 from .result import Result, from_json
-from .rows import MEASURES
 
 
 def line(cells: list[str]) -> str:

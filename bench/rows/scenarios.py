@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .clients import Target
+from ..clients import Target
+from ..measure.counters import Meter, same
 from .messages import LAST, message
-from .meter import Meter, same
 
 
 async def receive(client: Any, target: Target, meter: Meter) -> None:

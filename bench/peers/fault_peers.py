@@ -17,7 +17,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from .messages import BINARY, CLOSE, TEXT, header, server_frame
+from ..rows.messages import BINARY, CLOSE, TEXT, header, server_frame
 from .peers import GUID, Stream
 
 # Bytes that the slow reader takes at a time, and seconds between: 2 MiB a second.

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from .result import Result
-from .rows import Row, Target
+from ..report.result import Result
+from ..rows.rows import Row, Target
 
 Measure = Callable[[str], dict[str, Any]]
 

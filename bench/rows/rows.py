@@ -2,8 +2,8 @@
 
 The rows stand in ``table.py`` and ``growth.py``.  To add one of a known scenario, add
 a ``Row`` there.  To add a scenario, write a coroutine in ``scenarios.py`` or
-``serving.py``, a role in ``peers.py`` or ``load.py`` if it needs one, and name both in
-``SCENARIOS``.
+``servers.py``, a role in ``peers/peers.py`` or ``peers/load.py`` if it needs one, and
+name both in ``SCENARIOS``.
 """
 
 from __future__ import annotations

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from .clients import CLIENTS
-from .growth import SERIES
+from ..clients import CLIENTS
+from ..growth import SERIES
+from ..rows.rows import MEASURES
 from .report import OURS, number
 from .result import Result
-from .rows import MEASURES
 
 COLOURS = {
     "fullduplex": "#1f6feb",

@@ -16,14 +16,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ..clients import CLIENTS
+from ..options import clients
+from ..report.report import OURS, reasons
+from ..report.result import conditions
+from ..rows.messages import frames_in_block
+from ..rows.rows import Row
 from . import callgrind
-from .clients import CLIENTS
-from .messages import frames_in_block
-from .options import clients
-from .report import OURS, reasons
-from .result import conditions
-from .rows import Row
-from .run import Cores, Failure, Under, certificates, measure
+from .runner import Cores, Failure, Under, certificates, measure
 
 SHARE = 0.1  # of a row's operations: it takes some 50 times longer
 LEAST = 100  # operations, unless the row has fewer

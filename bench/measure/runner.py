@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .clients import CLIENTS
-from .rows import Row
+from ..clients import CLIENTS
+from ..rows.rows import Row
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 90  # seconds for one measurement
 GRACE = 30  # seconds longer that the processes live, should we be killed
 
@@ -188,12 +188,14 @@ def measure(
         "patience": under.patience + GRACE,
         **files,
     }
-    with process(["-m", "bench.peers", json.dumps(job)], environment(client)) as peer:
+    with process(
+        ["-m", "bench.peers.peers", json.dumps(job)], environment(client)
+    ) as peer:
         assert peer.stdout is not None
         assert peer.stderr is not None
         job["port"] = int(peer.stdout.readline() or 0)
         job["peer_pid"] = peer.pid
-        arguments = ["-m", "bench.measure", json.dumps(job)]
+        arguments = ["-m", "bench.measure.timing", json.dumps(job)]
         with process(arguments, environment(client), under) as child:
             try:
                 return figures(child, under.patience)

@@ -9,9 +9,9 @@ import asyncio
 import resource
 from typing import Any
 
-from .clients import Skip, Target
+from ..clients import Skip, Target
+from ..measure.counters import Meter, same
 from .messages import LAST, message
-from .meter import Meter, same
 
 
 async def serve(client: Any, target: Target, meter: Meter) -> None:

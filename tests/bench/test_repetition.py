@@ -7,12 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from bench.result import Result, as_json, from_json
-from bench.rounds import rounds, turn
-from bench.rows import compiled
-from bench.table import ROWS
-
-from bench import markdown, report
+from bench.measure.repetition import rounds, turn
+from bench.report import markdown, report
+from bench.report.result import Result, as_json, from_json
+from bench.rows.rows import compiled
+from bench.rows.table import ROWS
 
 [ROW] = [row for row in ROWS if row.name == "recv-text-64"]
 ONE = replace(ROW, targets=(compiled("picows.websockets", 0.4),))

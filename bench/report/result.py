@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
-from .growth import from_job
-from .rows import MEASURES, Row, Target
-from .settle import Estimate, unlike
+from ..growth import from_job
+from ..measure.precision import Estimate, unlike
+from ..rows.rows import MEASURES, Row, Target
 
 # A core that is busier than this share of wall time has no time to spare.
 BUSY = 0.9

@@ -1,0 +1,1 @@
+"""Measuring one row: timing, counters, repetition, instructions."""

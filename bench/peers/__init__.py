@@ -1,0 +1,1 @@
+"""The other ends: plain sockets, load, faulty peers."""

@@ -1,0 +1,1 @@
+"""The rows of the table: scenarios, messages, servers."""
