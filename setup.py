@@ -80,8 +80,8 @@ def extensions():
         compiler_directives={
             "language_level": "3",
             "annotation_typing": False,
-            # What the garbage collector has cleared, and what was made without
-            # `__init__`, is None: an AttributeError, not a crash.
+            # Fields that the garbage collector has cleared, and those of an object made
+            # without `__init__`, are None: an AttributeError, not a crash.
             "nonecheck": True,
             # Copies made by `copy` and `pickle` crashed; they are refused.
             "auto_pickle": False,

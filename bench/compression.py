@@ -1,7 +1,7 @@
 """``python -m bench.compression``: the two tables of ``docs/compression.md``.
 
-What compressing a message brings and costs, by its size, and what memory a server's
-connection takes before and after its first messages.  Ours only, and asyncio only.
+It measures gain and cost of compressing a message, by its size, and the memory of a
+server's connection before and after its first messages.  Ours only, and asyncio only.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from .rows.messages import TEXT, apply_mask, header
 
 SIZES = [8, 16, 32, 64, 128, 256, 512, 1024]
 MESSAGES = 400  # of each size in a round
-ROUNDS = 9  # what is shown is the cheapest
+ROUNDS = 9  # the cheapest one is shown
 
 CONNECTIONS = 500
 WARMUP = 50  # connections before those that count

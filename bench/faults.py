@@ -321,7 +321,7 @@ def spawned(name: str, client: str, connects: int) -> dict[str, Any]:
 def verdicts(
     results: dict[str, dict[str, dict[str, Any]]],
 ) -> Iterator[tuple[bool, str]]:
-    """What we aim at."""
+    """Targets."""
 
     def figure(name: str, client: str) -> float | None:
         found: float | None = results.get(name, {}).get(client, {}).get("figure")

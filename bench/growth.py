@@ -1,8 +1,8 @@
-"""How cost grows: the same measurement at many sizes and numbers of connections.
+"""Growth of cost: the same measurement at many sizes and numbers of connections.
 
 A series is flat if no point costs more, per unit, than ``limit`` times the cheapest
-point before it: what is dear at the small end may become cheaper, but nothing may
-become dearer again.
+point before it.  A dear small end may become cheaper, but nothing may become dearer
+again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SIZES = [KIB, 4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB, MIB, 4 * MIB, 16 * MIB, 64
 CROWDS = [10, 50, 200, 1000, 2000, 5000]
 MEMBERS = [250, 500, 1000, 2000, 4000, 8000]
 
-# What all sides are asked for takes long; these have something to show.
+# The whole series takes long; these points show the most.
 CLIENTS = [
     "fullduplex",
     "fullduplex-pure",
@@ -37,13 +37,13 @@ class Series:
     """One plot.
 
     Args:
-        name: what the names of its rows begin with.
+        name: prefix of the names of its rows.
         title: of the plot.
-        axis: what grows.
+        axis: the growing quantity.
         unit: of the cost, in ``factor`` of the unit of the rows' measure.
         rows: each with the number on the axis.
         per_point: the cost of an operation is spread over that number.
-        limit: how much dearer the series may become, a factor.
+        limit: largest factor by which the series may become dearer.
         logarithmic: the scale of the cost.
     """
 
@@ -70,7 +70,7 @@ class Series:
 
 
 def rise(costs: Iterable[float]) -> float:
-    """How many times the cheapest point before it the dearest point costs."""
+    """Factor between the dearest point and the cheapest point before it."""
     least, most = float("inf"), 0.0
     for cost in costs:
         least = min(least, cost)

@@ -99,7 +99,7 @@ def scaled(row: Row, scale: float) -> Row:
 
 
 def clients(row: Row, names: list[str]) -> list[str]:
-    """Whom to measure on this row: those who were named, or those it is meant for."""
+    """Return the clients of this row: those that were named, or its own."""
     growing = row.name.startswith("growth-")
     return [
         name

@@ -2,12 +2,12 @@
 
 ``python -m bench.uvicorn_echo`` runs uvicorn with each implementation in a process
 of its own, all with the same application and settings, and talks to it over raw
-sockets with frames made beforehand.  What is counted is the server's CPU time, user
-and system, between two marks.  Rounds of all implementations alternate; the median
-of a row is shown, and the ratio to the best of uvicorn's own.
+sockets with frames made beforehand.  It measures the server's CPU time, user and
+system, between two marks.  Rounds of all implementations alternate; the median of a row
+is shown, and the ratio to the best of uvicorn's own.
 
-Where clients send one message and wait, the three system calls of a message, which
-are the same for all, are most of it: the row "bare" shows what they take, with an
+Where clients send one message and wait, most of the time goes to the three system calls
+of a message, which are the same for all.  The row "bare" shows their cost, with an
 `asyncio.Protocol` that knows the one frame to expect and answers with another.
 """
 
@@ -35,14 +35,14 @@ KEY = b"\x11\x22\x33\x44"
 @dataclass(frozen=True)
 class Row:
     """
-    How the clients behave.
+    Behaviour of the clients.
 
     Attributes:
-        name: what is printed.
+        name: the printed name.
         size: bytes of a message.
-        connections: how many clients send at the same time.
+        connections: number of clients that send at the same time.
         window: messages that each sends before it waits for the echoes.
-        messages: how many are echoed in a round, in all.
+        messages: number of echoed messages in a round, in all.
         deflate: whether they offer permessage-deflate.
     """
 

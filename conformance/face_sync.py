@@ -62,7 +62,7 @@ class Client:
             with self.open(path, case) as connection:
                 echo(connection)
         except ConnectionClosed:
-            pass  # how it ended is for the testsuite to judge
+            pass  # the testsuite judges the end
         except Exception as exc:  # a mistake of ours must not end the whole run
             error = f"{self.agent}: case {case}: {type(exc).__name__}: {exc}"
             self.errors.append(error)

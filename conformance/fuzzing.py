@@ -62,7 +62,7 @@ def drive_client(
     Drive our client through the fuzzing server that listens at ``url``.
 
     Args:
-        authority: whom to trust, with TLS.
+        authority: certificates to trust, with TLS.
         port: where to connect to instead.
     """
     given = {} if authority is None else {"SSL_CERT_FILE": str(authority)}

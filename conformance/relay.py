@@ -31,7 +31,7 @@ class Certificates:
         import trustme
 
         authority = trustme.CA()
-        #: who signed
+        #: certificate of the signer
         self.authority = folder / "authority.pem"
         #: for localhost and 127.0.0.1, with its key
         self.server = folder / "server.pem"

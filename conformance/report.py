@@ -23,7 +23,7 @@ SECTIONS = {
     "13": "compression, parameters",
 }
 
-# What the testsuite says of a case, in the order of the columns.
+# Verdict of the testsuite on a case, in the order of the columns.
 COLUMNS = {
     "OK": "ok",
     "NON-STRICT": "nonstrict",

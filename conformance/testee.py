@@ -6,7 +6,7 @@ implementation::
     python -m conformance.testee client ws://127.0.0.1:9001 fullduplex-pure
     python -m conformance.testee server 9002 --face trio
 
-What a face does in its own way, its module in ``FACES`` does.
+The module of a face in ``FACES`` does the rest in its own way.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ LIGHT_AT_ONCE = 4  # most light cases wait for a timer of a second
 # Limits and compression: these keep a processor busy, so they run one at a time.
 HEAVY = ("9.", "12.", "13.")
 
-# What a client offers in section 13: (server_no_context_takeover,
-# server_max_window_bits), the same that the fuzzing server then asks of the client.
+# Offers of a client in section 13: (server_no_context_takeover,
+# server_max_window_bits).  The fuzzing server then asks the same of the client.
 OFFERS: dict[str, list[tuple[bool, int | None]]] = {
     "13.1": [(False, None)],
     "13.2": [(True, None)],
@@ -135,7 +135,7 @@ class AsyncClient:
         try:
             await self.limited(CASE_TIMEOUT, self.talk, path, case)
         except ConnectionClosed:
-            pass  # how it ended is for the testsuite to judge
+            pass  # the testsuite judges the end
         except Exception as exc:  # a mistake of ours must not end the whole run
             self.report(case, exc)
         self.done += 1

@@ -30,7 +30,8 @@ MAX_WORDS = 30
 
 PYTHON = (".py", ".pyi")
 CYTHON = (".pyx", ".pxd", ".pxi")
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/**/*.md", "changes/*.md")
+FOLDERS = ("src/fullduplex", "bench", "conformance", "examples", "tools")
+DOCUMENTS = ("*.md", "docs/**/*.md", "changes/*.md")
 # Arguments whose values are help texts of the command line.
 HELP = {"help", "short_help", "epilog"}
 
@@ -266,6 +267,8 @@ def document_blocks(path: Path) -> Iterator[Block]:
                     yield Block(path, number, cell.strip())
         elif bare.startswith("#"):
             yield Block(path, number, bare.lstrip("# "))
+        elif block is None and line.startswith("    ") and bullet is None:
+            continue  # code
         elif bare and not bare.startswith("<"):
             bare = bare[bullet.end() :] if bullet is not None else bare.lstrip("> ")
             if block is None:
@@ -314,7 +317,8 @@ def check(block: Block) -> Iterator[Finding]:
 def files(arguments: list[str]) -> Iterator[Path]:
     """Yield the files of the arguments, or all of the project."""
     if not arguments:
-        yield from sorted((ROOT / "src" / "fullduplex").rglob("*"))
+        for folder in FOLDERS:
+            yield from sorted((ROOT / folder).rglob("*"))
         for pattern in DOCUMENTS:
             yield from sorted(ROOT.glob(pattern))
     for argument in arguments:

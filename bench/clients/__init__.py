@@ -1,4 +1,4 @@
-"""Who is measured, and what a client's module has to offer.
+"""The measured packages, and the interface of a client's module.
 
 A module has
 
@@ -25,8 +25,8 @@ and its ``Connection``
   times, return the last answer;
 - ``async close()``: closing handshake and the end of TCP.
 
-Blocking clients have the same coroutines, which never wait.  Whatever a package cannot
-do is missing, or raises ``Skip``.
+Blocking clients have the same coroutines, which never wait.  A function that a package
+cannot offer is missing, or raises ``Skip``.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Entry:
         imports: statements whose import time is measured.
         environment: variables of the measured process.
         only_deflate: it differs from another entry in compression alone.
-        own_process: what is measured is another program, which its module starts.
+        own_process: the measured process is another program, which its module starts.
     """
 
     modules: dict[str, str]

@@ -30,9 +30,9 @@ def version() -> str:
 class Connection:
     def __init__(self, sock: socket.socket, target: Target, early: bytes) -> None:
         self.sock = sock
-        self.early = early  # what came along with the answer to the handshake
+        self.early = early  # bytes that came with the answer to the handshake
         self.row = target.row
-        # What is measured is the last message: nobody pays for building it then.
+        # The last message is built beforehand: nobody pays for building it then.
         self.final = message(target.row, LAST)
         self.frames = self.build(self.final)
 

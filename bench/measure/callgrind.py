@@ -14,7 +14,7 @@ from pathlib import Path
 # "c", it is the one that is called.
 NAME = re.compile(r"(c?)(fn|ob)=\((\d+)\)(?: (.*))?")
 RECURSION = re.compile(r"'\d+$")  # a function that called itself, how deep
-# What belongs to the call before it, and not to the function itself, stands after this.
+# The line after this one belongs to the call, not to the function itself.
 CALL = "calls="
 
 
@@ -24,8 +24,8 @@ def absent() -> str:
 
 
 def command(output: Path) -> tuple[str, ...]:
-    """What stands before a command whose instructions go to ``output``."""
-    # Which entries of a dict collide must not differ from run to run.
+    """Return the beginning of a command whose instructions go to ``output``."""
+    # The collisions in a dict must not differ from run to run.
     return (
         "env",
         "PYTHONHASHSEED=0",

@@ -1,4 +1,4 @@
-"""What is counted: CPU time, wall time, memory and threads of the measured process.
+"""Counters: CPU time, wall time, memory and threads of the measured process.
 
 Next to them stands what helps to judge a figure: page faults, context switches, and how
 fast the core was directly before and after.
@@ -82,7 +82,7 @@ class Meter:
 
     Args:
         peer_pid: the raw peer.
-        pid: who is measured, if it is not this process; asked when it begins.
+        pid: the measured process, if it is not this one; asked when it begins.
     """
 
     def __init__(self, peer_pid: int, pid: Callable[[], int] = os.getpid) -> None:
@@ -90,7 +90,7 @@ class Meter:
         self.pid = pid
 
     def now(self) -> dict[str, float]:
-        """What only grows; what nobody can say here is missing."""
+        """Counters that only grow; those that this system does not have are missing."""
         pid = self.pid()
         found: dict[str, float] = {}
         if pid == os.getpid() or not LINUX:
@@ -118,7 +118,7 @@ class Meter:
         self.threads = threads(self.pid()) - self.threads
 
     def figures(self) -> dict[str, Any]:
-        """What `rows.MEASURES` and the report name, between `start` and `stop`."""
+        """Figures of `rows.MEASURES` and of the report, between `start` and `stop`."""
         return {
             **{name: self.end[name] - begin for name, begin in self.begin.items()},
             "memory": self.memory,

@@ -1,7 +1,8 @@
 """``python -m bench --instructions``: what an operation costs in instructions.
 
 Each client runs under Callgrind with n operations and with 2n; the difference, over n,
-is what one takes.  What belongs to the start and the end cancels out.  The peer runs as
+is what one takes.  The instructions of the start and the end cancel out.  The peer runs
+as
 always: it is much faster than who is measured, who therefore finds all its data ready.
 """
 

@@ -1,9 +1,9 @@
-"""How far a median may be trusted, and when it has been measured often enough.
+"""Precision of a median, and the end of a measurement.
 
 Machines change their speed while they are measured.  Two processes that ran one after
-the other often had the same speed, and a probe before and after each tells if they had:
-a ratio is the median of the quotients within such rounds, and its error is estimated
-from how far those are apart.
+the other often had the same speed, and a probe before and after each tells if they had.
+A ratio is the median of the quotients within such rounds, and its error is estimated
+from their distance.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ALIKE = 1.15  # times longer the same work may take where we speak of one speed
 
 
 def unlike(probes: Collection[float]) -> float:
-    """How many times longer the same work took at worst; 1.0 is one speed throughout.
+    """Factor of the slowest run of the same work; 1.0 is one speed throughout.
 
     Files of old have no probes, and nothing speaks against what they say.
     """
@@ -32,7 +32,7 @@ def standard_error(values: Collection[float]) -> float:
     """Of the median, whatever the distribution (Price and Bonett, 2001).
 
     The true median is between the k-th smallest and the k-th largest number unless a
-    fair coin falls on one side nearly always; a normal distribution with the same
+    fair coin falls on one side nearly always.  A normal distribution with the same
     chance has its limits as far apart.  A disturbed round does not touch it once there
     are eight.
     """
@@ -52,8 +52,8 @@ class Estimate:
     Args:
         value: the median.
         error: its standard error, in the same unit; infinite of a single number.
-        rounds: how many numbers it is the median of.
-        measured: how many there were, with those that were left out.
+        rounds: number of values behind the median.
+        measured: number of values, with those that were left out.
     """
 
     value: float

@@ -45,7 +45,7 @@ class Under:
     """A program that the measured process runs under, as a profiler.
 
     Args:
-        command: what stands before the interpreter.
+        command: command before the interpreter.
         patience: seconds for one measurement.
     """
 

@@ -25,7 +25,8 @@ from .counters import Meter
 
 SCENARIOS = scenarios.SCENARIOS | servers.SCENARIOS
 
-# What a client's module needs for a scenario, and what to say where it is missing.
+# Methods that a scenario needs from a client's module, and the text where they are
+# missing.
 NEEDED = {
     "serve": "serve",
     "crowd": "serve",

@@ -147,7 +147,7 @@ class Peer:
         self.handler = handler
         self.accepted = 0
         self.listener = socket.socket()
-        # What the peer does not read must not vanish in its kernel's buffers.
+        # Bytes that the peer does not read must not vanish in its kernel's buffers.
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         self.listener.bind(("127.0.0.1", 0))
         self.listener.listen(100)

@@ -47,7 +47,7 @@ def exchange(socks: list[socket.socket], row: Row, index: int, turns: int) -> No
     by_number = {sock.fileno(): sock for sock in socks}
     with selectors.DefaultSelector() as selector:
         for sock in socks:
-            # What was sent, and how many bytes came back.
+            # Number of frames that were sent, and of bytes that came back.
             selector.register(sock, selectors.EVENT_READ, [window, 0])
             sock.sendall(request * window)
         while selector.get_map():

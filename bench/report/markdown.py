@@ -31,7 +31,7 @@ def name(written: dict[str, Any]) -> str:
 
 
 def verdict(result: Result) -> tuple[str, str]:
-    """What the row aims at, and what was found."""
+    """Target of the row, and its result."""
     allowed, found = [], []
     for target in result.row.targets:
         value = result.found(target)
@@ -97,7 +97,7 @@ def growing(results: list[Result]) -> Iterator[str]:
 
 
 def skipped(results: list[Result]) -> Iterator[str]:
-    """Who could not run here, and why; what a package has not is no news."""
+    """Clients that could not run here, with reasons; missing features do not count."""
     for client in CLIENTS:
         if not any(client in result.cells for result in results):
             reasons = {result.skipped.get(client, "no ") for result in results}
@@ -107,7 +107,7 @@ def skipped(results: list[Result]) -> Iterator[str]:
 
 
 def rounds(results: list[Result]) -> str:
-    """How many rounds the medians are of: those with targets may have more."""
+    """Rounds behind the medians: rows with targets may have more."""
     counts = [cell.rounds for result in results for cell in result.cells.values()]
     least, most = min(counts, default=0), max(counts, default=0)
     return f"median of {least}" + f" to {most}" * (most > least)

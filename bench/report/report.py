@@ -1,4 +1,4 @@
-"""What a run prints: tables of text, and verdicts on the targets."""
+"""Output of a run: tables of text, and verdicts on the targets."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def ratio(value: Estimate | None) -> str:
 
 
 def sure(found: Estimate, target: Target) -> str:
-    """What was found, give or take its standard error."""
+    """Ratio, with its standard error."""
     places = decimals(found.value)
     if target.peer:
         places = 3 if found.error < 0.005 else 2
@@ -38,7 +38,7 @@ def sure(found: Estimate, target: Target) -> str:
 
 
 def rounds(found: Estimate) -> str:
-    """How many there were, and how many of them count."""
+    """Number of rounds, and of those that count."""
     left_out = found.rounds < found.measured
     word = "round" if found.measured == 1 else "rounds"
     return f"{found.rounds} of " * left_out + f"{found.measured} {word}"
@@ -79,14 +79,14 @@ def table(result: Result, *, verbose: bool = False) -> Iterator[str]:
 
 
 def reasons(skipped: dict[str, str]) -> Iterator[str]:
-    """Who was skipped and why, those with one reason together."""
+    """Skipped clients with the reasons, those with one reason together."""
     for reason in dict.fromkeys(skipped.values()):
         clients = [client for client in skipped if skipped[client] == reason]
         yield f"{', '.join(clients)} ({reason})"
 
 
 def meaning(target: Target, found: Estimate, unit: str) -> str:
-    """What was found and what was allowed, in words."""
+    """Result and limit, in words."""
     if target.peer:
         what = f"{sure(found, target)} of {target.peer}"
     elif target.figure == "cost":
@@ -99,7 +99,7 @@ def meaning(target: Target, found: Estimate, unit: str) -> str:
 
 
 def verdicts(results: list[Result]) -> Iterator[tuple[bool, str]]:
-    """What the targets of the rows say, for those that both sides ran."""
+    """Verdicts on the targets of the rows, for those that both sides ran."""
     for result in results:
         unit = MEASURES[result.row.measures][0]
         for target in result.row.targets:

@@ -1,4 +1,4 @@
-"""What was measured of a row: every round, medians, ratios, and all of it as JSON."""
+"""Results of a row: every round, medians, ratios, and all of it as JSON."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Cell:
         rate: median operations per second of wall time.
         load: share of wall time the measured process was on its core.
         peer_load: the same of the raw peer; ``None`` where there is none.
-        threads: how many the measured part started.
+        threads: number of threads that the measured part started.
         page_faults: minor ones, an operation; ``None`` if they were not counted.
         waits: context switches an operation, as it had to wait.
         preemptions: context switches an operation, as others had their turn.
-        rounds: how many there were.
+        rounds: number of rounds.
     """
 
     cost: float
@@ -90,7 +90,7 @@ class Result:
     """All there is to say about one row.
 
     Args:
-        row: what was measured.
+        row: the measured row.
         rounds: the figures by client; ``"round"`` in each says which were measured
             together.
         skipped: by client, why it has none, or no more.
@@ -143,7 +143,7 @@ class Result:
         )
 
     def found(self, target: Target) -> Estimate | None:
-        """What the target limits, or ``None`` if it was not measured."""
+        """Ratio that the target limits, or ``None`` if it was not measured."""
         if target.peer:
             return self.ratio(target.client, target.peer)
         if target.figure == "cost":
@@ -213,7 +213,7 @@ def as_json(results: list[Result], given: dict[str, Any]) -> dict[str, Any]:
 
 
 def from_json(written: dict[str, Any]) -> list[Result]:
-    """What `as_json` has written, for rows that still exist."""
+    """Read the output of `as_json`, for rows that still exist."""
     results = []
     for row in written["rows"]:
         try:

@@ -116,7 +116,7 @@ class Flood:
     Args:
         warmup: the frames before the client says go.
         block: many frames, sent ``repeat`` times.
-        rest: what is missing to the number of operations, the last message too.
+        rest: frames up to the number of operations, the last message too.
     """
 
     warmup: bytes

@@ -1,4 +1,4 @@
-"""What a row of the table is, and what it may aim at.
+"""The type of a row of the table, and of its targets.
 
 The rows stand in ``table.py`` and ``growth.py``.  To add one of a known scenario, add
 a ``Row`` there.  To add a scenario, write a coroutine in ``scenarios.py`` or
@@ -24,8 +24,8 @@ SCENARIOS = {
     "import": None,
 }
 
-# What is counted: the head of its column, and how many of its units are in the
-# unit of the figures (seconds, bytes).
+# Measures: the head of the column, and the number of its units in the unit of the
+# figures (seconds, bytes).
 MEASURES = {"cpu": ("CPU µs/op", 1e6), "memory": ("KiB/conn", 1 / 1024)}
 
 KIB = 1024
@@ -63,22 +63,23 @@ class Row:
     """One line of the table.
 
     Args:
-        name: what ``--only`` matches, by prefix.
-        title: what the report shows.
+        name: the name for ``--only``, by prefix.
+        title: the title in the report.
         scenario: a key of ``SCENARIOS``.
-        operations: how many are measured in one process.
-        warmup: how many go before, each of them verified byte for byte.
+        operations: number of operations that are measured in one process.
+        warmup: number of operations before these, each of them verified byte for byte.
         face: ``"asyncio"``, ``"sync"`` or ``"trio"``: what the program is written for.
         measures: a key of ``MEASURES``.
-        connections: how many are open at once.
+        connections: number of connections that are open at once.
         kind: ``"text"``, ``"binary"`` or ``"json"`` (which is text).
         size: bytes of payload in a message.
         burst: messages sent before the event loop gets its turn; where a server
             echoes, how many are under way in each connection.
         deflate: permessage-deflate is on; it is off everywhere else.
         tls: the connection is a ``wss:`` one.
-        statement: what the scenario ``import`` runs, a key of ``Entry.imports``.
-        targets: what ``--check`` insists on.
+        statement: the statement that the scenario ``import`` runs, a key of
+            ``Entry.imports``.
+        targets: targets for ``--check``.
     """
 
     name: str

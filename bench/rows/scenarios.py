@@ -1,7 +1,7 @@
-"""What a client does in each scenario, on any event loop or none.
+"""Work of a client in each scenario, on any event loop or none.
 
-What runs between ``meter.start()`` and ``meter.stop()`` is the same for every client
-but for the methods of its ``Connection`` (see ``clients/__init__.py``).
+The code between ``meter.start()`` and ``meter.stop()`` is the same for every client but
+for the methods of its ``Connection`` (see ``clients/__init__.py``).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a server does in each scenario; its raw peers are in ``load.py``.
+"""Work of a server in each scenario; its raw peers are in ``load.py``.
 
 The peer connects to us; over a socket of its own it says when to count.
 """

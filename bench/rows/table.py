@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .rows import KIB, MIB, PURE, Row, Target, at_most, compiled
 
-# What the rows of one scenario have in common is the scenario: see scenarios.py.
+# Rows of one scenario share the code of the scenario: see scenarios.py.
 ROWS = [
     Row(
         "recv-text-64",

@@ -2,7 +2,7 @@
 
     python examples/chat/server.py [--host HOST] [--port PORT]
 
-A plain GET gets the page.  What a page sends, text or a file, goes to all pages.
+A plain GET gets the page.  A message of a page, text or a file, goes to all pages.
 """
 
 import argparse
@@ -28,7 +28,8 @@ def page(connection, request):
 
 async def chat(ws):
     async for message in ws:
-        # Who does not read is closed in the end, and delays nobody until then.
+        # A client that does not read is closed in the end, and delays nobody until
+        # then.
         broadcast(ws.server.connections, message)
 
 
