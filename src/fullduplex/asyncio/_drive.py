@@ -70,7 +70,7 @@ def begin(
 def later(
     loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T]
 ) -> asyncio.Task[T]:
-    """Make a task whose first step is taken in the next turn of `loop`."""
+    """Make a task whose first step is taken in the next iteration of `loop`."""
     return loop.create_task(coroutine)
 
 
@@ -347,7 +347,7 @@ class Driver(Hot, asyncio.BufferedProtocol):
         self.write_queued()
 
     def end_turn(self) -> None:
-        """Send what was joined during this turn of the loop, if it still waits."""
+        """Send the joined frames of this event loop iteration, if they still wait."""
         if self.session is not None and self.session.writer.pending:
             self._flush()
 

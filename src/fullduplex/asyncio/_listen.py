@@ -85,7 +85,7 @@ class Listener:
     async def start_serving(self) -> None:
         """Begin to accept connections."""
         self.start()
-        # As asyncio's servers do: whoever waits may connect already.
+        # As asyncio's servers do: a client that waits may connect already.
         await asyncio.sleep(0)
 
     def start(self) -> None:

@@ -242,8 +242,8 @@ cdef class TcpTransport(Link):
         """
         Read on a loop that tells of a reset once, with what came before it.
 
-        libuv watches a socket no more once it has an error: who does not read up to
-        that, would never hear of the end.
+        libuv watches a socket no more once it has an error: a transport that does not
+        read up to that would never hear of the end.
         """
         self.readable()
         while self._reading and not self._closing and fdx_hung_up(self._fd):

@@ -2,7 +2,7 @@
 
 asyncio's tasks wait on anything that speaks the ``_asyncio_future_blocking``
 protocol.  `Waiter.fire` runs the waiting task's next step at once, in the task's
-own context, instead of through ``call_soon``: one turn of the loop less for each
+own context, instead of through ``call_soon``: one event loop iteration less for each
 message waited for.  It must therefore be the last thing that a callback does.
 Where a task is being run already, and where eager firing is off, ``call_soon`` is
 used.
@@ -124,7 +124,7 @@ class Waiter:
         return True
 
     def fire_soon(self) -> None:
-        """Let the task go on in the next turn of the loop."""
+        """Let the task go on in the next event loop iteration."""
         if self._fired:
             return
         self._fired = True

@@ -93,8 +93,8 @@ def broadcast(
     turn = _turn(loop)
     fresh = turn.enter(loop)
     now = monotonic()
-    # Without a cap of its own, who is clear to send is not slow.  As for `send`, a
-    # peer that has begun to close still gets what is sent before our answer.
+    # Without a cap of its own, a connection that is clear to send is not slow.  As for
+    # `send`, a peer that has begun to close still gets the messages before our answer.
     if max_buffer is None:
         rest = []
         for connection in members:

@@ -26,7 +26,7 @@ __all__ = ["command", "run_explain"]
 
 FAILED = 1
 INTERRUPTED = 130
-# Seconds for one ping; who does not answer it may still be a good server.
+# Seconds for one ping; a server that does not answer it may still be a good one.
 PATIENCE = 3.0
 
 

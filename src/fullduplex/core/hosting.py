@@ -16,7 +16,7 @@ __all__ = ["Hosting"]
 
 class Hosting:
     """
-    One `serve` call: whom to call, and on which terms.
+    One `serve` call: its handler, hooks and limits.
 
     Args:
         default: the face's own class of connections.

@@ -182,7 +182,7 @@ class Protocol:
         self._owed_pong: bytes | None = None
         #: whether pongs are put off because output does not move
         self.pongs_wait = False
-        #: once it is closed, refers to the session, whom exceptions ask for more
+        #: once it is closed, refers to the session, for the diagnosis of exceptions
         self.witness: Callable[[], Any] | None = None
         #: called with what one of our limits or rules has ended, and the close code
         self.on_fault: Callable[[BaseException, int], None] = unheard

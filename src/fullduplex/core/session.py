@@ -83,7 +83,7 @@ class Session(Departing):
         protocol.on_fault = self._faulted
 
     def _faulted(self, exc: BaseException, code: int) -> None:
-        """Log what a limit or a rule of ours has ended; whoever runs us may ask."""
+        """Log the end by a limit or a rule of ours, for the operator of the program."""
         text = exc.reason if isinstance(exc, UnicodeDecodeError) else str(exc)
         self.note(
             logging.WARNING,

@@ -20,7 +20,7 @@ does the input and output for it.
 Ctrl-C may strike at any line of the main thread.  Where it cuts a system call that
 waits, nothing has happened; what such a call has read or written is noted within the
 same instruction (`_got`, `_sent`).  Where it cuts a change of the session, `delicate`
-stays set, and who takes the lock next ends the connection.
+stays set, and the next holder of the lock ends the connection.
 """
 
 from __future__ import annotations

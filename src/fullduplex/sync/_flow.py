@@ -2,7 +2,7 @@
 
 Nothing here waits: this is what the thread that leads, the one that sends and the
 housekeeper have in common.  The memory itself, and the two shortcuts of the hot
-path, are in `Hot`; who waits for what is in `Driver`.
+path, are in `Hot`; waiting is in `Driver`.
 """
 
 from __future__ import annotations
@@ -336,7 +336,7 @@ class Flow(Hot):
         if self.ended and not self.delicate:
             return
         session = self.session
-        # Where Ctrl-C cuts what follows, who takes the lock next does all of it again.
+        # Where Ctrl-C cuts the next lines, the next holder of the lock does them again.
         self.delicate = self.ended = True
         self.due = math.inf
         if session.must_abort or self.backlog:

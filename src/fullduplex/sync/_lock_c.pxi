@@ -16,7 +16,7 @@ cdef class Lock:
     """Substitute for `threading.Lock`: the system's lock, which signals interrupt."""
 
     cdef PyThread_type_lock _lock
-    # Whether somebody has it, for who holds the GIL.
+    # Whether somebody has it; the caller holds the GIL.
     cdef bint held
 
     def __cinit__(self):

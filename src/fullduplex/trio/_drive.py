@@ -460,7 +460,7 @@ class Driver:
             try:
                 await self.pipe.aclose()
             except Exception as exc:
-                # It is as closed as it can be; whoever waits must be told.
+                # It is as closed as it can be; the tasks that wait must be told.
                 session.protocol.logger.debug("closing failed", exc_info=exc)
         self.backlog.clear()
         for waiter in session.transport_lost(None, self.clock()):
