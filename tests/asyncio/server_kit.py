@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
-import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -14,8 +13,9 @@ from typing import Any
 
 from fullduplex import Server, ServerConnection, serve
 
-from ..kit.bytes import CLOSE, MASK, Received, frame, request
-from .kit import PATIENCE, SMALL_BUFFER, Peer
+from ..kit.asyncio_peer import Peer, connected
+from ..kit.bytes import CLOSE, Received, request
+from ..kit.clock import PATIENCE
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Client(Peer):
 
     async def answer(self) -> Answer:
         """Read a response, and its body if it has a length."""
-        head = (await self.reader.readuntil(b"\r\n\r\n")).decode("iso-8859-1")
+        head = (await self.read_head()).decode("iso-8859-1")
         first, *lines = head.split("\r\n")[:-2]
         protocol, status, reason = first.split(" ", 2)
         assert protocol == "HTTP/1.1"
@@ -66,10 +66,6 @@ class Client(Peer):
         assert answer.status == 101, answer
         return answer
 
-    def send(self, opcode: int, payload: bytes | str = b"", **kwds: Any) -> None:
-        """Send a masked frame."""
-        self.write(frame(opcode, payload, mask=MASK, **kwds))
-
     async def closed_with(self) -> Received:
         """Read up to the close frame."""
         async with asyncio.timeout(PATIENCE):
@@ -86,13 +82,8 @@ class Client(Peer):
 
     async def ended(self) -> bytes:
         """Read up to the end of TCP."""
-        data = b""
-        try:
-            async with asyncio.timeout(PATIENCE):
-                while chunk := await self.reader.read(65536):
-                    data += chunk
-        except ConnectionError:
-            pass
+        async with asyncio.timeout(PATIENCE):
+            data = await self.gone()
         self.close()
         return data
 
@@ -123,24 +114,8 @@ class Place:
         Args:
             small: the client's system takes few bytes that the client does not read.
         """
-        sock = socket.socket()
-        sock.setblocking(False)
-        if small:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
-        try:
-            await asyncio.get_running_loop().sock_connect(
-                sock, ("127.0.0.1", self.port)
-            )
-            reader, writer = await asyncio.open_connection(
-                sock=sock,
-                limit=1024 if small else 2**16,
-                ssl=ssl,
-                server_hostname="localhost" if ssl else None,
-            )
-        except BaseException:
-            sock.close()
-            raise
-        client = Client(reader, writer)
+        address = ("127.0.0.1", self.port)
+        client: Client = await connected(address, small=small, ssl=ssl, kind=Client)
         self.clients.append(client)
         return client
 
@@ -176,7 +151,7 @@ async def serving(
         yield place
     finally:
         for client in place.clients:
-            client.writer.transport.abort()
+            client.abort()
         server.close(drain=0.1)
         async with asyncio.timeout(PATIENCE):
             await server.wait_closed()

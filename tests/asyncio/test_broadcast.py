@@ -23,7 +23,7 @@ from fullduplex.extensions.permessage_deflate import ServerPerMessageDeflateFact
 from fullduplex.frames import Frame
 from fullduplex.typing import ExtensionName
 
-from .kit import until
+from ..kit.asyncio_peer import until
 
 pytestmark = pytest.mark.usefixtures("no_proxies")
 

@@ -13,6 +13,7 @@ from fullduplex import (
     ProtocolError,
 )
 
+from ..kit.asyncio_peer import turns
 from ..kit.bytes import (
     BINARY,
     CLOSE,
@@ -24,7 +25,7 @@ from ..kit.bytes import (
     close_frame,
     frame,
 )
-from .kit import opened, turns
+from .kit import opened
 
 # close
 

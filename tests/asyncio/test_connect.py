@@ -17,8 +17,9 @@ from fullduplex import (
     unix_connect,
 )
 
+from ..kit.asyncio_peer import Peer, Stopwatch, listening, turns
 from ..kit.bytes import BINARY, TEXT, redirect
-from .kit import Peer, Stopwatch, attempt, finish, listening, turns
+from .kit import attempt, finish
 
 # Where to connect
 
@@ -320,7 +321,7 @@ async def test_cancelling_at_any_moment_leaves_nothing_open() -> None:
         async def handshake(peer: Peer) -> None:
             try:
                 await peer.handshake()
-            except (asyncio.IncompleteReadError, ConnectionError):
+            except (EOFError, ConnectionError):
                 pass
             await peer.gone()
             peer.close()

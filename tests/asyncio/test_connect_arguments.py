@@ -24,11 +24,8 @@ from fullduplex import (
 )
 from fullduplex.http import USER_AGENT
 
+from ..kit.asyncio_peer import Stopwatch, listening
 from ..kit.names import label
-from .kit import (
-    Stopwatch,
-    listening,
-)
 
 URI = "ws://localhost:1/"
 

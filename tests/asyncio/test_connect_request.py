@@ -15,11 +15,8 @@ from fullduplex import (
 )
 from fullduplex.http import USER_AGENT
 
-from .kit import (
-    finish,
-    listening,
-    opened,
-)
+from ..kit.asyncio_peer import listening
+from .kit import finish, opened
 
 # The request
 

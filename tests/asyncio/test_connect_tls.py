@@ -13,8 +13,9 @@ import trustme
 
 from fullduplex import _tls, connect
 
+from ..kit.asyncio_peer import Listener, listening
 from ..kit.bytes import TEXT, frame
-from .kit import Listener, finish, listening
+from .kit import finish
 
 
 async def test_tls_connects_to_a_server_that_is_trusted(

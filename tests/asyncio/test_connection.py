@@ -14,8 +14,9 @@ from fullduplex import (
 )
 from fullduplex.http import Headers
 
+from ..kit.asyncio_peer import listening, turns
 from ..kit.bytes import CLOSE, close_frame
-from .kit import listening, opened, turns
+from .kit import opened
 
 # Attributes
 

@@ -17,8 +17,9 @@ from fullduplex import (
     ConnectionClosedOK,
 )
 
+from ..kit.asyncio_peer import Stopwatch, turns, until
 from ..kit.bytes import CLOSE, CONT, DEFLATE, PING, TEXT, close_frame, frame
-from .kit import Stopwatch, heard, opened, turns, until
+from .kit import opened
 
 pytestmark = pytest.mark.variants("all")
 
@@ -102,7 +103,7 @@ async def test_recv_when_cancelled_in_a_message_of_fragments_keeps_them() -> Non
     async with opened() as (ws, peer):
         peer.write(frame(TEXT, "half ", fin=False))
         task = asyncio.ensure_future(ws.recv())
-        await heard(peer)
+        await peer.heard()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -18,6 +18,7 @@ from fullduplex import (
     TooManyFragments,
 )
 
+from ..kit.asyncio_peer import Stopwatch, turns, until
 from ..kit.bytes import (
     BINARY,
     CLOSE,
@@ -31,7 +32,7 @@ from ..kit.bytes import (
     deflated,
     frame,
 )
-from .kit import Stopwatch, heard, opened, turns, until
+from .kit import opened
 
 pytestmark = pytest.mark.variants("all")
 
@@ -243,7 +244,7 @@ async def test_message_of_exactly_max_size_passes_and_one_more_byte_fails() -> N
 async def test_fragment_when_the_budget_is_used_up_is_refused() -> None:
     async with opened(max_size=1000) as (_ws, peer):
         peer.write(frame(BINARY, bytes(1000), fin=False), frame(CONT, fin=False))
-        await heard(peer)
+        await peer.heard()
         peer.write(frame(CONT, b"x", fin=False))
 
         assert (await peer.answer_close()).code == 1009

@@ -16,8 +16,9 @@ from fullduplex import (
     State,
 )
 
+from ..kit.asyncio_peer import Stopwatch, turns
 from ..kit.bytes import BINARY, CLOSE, CONT, MASK, PING, PONG, TEXT, frame
-from .kit import Stopwatch, served, turns
+from .kit import served
 
 pytestmark = pytest.mark.variants("two")
 

@@ -11,8 +11,9 @@ import pytest
 
 from fullduplex import ClientConnection, ConnectionClosedError, ConnectionClosedOK
 
+from ..kit.asyncio_peer import Stopwatch, turns
 from ..kit.bytes import BINARY, CLOSE, PING, TEXT, close_frame, frame
-from .kit import Stopwatch, heard, opened, turns
+from .kit import opened
 
 SLACK = 2.0
 
@@ -112,7 +113,7 @@ async def test_both_ends_close_in_order(tls: Any) -> None:
 async def test_tcp_ends_without_a_word_of_tls(tls: Any) -> None:
     async with opened(**tls) as (ws, peer):
         peer.write(frame(TEXT, "last"))
-        await heard(peer)
+        await peer.heard()
         peer.reset()
         assert await ws.recv() == "last"
         with pytest.raises(ConnectionClosedError):

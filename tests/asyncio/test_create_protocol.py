@@ -18,8 +18,9 @@ from fullduplex.extensions import ClientExtensionFactory, Extension
 from fullduplex.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from fullduplex.frames import Frame
 
+from ..kit.asyncio_peer import listening
 from ..kit.bytes import TEXT, frame
-from .kit import finish, listening, opened
+from .kit import finish, opened
 
 
 class Subclass(ClientConnection):

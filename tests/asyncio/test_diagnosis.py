@@ -14,8 +14,9 @@ import pytest
 from fullduplex import ConnectionClosed, InvalidHandshake, InvalidStatus, connect
 from fullduplex.core.diagnosis import Diagnosis
 
+from ..kit.asyncio_peer import Listener, Peer, listening
 from ..kit.bytes import CLOSE, MASK, TEXT, close_frame, frame
-from .kit import Listener, Peer, listening, opened, served
+from .kit import opened, served
 
 Ending = Callable[[Any, Peer], Awaitable[Any]]
 

@@ -11,9 +11,10 @@ import pytest
 
 from fullduplex import connect
 
+from ..kit.asyncio_peer import Listener, Stopwatch, listening, until
+from ..kit.proxies import deaf, free_port
 from .conftest import sockets
-from .kit import Listener, Stopwatch, finish, listening, until
-from .proxy_kit import deaf, free_port
+from .kit import finish
 
 pytestmark = pytest.mark.usefixtures("no_proxies")
 

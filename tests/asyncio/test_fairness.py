@@ -19,8 +19,9 @@ import pytest
 from fullduplex import ConnectionClosed, ServerConnection, broadcast, serve
 from fullduplex.asyncio._time_slice import CALLS, STRIDE, UNTIMED
 
-from ..contract.peer import PATIENCE, client
 from ..kit.bytes import BINARY, TEXT, frame
+from ..kit.clock import PATIENCE
+from ..kit.peer import client
 from .kit import opened, served
 
 pytestmark = pytest.mark.variants("all")
@@ -202,7 +203,7 @@ async def test_close_frames_of_a_server_leave_before_a_computation() -> None:
         peers = [await asyncio.to_thread(client, address) for _ in range(3)]
         while len(server.connections) < 3:
             await asyncio.sleep(0)
-        peers[1].write(TEXT, "close")
+        peers[1].send(TEXT, "close")
         async with asyncio.timeout(PATIENCE):
             await done.wait()
         for peer in peers:
@@ -223,7 +224,7 @@ async def test_step_that_raises_in_the_read_callback_takes_nobody_with_it() -> N
 
         def talk() -> None:
             for number, peer in enumerate(peers):
-                peer.write(TEXT, "raise" if number % 2 else "echo")
+                peer.send(TEXT, "raise" if number % 2 else "echo")
             assert [peer.read().text for peer in peers[::2]] == ["echo"] * 5
             assert [peer.read().code for peer in peers[1::2]] == [1011] * 5
 

@@ -15,8 +15,8 @@ from fullduplex.extensions.base import ClientExtensionFactory, Extension
 from fullduplex.frames import Frame
 from fullduplex.typing import ExtensionName
 
-from ..contract.peer import Listener, Peer
 from ..kit.bytes import BINARY, CLOSE, frame
+from ..kit.peer import Listener, Peer
 
 
 class Interrupting(Extension):
@@ -80,7 +80,7 @@ def test_interrupt_within_the_reader_fails_the_connection(
         # Behind the second frame, and inside it, stands what looks like close frames.
         sent = frame(BINARY, b"1") + frame(BINARY, (inner * size)[:size]) + inner
         waiting = loop.create_task(ws.wait_closed())
-        peers[0].send(sent)
+        peers[0].write(sent)
         try:
             # uvloop takes it for a fault of the protocol, and ends the connection.
             loop.run_until_complete(waiting)

@@ -14,8 +14,9 @@ import pytest
 
 from fullduplex import ConnectionClosedError, ConnectionClosedOK, PayloadTooBig
 
+from ..kit.asyncio_peer import turns, until
 from ..kit.bytes import BINARY, CONT, PING, PONG, TEXT, close_frame, frame
-from .kit import opened, turns, until
+from .kit import opened
 from .server_kit import Client, serving
 
 pytestmark = pytest.mark.variants("plain")

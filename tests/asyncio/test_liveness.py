@@ -17,8 +17,9 @@ import pytest
 from fullduplex import ConnectionClosedError
 from fullduplex.core.keepalive import Verdict
 
+from ..kit.asyncio_peer import Peer, Stopwatch, until
 from ..kit.bytes import BINARY, CLOSE, PING, PONG, TEXT, frame
-from .kit import Peer, Stopwatch, opened, served, until
+from .kit import opened, served
 
 LINUX = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="what TCP tells is of Linux"

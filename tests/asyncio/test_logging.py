@@ -13,9 +13,10 @@ from fullduplex import ClientConnection, ConnectionClosed, Request, ServerConnec
 from fullduplex.extensions import Extension
 from fullduplex.frames import Frame
 
+from ..kit.asyncio_peer import until
 from ..kit.bytes import CONT, DEFLATE, TEXT, close_frame, frame
 from ..kit.bytes import request as http_request
-from .kit import opened, until
+from .kit import opened
 from .server_kit import echo, serving
 
 

@@ -11,8 +11,9 @@ import pytest
 from fullduplex import ClientConnection, ServerConnection, connect
 from fullduplex.exceptions import InvalidState
 
+from ..kit.asyncio_peer import until
 from ..kit.bytes import TEXT
-from .kit import finish, opened, until
+from .kit import finish, opened
 from .server_kit import serving
 
 

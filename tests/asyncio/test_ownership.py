@@ -15,8 +15,9 @@ import pytest
 
 from fullduplex import ConnectionClosed, ServerConnection, connect, serve
 
+from ..kit.asyncio_peer import Stopwatch, turns, until
 from ..kit.bytes import BINARY, CLOSE, CONT, DEFLATE, PING, TEXT, close_frame, frame
-from .kit import Stopwatch, opened, turns, until
+from .kit import opened
 from .server_kit import serving
 
 

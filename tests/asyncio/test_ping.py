@@ -13,8 +13,9 @@ from fullduplex import (
     ProtocolError,
 )
 
+from ..kit.asyncio_peer import until
 from ..kit.bytes import PING, PONG, TEXT, Received, close_frame, frame
-from .kit import opened, until
+from .kit import opened
 
 Data = tuple[int, bool, bytes]
 

@@ -16,7 +16,7 @@ import pytest
 from fullduplex import connect, serve
 from fullduplex.asyncio import _transport
 
-from .kit import PATIENCE
+from ..kit.clock import PATIENCE
 from .test_tcp_transport import Protocol
 
 pytestmark = [

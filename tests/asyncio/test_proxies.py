@@ -18,10 +18,11 @@ from fullduplex import InvalidURI, SecurityError, connect, serve
 from fullduplex.asyncio.server import ServerConnection
 from fullduplex.core.errors import InvalidProxy, InvalidProxyStatus, ProxyError
 
+from ..kit.asyncio_peer import listening
 from ..kit.bytes import redirect
+from ..kit.proxies import free_port, microsocks, pproxy, relaying, tinyproxy
 from .conftest import Variant
-from .kit import finish, listening
-from .proxy_kit import free_port, microsocks, pproxy, relaying, tinyproxy
+from .kit import finish
 
 pytestmark = pytest.mark.usefixtures("no_proxies")
 

@@ -17,9 +17,10 @@ from fullduplex.core.errors import (
     ProxyError,
 )
 
+from ..kit.asyncio_peer import Listener, Peer, Stopwatch, listening
 from ..kit.bytes import response
-from .kit import Listener, Peer, Stopwatch, finish, listening
-from .proxy_kit import free_port, relaying
+from ..kit.proxies import free_port, relaying
+from .kit import finish
 
 pytestmark = pytest.mark.usefixtures("no_proxies")
 

@@ -21,8 +21,8 @@ from fullduplex import (
 )
 from fullduplex.client import backoff, process_exception
 
+from ..kit.asyncio_peer import Listener, Peer, Stopwatch, listening, turns
 from ..kit.bytes import TEXT, close_frame, frame
-from .kit import Listener, Peer, Stopwatch, listening, turns
 
 pytestmark = pytest.mark.variants("two")
 

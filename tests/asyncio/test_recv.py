@@ -13,8 +13,9 @@ from fullduplex import (
     ConnectionClosedOK,
 )
 
+from ..kit.asyncio_peer import turns, until
 from ..kit.bytes import BINARY, CLOSE, CONT, PING, PONG, TEXT, close_frame, frame
-from .kit import opened, turns, until
+from .kit import opened
 
 # recv
 

@@ -18,8 +18,9 @@ from fullduplex import (
 )
 from fullduplex.uri import parse_uri
 
+from ..kit.asyncio_peer import Listener, Peer, listening
 from ..kit.bytes import redirect
-from .kit import Listener, Peer, finish, listening
+from .kit import finish
 
 
 async def redirected(listener: Listener, location: str, status: int = 302) -> Peer:

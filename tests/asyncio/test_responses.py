@@ -23,8 +23,10 @@ from fullduplex import (
     connect,
 )
 
+from ..kit.asyncio_peer import Peer, Stopwatch, listening, turns
 from ..kit.bytes import BINARY, TEXT, close_frame, frame, response
-from .kit import PATIENCE, Peer, Stopwatch, attempt, finish, listening, opened, turns
+from ..kit.clock import PATIENCE
+from .kit import attempt, finish, opened
 
 pytestmark = pytest.mark.variants("two")
 

@@ -13,6 +13,7 @@ from fullduplex import (
     ConnectionClosedOK,
 )
 
+from ..kit.asyncio_peer import turns
 from ..kit.bytes import (
     BINARY,
     CLOSE,
@@ -25,7 +26,7 @@ from ..kit.bytes import (
     frame,
 )
 from ..kit.names import label
-from .kit import heard, opened, turns
+from .kit import opened
 
 Data = tuple[int, bool, bytes]
 
@@ -283,7 +284,7 @@ async def test_send_while_closing_raises_once_the_connection_is_closed() -> None
         sending = asyncio.ensure_future(ws.send("late"))
         fragments = asyncio.ensure_future(ws.send(["late"]))
         pinging = asyncio.ensure_future(ws.ping())
-        await heard(peer)
+        await peer.heard()
         assert not sending.done()
         peer.write(close_frame())
         peer.close()

@@ -22,8 +22,8 @@ import pytest
 
 from fullduplex import ConnectionClosed, ServerConnection, broadcast, unix_serve
 
+from ..kit.asyncio_peer import Stopwatch, until
 from ..kit.bytes import ACCEPT, CLOSE, PING, PONG, TEXT, frame, request
-from .kit import Stopwatch, until
 from .server_kit import echo, records, serving
 
 

@@ -19,8 +19,9 @@ import pytest
 from fullduplex import IMPLEMENTATION, ServerConnection, connect
 from fullduplex.asyncio import _listen
 
+from ..kit.asyncio_peer import until
 from ..kit.bytes import BINARY, CLOSE, MASK, TEXT, frame, request
-from .kit import PATIENCE, until
+from ..kit.clock import PATIENCE
 from .server_kit import Place, echo, serving
 
 
@@ -46,7 +47,7 @@ async def test_500_silent_clients_cost_neither_task_nor_timer_each() -> None:
 
         await until(lambda: len(place.server._connections) == 1)
         for client in clients:
-            client.writer.transport.abort()
+            client.abort()
     assert timers() <= before
 
 

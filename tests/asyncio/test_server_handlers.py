@@ -11,8 +11,8 @@ import pytest
 
 from fullduplex import ConnectionClosedError, ServerConnection, connect
 
+from ..kit.asyncio_peer import until
 from ..kit.bytes import CLOSE, TEXT
-from .kit import until
 from .server_kit import records, serving
 
 

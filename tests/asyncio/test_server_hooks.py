@@ -25,9 +25,9 @@ from fullduplex import (
 from fullduplex.asyncio.server import BasicAuthWebSocketServerProtocol
 from fullduplex.core.errors import AbortHandshake
 
+from ..kit.asyncio_peer import until
 from ..kit.bytes import TEXT, request
 from ..kit.names import label
-from .kit import until
 from .server_kit import basic, echo, records, serving
 
 OK = (HTTPStatus.OK, [("X-Probe", "1")], b"OK\n")

@@ -11,8 +11,9 @@ import pytest
 from fullduplex import serve
 from fullduplex.core import reception
 
+from ..kit.asyncio_peer import until
 from ..kit.bytes import TEXT, request
-from .kit import PATIENCE, until
+from ..kit.clock import PATIENCE
 from .server_kit import echo, records, serving
 
 

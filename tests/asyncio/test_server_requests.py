@@ -13,8 +13,9 @@ import pytest
 from fullduplex import ServerConnection, connect, serve
 from fullduplex.core.http1 import MAX_LINE_LENGTH, MAX_NUM_HEADERS
 
+from ..kit.asyncio_peer import turns, until
 from ..kit.bytes import ACCEPT, CLOSE, MASK, TEXT, frame, request
-from .kit import PATIENCE, turns, until
+from ..kit.clock import PATIENCE
 from .server_kit import records, serving
 
 TLS_HELLO = bytes.fromhex("1603010200010001fc0303") + bytes(40)

@@ -12,8 +12,9 @@ import pytest
 
 from fullduplex import ProtocolError, ServerConnection, connect, serve, unix_serve
 
+from ..kit.asyncio_peer import Stopwatch, turns, until
 from ..kit.bytes import TEXT, request
-from .kit import PATIENCE, Stopwatch, turns, until
+from ..kit.clock import PATIENCE
 from .server_kit import echo, records, serving
 
 

@@ -17,8 +17,9 @@ from fullduplex import (
     Session,
 )
 
+from ..kit.asyncio_peer import Listener, Peer, listening, turns, until
 from ..kit.bytes import TEXT, close_frame, frame
-from .kit import PATIENCE, Listener, Peer, listening, turns, until
+from ..kit.clock import PATIENCE
 
 pytestmark = pytest.mark.variants("two")
 
@@ -354,7 +355,7 @@ async def test_every_message_has_one_fate_when_connections_are_cut(seed: int) ->
                         arrived.append(received.text)
                     elif received.opcode == 9:
                         peer.write(frame(10, received.payload))
-            except (ConnectionError, asyncio.IncompleteReadError):
+            except (EOFError, ConnectionError):
                 continue
             peer.reset()
 
@@ -394,4 +395,4 @@ async def test_loop_that_sends_to_a_full_outbox_lets_others_run() -> None:
                 break
         peer = await meeting
         assert (await peer.read()).opcode == TEXT
-        peer.writer.transport.abort()
+        peer.abort()

@@ -18,7 +18,7 @@ from fullduplex import (
 )
 from fullduplex.server import WebSocketServerProtocol
 
-from .kit import turns, until
+from ..kit.asyncio_peer import turns, until
 
 
 class Registry:

@@ -12,7 +12,7 @@ import pytest
 
 from fullduplex.asyncio import _transport
 
-from .kit import turns
+from ..kit.asyncio_peer import turns
 
 pytestmark = [
     pytest.mark.variants("plain"),

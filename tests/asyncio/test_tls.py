@@ -19,8 +19,9 @@ import trustme
 
 from fullduplex import ConnectionClosedError, ServerConnection, connect
 
+from ..kit.asyncio_peer import listening, until
 from ..kit.bytes import BINARY, TEXT, close_frame, frame, request
-from .kit import listening, opened, until
+from .kit import opened
 from .server_kit import echo, serving
 
 # What contexts carry

@@ -15,9 +15,9 @@ import pytest
 
 from fullduplex import ServerConnection, connect
 
+from ..kit.asyncio_peer import Peer, listening, until
 from ..kit.bytes import CLOSE, MASK, TEXT, frame, request
 from ..kit.tls import TLSByHand
-from .kit import Peer, listening, until
 from .server_kit import echo, serving
 
 HELLO, _ = TLSByHand().shake()

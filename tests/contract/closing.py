@@ -16,9 +16,10 @@ from fullduplex import ConnectionClosedError, ConnectionClosedOK, ProtocolError,
 from fullduplex.core.ending import RECEIVING
 
 from ..kit.bytes import CLOSE, CONT, PING, PONG, TEXT
+from ..kit.clock import PATIENCE, Stopwatch
+from ..kit.peer import Peer
 from .faces import Kit
-from .peer import PATIENCE, Peer
-from .registry import SLACK, Clock, behaviour
+from .registry import SLACK, behaviour
 
 
 @behaviour()
@@ -56,7 +57,7 @@ async def code_that_must_not_travel_leaves_the_connection_open(
             with pytest.raises(ProtocolError):
                 await ws.close(*arguments)
         assert ws.open
-        peer.write(TEXT, "still there")
+        peer.send(TEXT, "still there")
         assert await ws.recv() == "still there"
 
 
@@ -65,7 +66,7 @@ async def close_of_the_peer_is_echoed_without_the_application(
     kit: Kit, side: str
 ) -> None:
     async with kit.ends(side) as (ws, peer):
-        peer.write_close(3001, "why")
+        peer.send_close(3001, "why")
         received = await kit.do(peer.read)
         assert (received.code, received.reason) == (3001, "why")
         peer.close()
@@ -92,7 +93,7 @@ async def silent_peer_costs_one_close_timeout(kit: Kit, side: str) -> None:
     async with kit.ends(side, close_timeout=0.4) as (ws, peer):
         receiving = kit.spawn(ws.recv)
         await kit.receiving(ws, receiving)
-        clock = Clock()
+        clock = Stopwatch()
         await ws.close()
         assert 0.35 < clock.elapsed < 0.4 + SLACK
         with pytest.raises(ConnectionClosedError):
@@ -104,8 +105,8 @@ async def silent_peer_costs_one_close_timeout(kit: Kit, side: str) -> None:
 @behaviour()
 async def tcp_that_stays_open_costs_one_close_timeout(kit: Kit, side: str) -> None:
     async with kit.ends(side, close_timeout=0.4) as (ws, peer):
-        clock = Clock()
-        peer.write_close(1001)
+        clock = Stopwatch()
+        peer.send_close(1001)
         with pytest.raises(ConnectionClosedOK) as caught:
             await ws.recv()
         assert (await kit.do(peer.read)).code == 1001
@@ -123,7 +124,7 @@ async def peer_that_does_not_read_costs_one_close_timeout(kit: Kit, side: str) -
     async with kit.ends(side, close_timeout=0.4, small=True) as (ws, _):
         sending = kit.spawn(lambda: ws.send(bytes(16 * 2**20)))
         await kit.stuck(ws, sending)
-        clock = Clock()
+        clock = Stopwatch()
         await ws.close()
         assert 0.35 < clock.elapsed < 0.4 + SLACK
         with pytest.raises(ConnectionClosedError):
@@ -133,7 +134,7 @@ async def peer_that_does_not_read_costs_one_close_timeout(kit: Kit, side: str) -
 @behaviour(cancels=True)
 async def closing_that_is_cancelled_still_ends_on_time(kit: Kit, side: str) -> None:
     async with kit.ends(side, close_timeout=0.3) as (ws, peer):
-        clock = Clock()
+        clock = Stopwatch()
         closing = kit.spawn(ws.close)
         assert (await kit.do(peer.read)).code == 1000
         closing.cancel()
@@ -149,7 +150,7 @@ async def closing_with_a_full_queue_sees_the_close_of_the_peer(
     kit: Kit, side: str
 ) -> None:
     async with kit.ends(side, max_queue=2) as (ws, peer):
-        peer.send(*[peer.frame(TEXT, "unread") for _ in range(20)])
+        peer.write(*[peer.frame(TEXT, "unread") for _ in range(20)])
         closing = kit.spawn(lambda: ws.close(1000))
         assert (await kit.do(peer.answer_close)).code == 1000
         await closing.result()
@@ -165,7 +166,7 @@ async def close_frame_that_came_before_output_failed_still_counts(
     async with kit.ends(side) as (ws, peer):
         # In one segment: what the peer's system still keeps is lost by a reset.
         messages = [peer.frame(TEXT, f"{number}") for number in range(3)]
-        peer.send(*messages, peer.frame(CLOSE, (4001).to_bytes(2) + b"gone"))
+        peer.write(*messages, peer.frame(CLOSE, (4001).to_bytes(2) + b"gone"))
         peer.reset()
         # On a loop, nothing has been read yet when this fails.
         try:
@@ -188,10 +189,10 @@ async def ensure_open_tells_whether_messages_can_be_exchanged(
         closing = kit.spawn(ws.close)
         await kit.do(peer.read)
         waiting = kit.spawn(ws.ensure_open)
-        await kit.do(peer.write, PING)
+        await kit.do(peer.send, PING)
         await kit.do(peer.read_until, PONG)
         assert not waiting.done()
-        await kit.do(peer.write_close, 1000)
+        await kit.do(peer.send_close, 1000)
         await kit.do(peer.close)
         for task in (waiting, kit.spawn(ws.ensure_open)):
             with pytest.raises(ConnectionClosedOK):
@@ -267,7 +268,7 @@ async def faults_fail_with_their_code(kit: Kit, side: str) -> None:
     }
     for name, (make, code) in faults.items():
         async with kit.ends(side) as (ws, peer):
-            peer.send(make(peer))
+            peer.write(make(peer))
             assert (await kit.do(peer.read)).code == code, name
             peer.close()
             with pytest.raises(ConnectionClosedError) as caught:
@@ -280,7 +281,7 @@ async def faults_fail_with_their_code(kit: Kit, side: str) -> None:
 async def frame_with_the_wrong_masking_fails_with_1002(kit: Kit, side: str) -> None:
     async with kit.ends(side) as (ws, peer):
         peer.masks = not peer.masks
-        peer.write(TEXT, "x")
+        peer.send(TEXT, "x")
         assert (await kit.do(peer.read)).code == 1002
         peer.close()
         await ws.wait_closed()
@@ -290,14 +291,14 @@ async def lived(kit: Kit, side: str, end: str) -> weakref.ref[Any]:
     """Let a connection live to its end; nothing here knows it afterwards."""
     async with kit.ends(side, close_timeout=0.3) as (ws, peer):
         known: weakref.ref[Any] = weakref.ref(ws.ws)
-        peer.write(TEXT, "hello")
+        peer.send(TEXT, "hello")
         assert await ws.recv() == "hello"
         if end == "closed by us":
             closing = kit.spawn(ws.close)
             await kit.do(peer.answer_close)
             await closing.result()
         elif end == "closed by the peer":
-            peer.write_close(1000)
+            peer.send_close(1000)
             await kit.do(peer.read)
             peer.close()
         elif end == "cut":
@@ -322,7 +323,7 @@ async def lived(kit: Kit, side: str, end: str) -> weakref.ref[Any]:
                     await ws.send("x")
                     await kit.sleep(0.001)
         elif end == "fault":
-            peer.write(3, "no such opcode")
+            peer.send(3, "no such opcode")
             await kit.do(peer.read)
             peer.close()
         elif end == "left in the middle":

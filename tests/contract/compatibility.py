@@ -27,8 +27,8 @@ from fullduplex.frames import Frame, Opcode
 from fullduplex.typing import ExtensionName
 
 from ..kit.bytes import BINARY, CLOSE, CONT, PING, PONG, TEXT
+from ..kit.peer import client
 from .faces import Kit
-from .peer import client
 from .registry import behaviour
 
 # Limits that are settled when a connection is opened.
@@ -74,11 +74,11 @@ async def attributes_are_read_before_the_connection_is_open(kit: Kit) -> None:
 async def size_limit_is_set_while_the_connection_is_open(kit: Kit, side: str) -> None:
     async with kit.ends(side, max_size=10) as (ws, peer):
         ws.ws.max_size = 20
-        await kit.do(lambda: peer.write(TEXT, "a" * 20))
+        await kit.do(lambda: peer.send(TEXT, "a" * 20))
         assert await ws.recv() == "a" * 20
         ws.ws.max_size = 5
         assert (ws.max_size, ws.protocol.max_message_size) == (5, 5)
-        await kit.do(lambda: peer.write(TEXT, "a" * 6))
+        await kit.do(lambda: peer.send(TEXT, "a" * 6))
         with pytest.raises(ValueError, match="max_size"):
             ws.ws.max_size = -1
         closing = kit.spawn(lambda: kit.do(peer.answer_close))
@@ -188,9 +188,9 @@ async def iteration_takes_from_an_overridden_recv(kit: Kit, side: str) -> None:
                     patching.setattr(place, "recv", function)
 
                 def say(peer: Any = peer) -> None:
-                    peer.write(TEXT, "a")
-                    peer.write(TEXT, "b")
-                    peer.write_close(1000)
+                    peer.send(TEXT, "a")
+                    peer.send(TEXT, "b")
+                    peer.send_close(1000)
                     peer.read_until(CLOSE)
                     peer.close()
 

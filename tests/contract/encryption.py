@@ -12,9 +12,10 @@ import pytest
 from fullduplex import InvalidMessage
 
 from ..kit.bytes import BINARY, TEXT, frame
+from ..kit.clock import PATIENCE
+from ..kit.peer import Listener
 from ..kit.tls import contexts, make_client_tls
 from .faces import Kit
-from .peer import PATIENCE, Listener
 from .registry import behaviour
 
 
@@ -70,7 +71,7 @@ async def messages_for_a_paused_reader_arrive_whole_through_tls(kit: Kit) -> Non
         peer,
     ):
         data = b"".join(frame(BINARY, item) for item in sent)
-        sending = kit.spawn(lambda: kit.do(peer.send, data))
+        sending = kit.spawn(lambda: kit.do(peer.write, data))
         # The queue is full, and the rest waits in every buffer on the way.
         await kit.until(lambda: end._session.reading_paused)
         for item in sent:
@@ -135,7 +136,7 @@ async def told(kit: Kit, scheme: str, answer: bytes, error: type[Exception]) -> 
     def reply() -> None:
         peer = listener.accept()
         peer.sock.recv(65536)
-        peer.send(answer)
+        peer.write(answer)
         peer.half_close()
         peer.gone()
 

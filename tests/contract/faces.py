@@ -20,8 +20,9 @@ from typing import Any, TypeVar
 from fullduplex.core.ending import RECEIVING
 
 from ..kit.bytes import driven
+from ..kit.clock import PATIENCE
+from ..kit.peer import Listener, Peer, client
 from ..kit.tls import contexts
-from .peer import PATIENCE, Listener, Peer, client
 
 __all__ = ["FACES", "End", "Face", "Kit", "Task"]
 

@@ -14,8 +14,9 @@ import pytest
 from fullduplex import ConnectionClosed
 
 from ..kit.bytes import BINARY, CONT, PING, PONG, TEXT
+from ..kit.clock import PATIENCE
+from ..kit.peer import Peer
 from .faces import End, Kit
-from .peer import PATIENCE, Peer
 from .registry import behaviour
 
 # Calls after the peer has gone by which its end is known.
@@ -189,7 +190,7 @@ async def first_message_leaves_before_a_computation(
         for _ in range(3):
             receiving = kit.spawn(answer)
             await kit.receiving(ws, receiving)
-            peer.write(TEXT, "go")
+            peer.send(TEXT, "go")
             await receiving.result()
             assert (await kit.do(peer.read)).text == "done"
 
@@ -206,7 +207,7 @@ async def first_of_anything_leaves_before_a_computation(
             (TEXT, lambda: ws.send("x")),
         ]
         for opcode, step in steps:
-            peer.write(TEXT, "go")
+            peer.send(TEXT, "go")
             await ws.recv()
             await step()
             blocked_until(lambda opcode=opcode: peer.read_until(opcode))  # type: ignore[misc]
@@ -216,7 +217,7 @@ async def first_of_anything_leaves_before_a_computation(
             blocked_until(lambda: peer.read_until(TEXT))
             yield "second"
 
-        peer.write(TEXT, "go")
+        peer.send(TEXT, "go")
         await ws.recv()
         await ws.send(pieces())
         blocked_until(lambda: peer.read_until(CONT))
@@ -237,7 +238,7 @@ async def message_leaves_in_each_step_however_short_the_pause(
 @with_and_without_tls
 async def flush_sends_all_before_a_computation(kit: Kit, side: str, tls: bool) -> None:
     async with kit.both(side, tls) as (ws, peer):
-        peer.write(TEXT, "go")
+        peer.send(TEXT, "go")
         await ws.recv()
         for number in range(10):
             await ws.send(f"{number}")
@@ -258,7 +259,7 @@ async def pong_leaves_before_the_step_of_a_reader(
 
         computing = kit.spawn(compute)
         await kit.receiving(ws, computing)
-        peer.send(peer.frame(PING, b"?"), peer.frame(TEXT, "go"))
+        peer.write(peer.frame(PING, b"?"), peer.frame(TEXT, "go"))
         await computing.result()
 
 

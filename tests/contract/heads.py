@@ -14,9 +14,10 @@ import trustme
 
 from fullduplex import InvalidProxyStatus, InvalidStatus
 
+from ..kit.clock import PATIENCE, Stopwatch
+from ..kit.peer import Listener, Peer
 from .faces import Kit
-from .peer import PATIENCE, Listener, Peer
-from .registry import Clock, behaviour
+from .registry import behaviour
 from .serving import talk
 
 KEY = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
@@ -33,7 +34,7 @@ async def verdict(
         peer = listener.accept()
         peer.read_head()
         with suppress(ConnectionError):  # it need not take all of it
-            peer.send(answer)
+            peer.write(answer)
         end(peer)
         return peer
 
@@ -81,7 +82,7 @@ async def refusal_with_a_huge_body_counts_and_keeps_1_mib(kit: Kit) -> None:
 
 @behaviour(sides=())
 async def refusal_that_leaves_tcp_open_counts_soon(kit: Kit) -> None:
-    clock = Clock()
+    clock = Stopwatch()
     answer = b"HTTP/1.1 403 Forbidden\r\nServer: x\r\n\r\nwhy"
     error = await verdict(kit, answer, stays, open_timeout=60)
     assert (error.response.status_code, error.response.body) == (403, b"why")
@@ -104,7 +105,7 @@ async def refusal_that_ends_with_a_reset_counts(kit: Kit) -> None:
     def reply() -> None:
         peer = listener.accept()
         peer.read_head()
-        peer.send(answer)
+        peer.write(answer)
         peer.reset()
 
     replying = kit.spawn(lambda: kit.do(reply))
@@ -140,7 +141,7 @@ async def refusal_of_a_proxy_counts_as_that_of_a_server(kit: Kit) -> None:
         ) -> Peer:
             peer = listener.accept()
             peer.read_head()
-            peer.send(answer)
+            peer.write(answer)
             end(peer)
             return peer
 
@@ -170,7 +171,7 @@ async def redirect_to_http_is_followed_as_ws_without_its_body(kit: Kit) -> None:
         peer.read_head()
         location = f"Location: http://127.0.0.1:{second.port}/"
         # TCP stays open, and the body never comes.
-        peer.send(f"HTTP/1.0 301 Moved\r\n{location}\r\n\r\n".encode())
+        peer.write(f"HTTP/1.0 301 Moved\r\n{location}\r\n\r\n".encode())
         second.accept().handshake().answer_close()
 
     serving = kit.spawn(lambda: kit.do(serve))
@@ -215,7 +216,7 @@ async def refusal_over_tls_counts_however_it_ends(kit: Kit) -> None:
             peer = listener.accept()
             peer.read_head()
             head = f"HTTP/1.0 503 Busy\r\nRetry-After: 7\r\n{lines}\r\n\r\nwhy"
-            peer.send(head.encode())
+            peer.write(head.encode())
             if end is Peer.reset:
                 # What was sent must not be overtaken.
                 peer.sock.settimeout(0.1)
@@ -275,7 +276,7 @@ async def opening(kit: Kit, address: tuple[str, int], *lines: str) -> bytes:
     def exchange() -> bytes:
         with socket.create_connection(address, PATIENCE) as sock:
             peer = Peer(sock, masks=True)
-            peer.send("\r\n".join([*lines, "", ""]).encode())
+            peer.write("\r\n".join([*lines, "", ""]).encode())
             return peer.read_head()
 
     return await kit.do(exchange)

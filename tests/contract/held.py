@@ -9,8 +9,8 @@ import pytest
 from fullduplex import ConnectionClosed
 
 from ..kit.bytes import BINARY, CLOSE, DEFLATE, PING, PONG, RSV1, TEXT
+from ..kit.peer import Peer
 from .faces import End, Kit
-from .peer import Peer
 from .registry import behaviour
 
 COUNT = 300
@@ -32,12 +32,12 @@ async def burst_above_the_mark_comes_out_though_the_peer_sends_nothing_more(
     kit: Kit, side: str
 ) -> None:
     async with kit.ends(side, max_queue=4) as (ws, peer):
-        peer.send(numbered(peer))
+        peer.write(numbered(peer))
         await held(kit, ws)
         for number in range(COUNT):
             assert await ws.recv() == str(number)
             assert len(ws._session.messages) <= 5
-        peer.write(TEXT, "after")
+        peer.send(TEXT, "after")
         assert await ws.recv() == "after"
 
 
@@ -52,7 +52,7 @@ async def receiver_that_waits_gets_all_of_a_burst_above_the_mark(
 
         receiving = kit.spawn(receive)
         await kit.receiving(ws, receiving)
-        peer.send(numbered(peer))
+        peer.write(numbered(peer))
         assert await receiving.result() == [str(number) for number in range(COUNT)]
 
 
@@ -61,7 +61,7 @@ async def ping_behind_the_mark_is_answered_once_messages_were_taken(
     kit: Kit, side: str
 ) -> None:
     async with kit.ends(side, max_queue=4) as (ws, peer):
-        peer.send(numbered(peer, 8) + peer.frame(PING, "p") + numbered(peer, 2))
+        peer.write(numbered(peer, 8) + peer.frame(PING, "p") + numbered(peer, 2))
         await held(kit, ws)
         for _ in range(8):
             await ws.recv()
@@ -75,7 +75,7 @@ async def ping_behind_the_mark_is_answered_though_nothing_is_taken(
 ) -> None:
     async with kit.ends(side, max_queue=4) as (ws, peer):
         pings = peer.frame(PING, "first") + peer.frame(PING, "last")
-        peer.send(numbered(peer, 8) + pings + numbered(peer, 2))
+        peer.write(numbered(peer, 8) + pings + numbered(peer, 2))
         await held(kit, ws)
         received = await kit.do(peer.read)
         assert (received.opcode, received.text) == (PONG, "last")
@@ -88,7 +88,7 @@ async def close_frame_behind_the_mark_is_found_when_we_close(
     kit: Kit, side: str
 ) -> None:
     async with kit.ends(side, max_queue=4, close_timeout=60) as (ws, peer):
-        peer.send(numbered(peer) + peer.frame(CLOSE, b"\x03\xe9"))
+        peer.write(numbered(peer) + peer.frame(CLOSE, b"\x03\xe9"))
         await held(kit, ws)
         closing = kit.spawn(ws.close)
         assert (await kit.do(peer.read)).opcode == CLOSE
@@ -105,7 +105,7 @@ async def close_frame_behind_the_mark_is_found_when_we_close(
 @behaviour()
 async def close_frame_behind_the_last_message_is_answered(kit: Kit, side: str) -> None:
     async with kit.ends(side, max_queue=4) as (ws, peer):
-        peer.send(numbered(peer) + peer.frame(CLOSE, b"\x03\xe8"))
+        peer.write(numbered(peer) + peer.frame(CLOSE, b"\x03\xe8"))
         await held(kit, ws)
         for number in range(COUNT):
             assert await ws.recv() == str(number)
@@ -119,7 +119,7 @@ async def close_frame_behind_the_last_message_is_answered(kit: Kit, side: str) -
 @behaviour()
 async def messages_behind_the_mark_survive_the_peer(kit: Kit, side: str) -> None:
     async with kit.ends(side, max_queue=4) as (ws, peer):
-        peer.send(numbered(peer) + peer.frame(CLOSE, b"\x03\xe8"))
+        peer.write(numbered(peer) + peer.frame(CLOSE, b"\x03\xe8"))
         await held(kit, ws)
         peer.close()
         for number in range(COUNT):
@@ -139,7 +139,7 @@ async def compressed_read_holds_the_marks_and_one_message(kit: Kit) -> None:
         for _ in range(40):
             piece = deflate.compress(bytes(size)) + deflate.flush(zlib.Z_SYNC_FLUSH)
             data += peer.frame(BINARY, piece[:-4], rsv=RSV1)
-        peer.send(data)
+        peer.write(data)
         await kit.until(lambda: ws._session.holder.holding)
         await kit.until(lambda: ws._session.reading_paused)
         # A mark of 1 MiB, and one message.

@@ -14,8 +14,9 @@ from fullduplex import (
 )
 
 from ..kit.bytes import PING, PONG, TEXT
+from ..kit.clock import Stopwatch
 from .faces import Kit
-from .registry import SLACK, Clock, behaviour
+from .registry import SLACK, behaviour
 
 
 @behaviour()
@@ -27,8 +28,8 @@ async def ping_is_answered_and_measures_the_latency(kit: Kit, side: str) -> None
         assert (received.opcode, received.text) == (PING, "hello")
         await kit.sleep(0.02)
         waiting = kit.spawn(lambda: ws.pong_of(ping))
-        peer.write(PONG, "hello")
-        peer.write(TEXT, "after")
+        peer.send(PONG, "hello")
+        peer.send(TEXT, "after")
         assert await ws.recv() == "after"
         await waiting.result()
         assert 0.01 < ws.latency < 0.02 + SLACK
@@ -41,9 +42,9 @@ async def pong_answers_all_earlier_pings(kit: Kit, side: str) -> None:
         second = await ws.ping(b"second")
         assert len((await kit.do(peer.read)).payload) == 4
         await kit.do(peer.read)
-        peer.write(PONG, "unsolicited")
-        peer.write(PONG, "second")
-        peer.write(TEXT, "after")
+        peer.send(PONG, "unsolicited")
+        peer.send(PONG, "second")
+        peer.send(TEXT, "after")
         assert await ws.recv() == "after"
         await ws.pong_of(first)
         await ws.pong_of(second)
@@ -71,7 +72,7 @@ async def pings_are_answered_while_the_application_does_not_read(
 ) -> None:
     async with kit.ends(side) as (ws, peer):
         for number in range(3):
-            peer.send(peer.frame(TEXT, "unread"), peer.frame(PING, f"{number}"))
+            peer.write(peer.frame(TEXT, "unread"), peer.frame(PING, f"{number}"))
             received = await kit.do(peer.read)
             assert (received.opcode, received.text) == (PONG, f"{number}")
         assert ws.open
@@ -81,7 +82,7 @@ async def pings_are_answered_while_the_application_does_not_read(
 async def dead_peer_is_noticed(kit: Kit, side: str) -> None:
     options = {"ping_interval": 0.1, "ping_timeout": 0.2, "close_timeout": 0.1}
     async with kit.ends(side, **options) as (ws, peer):
-        clock = Clock()
+        clock = Stopwatch()
         with pytest.raises(ConnectionClosedError) as caught:
             await ws.recv()
         assert 0.3 < clock.elapsed < 0.4 + SLACK
@@ -96,9 +97,9 @@ async def dead_peer_is_noticed(kit: Kit, side: str) -> None:
 async def peer_that_sends_but_answers_no_ping_is_alive(kit: Kit, side: str) -> None:
     options = {"ping_interval": 0.1, "ping_timeout": 0.3, "close_timeout": 0.1}
     async with kit.ends(side, **options) as (ws, peer):
-        clock = Clock()
+        clock = Stopwatch()
         while clock.elapsed < 0.8:
-            peer.write(TEXT, "alive")
+            peer.send(TEXT, "alive")
             assert await ws.recv() == "alive"
             await kit.sleep(0.02)
         assert ws.open
@@ -113,14 +114,14 @@ async def application_that_does_not_read_is_never_closed(kit: Kit, side: str) ->
         "max_queue": 4,
     }
     async with kit.ends(side, **options) as (ws, peer):
-        peer.send(*[peer.frame(TEXT, f"{number}") for number in range(100)])
+        peer.write(*[peer.frame(TEXT, f"{number}") for number in range(100)])
         over = False
 
         def answer() -> None:
             while not over:
                 received = peer.read()
                 if received.opcode == PING:
-                    peer.write(PONG, received.payload)
+                    peer.send(PONG, received.payload)
 
         answering = kit.spawn(lambda: kit.do(answer))
         # Longer than it takes to find a peer dead, on every face.
@@ -139,7 +140,7 @@ UNREAD = {"max_queue": 4, "close_timeout": 0.1}
 
 async def fill(kit: Kit, ws: Any, peer: Any) -> None:
     """Let the peer send more than the queue takes, so that reading is paused."""
-    await kit.do(peer.send, *[peer.frame(TEXT, f"{number}") for number in range(50)])
+    await kit.do(peer.write, *[peer.frame(TEXT, f"{number}") for number in range(50)])
     await kit.until(lambda: ws._session.reading_paused)
 
 
@@ -149,7 +150,7 @@ async def peer_that_leaves_a_full_queue_is_noticed(kit: Kit, side: str) -> None:
         async with kit.ends(side, **UNREAD) as (ws, peer):
             await fill(kit, ws, peer)
             await kit.do(getattr(peer, leave))
-            clock = Clock()
+            clock = Stopwatch()
             await ws.wait_closed()
             assert clock.elapsed < 0.25 + 0.1 + SLACK, leave
             assert ws.close_code == 1006
@@ -166,7 +167,7 @@ async def peer_that_leaves_waits_for_an_application_that_is_slow(
 ) -> None:
     async with kit.ends(side, **{**UNREAD, "close_timeout": 0.3}) as (ws, peer):
         await fill(kit, ws, peer)
-        await kit.do(peer.write_close, 1000)
+        await kit.do(peer.send_close, 1000)
         await kit.do(peer.close)
         # The end is seen soon, and what is taken puts it off.
         for number in range(50):
@@ -185,7 +186,7 @@ async def sending_to_a_peer_that_half_closed_is_released(kit: Kit, side: str) ->
         sending = kit.spawn(lambda: ws.send(bytes(16 * 2**20)))
         await kit.stuck(ws, sending)
         await kit.do(peer.half_close)
-        clock = Clock()
+        clock = Stopwatch()
         with pytest.raises(ConnectionClosedError):
             await sending.result()
         assert clock.elapsed < 0.25 + 0.3 + 0.4 + SLACK
@@ -198,7 +199,7 @@ async def sending_is_released_though_nothing_is_received(kit: Kit, side: str) ->
         await fill(kit, ws, peer)
         sending = kit.spawn(lambda: ws.send(bytes(16 * 2**20)))
         await kit.stuck(ws, sending)
-        clock = Clock()
+        clock = Stopwatch()
         with pytest.raises(ConnectionClosedError):
             await sending.result()
         assert clock.elapsed < 0.2 + 0.3 + 0.3 + SLACK

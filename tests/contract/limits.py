@@ -10,8 +10,8 @@ import pytest
 from fullduplex import ConnectionClosedError, PayloadTooBig, TooManyFragments
 
 from ..kit.bytes import BINARY, CONT, DEFLATE, PING, PONG, RSV1, TEXT
+from ..kit.peer import Peer
 from .faces import End, Kit
-from .peer import Peer
 from .registry import behaviour
 
 
@@ -29,17 +29,17 @@ async def message_of_exactly_max_size_passes_and_one_byte_more_fails(
     kit: Kit, side: str
 ) -> None:
     async with kit.ends(side, max_size=1000) as (ws, peer):
-        peer.write(BINARY, bytes(1000))
+        peer.send(BINARY, bytes(1000))
         assert await ws.recv() == bytes(1000)
-        peer.write(BINARY, bytes(1001))
+        peer.send(BINARY, bytes(1001))
         await too_big(kit, ws, peer)
 
 
 @behaviour()
 async def fragment_beyond_the_budget_is_refused(kit: Kit, side: str) -> None:
     async with kit.ends(side, max_size=10) as (ws, peer):
-        peer.write(BINARY, bytes(10), fin=False)
-        peer.write(CONT, b"x")
+        peer.send(BINARY, bytes(10), fin=False)
+        peer.send(CONT, b"x")
         await too_big(kit, ws, peer)
 
 
@@ -47,7 +47,7 @@ async def fragment_beyond_the_budget_is_refused(kit: Kit, side: str) -> None:
 async def huge_length_is_refused_before_its_payload(kit: Kit, side: str) -> None:
     async with kit.ends(side, max_size=1000) as (ws, peer):
         length = (2**62).to_bytes(8, "big")
-        peer.send(bytes([0x82, 0xFF if peer.masks else 0x7F]) + length)
+        peer.write(bytes([0x82, 0xFF if peer.masks else 0x7F]) + length)
         await too_big(kit, ws, peer)
 
 
@@ -56,7 +56,7 @@ async def fragments_without_end_are_refused(kit: Kit, side: str) -> None:
     async with kit.ends(side) as (ws, peer):
         receiving = kit.spawn(ws.recv)
         flood = peer.frame(TEXT, "x", fin=False) + peer.frame(CONT, fin=False) * 10_000
-        sending = kit.spawn(lambda: kit.do(peer.send, flood))
+        sending = kit.spawn(lambda: kit.do(peer.write, flood))
         assert (await kit.do(peer.read)).code == 1009
         try:
             await sending.result()
@@ -83,7 +83,7 @@ async def fault_behind_messages_is_told_whatever_the_reader_does_next(
 
         reading = kit.spawn(read)
         await kit.receiving(ws, reading)
-        peer.send(
+        peer.write(
             peer.frame(BINARY, b"whole"),
             peer.frame(BINARY, b"in ", fin=False),
             peer.frame(CONT, b"parts"),
@@ -100,7 +100,7 @@ async def inflation_bomb_is_refused(kit: Kit) -> None:
     bomb = deflate.compress(bytes(50 * 2**20)) + deflate.flush(zlib.Z_SYNC_FLUSH)
     options: dict[str, Any] = {"compression": "deflate", "max_size": 2**20}
     async with kit.opened(DEFLATE, **options) as (ws, peer):
-        peer.write(BINARY, bomb[:-4], rsv=RSV1)
+        peer.send(BINARY, bomb[:-4], rsv=RSV1)
         await too_big(kit, ws, peer)
 
 
@@ -110,7 +110,7 @@ async def compressed_messages_go_both_ways(kit: Kit) -> None:
     async with kit.opened(DEFLATE, compression="deflate") as (ws, peer):
         for text in ("hello hello hello", "hello again"):
             data = deflate.compress(text.encode()) + deflate.flush(zlib.Z_SYNC_FLUSH)
-            peer.write(TEXT, data[:-4], rsv=RSV1)
+            peer.send(TEXT, data[:-4], rsv=RSV1)
             assert await ws.recv() == text
             await ws.send(text)
             assert (await kit.do(peer.read)).rsv1
@@ -125,7 +125,7 @@ async def unread_messages_are_bounded_and_none_is_lost(kit: Kit, side: str) -> N
         def flood() -> None:
             nonlocal sent
             for number in range(count):
-                peer.write(BINARY, number.to_bytes(4, "big") * (size // 4))
+                peer.send(BINARY, number.to_bytes(4, "big") * (size // 4))
                 sent += 1
 
         flooding = kit.spawn(lambda: kit.do(flood))
@@ -140,8 +140,8 @@ async def unread_messages_are_bounded_and_none_is_lost(kit: Kit, side: str) -> N
 @behaviour()
 async def flood_of_pings_is_answered_with_what_matters(kit: Kit, side: str) -> None:
     async with kit.ends(side) as (ws, peer):
-        peer.send(*[peer.frame(PING, f"{number}") for number in range(3000)])
-        peer.write(TEXT, "after")
+        peer.write(*[peer.frame(PING, f"{number}") for number in range(3000)])
+        peer.send(TEXT, "after")
         assert await ws.recv() == "after"
 
         def last() -> str:

@@ -19,10 +19,11 @@ from fullduplex import (
 )
 
 from ..kit.bytes import TEXT, frame
+from ..kit.clock import Stopwatch
+from ..kit.peer import Listener
 from ..kit.tls import contexts
 from .faces import Kit
-from .peer import Listener
-from .registry import SLACK, Clock, behaviour
+from .registry import SLACK, behaviour
 
 
 async def attempt(kit: Kit, uri: str, **options: Any) -> None:
@@ -38,8 +39,8 @@ async def refused(kit: Kit, answer: bytes, error: type[Exception]) -> Any:
 
     def reply() -> None:
         peer = listener.accept()
-        peer.request = peer.read_head()
-        peer.send(answer)
+        peer.read_request()
+        peer.write(answer)
         peer.half_close()
         peer.gone()
 
@@ -112,10 +113,10 @@ async def redirect_is_followed_and_credentials_stay_behind(kit: Kit) -> None:
 
     def serve() -> tuple[str | None, str | None]:
         peer = first.accept()
-        peer.request = peer.read_head()
+        peer.read_request()
         location = f"ws://127.0.0.1:{second.port}/"
         answer = f"HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0"
-        peer.send(answer.encode() + b"\r\n\r\n")
+        peer.write(answer.encode() + b"\r\n\r\n")
         before = peer.header("Authorization")
         peer = second.accept().handshake()
         after = peer.header("Authorization")
@@ -135,7 +136,7 @@ async def redirect_is_followed_and_credentials_stay_behind(kit: Kit) -> None:
 @behaviour(sides=())
 async def open_timeout_covers_a_silent_server(kit: Kit) -> None:
     listener = Listener()
-    clock = Clock()
+    clock = Stopwatch()
     try:
         with pytest.raises(TimeoutError, match="open_timeout"):
             await attempt(kit, listener.uri, open_timeout=0.3)
@@ -195,7 +196,7 @@ async def memory_of_a_refused_client_is_free_without_the_collector(kit: Kit) -> 
         def respond() -> None:
             peer = listener.accept()
             peer.read_head()
-            peer.send(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n")
+            peer.write(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n")
             peer.gone()
 
         thread = threading.Thread(target=respond, daemon=True)

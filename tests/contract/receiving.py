@@ -24,10 +24,10 @@ from .registry import behaviour
 @behaviour()
 async def messages_come_out_by_kind_and_in_order(kit: Kit, side: str) -> None:
     async with kit.ends(side) as (ws, peer):
-        peer.write(TEXT, "é𝄞")
-        peer.write(BINARY, b"\x00\xff")
-        peer.write(TEXT)
-        peer.write(BINARY)
+        peer.send(TEXT, "é𝄞")
+        peer.send(BINARY, b"\x00\xff")
+        peer.send(TEXT)
+        peer.send(BINARY)
         assert [await ws.recv() for _ in range(4)] == ["é𝄞", b"\x00\xff", "", b""]
 
 
@@ -35,7 +35,7 @@ async def messages_come_out_by_kind_and_in_order(kit: Kit, side: str) -> None:
 async def many_messages_in_one_read_all_come_out(kit: Kit, side: str) -> None:
     async with kit.ends(side) as (ws, peer):
         frames = b"".join(peer.frame(TEXT, f"{n}") for n in range(1000))
-        sending = kit.spawn(lambda: kit.do(peer.send, frames))
+        sending = kit.spawn(lambda: kit.do(peer.write, frames))
         assert [await ws.recv() for _ in range(1000)] == [f"{n}" for n in range(1000)]
         await sending.result()
 
@@ -44,7 +44,7 @@ async def many_messages_in_one_read_all_come_out(kit: Kit, side: str) -> None:
 async def large_message_comes_out_whole(kit: Kit, side: str) -> None:
     data = random.Random(1).randbytes(700_000)
     async with kit.ends(side) as (ws, peer):
-        sending = kit.spawn(lambda: kit.do(peer.write, BINARY, data))
+        sending = kit.spawn(lambda: kit.do(peer.send, BINARY, data))
         assert await ws.recv() == data
         await sending.result()
 
@@ -56,7 +56,7 @@ async def bytes_that_come_one_at_a_time_make_messages(kit: Kit, side: str) -> No
 
         def drip() -> None:
             for byte in frames:
-                peer.send(bytes([byte]))
+                peer.write(bytes([byte]))
 
         sending = kit.spawn(lambda: kit.do(drip))
         assert await ws.recv() == "slow"
@@ -70,9 +70,9 @@ async def fragments_make_one_message_also_with_pings_between(
 ) -> None:
     async with kit.ends(side) as (ws, peer):
         data = "né".encode()
-        peer.write(TEXT, data[:2], fin=False)
-        peer.write(PING, "between")
-        peer.write(CONT, data[2:])
+        peer.send(TEXT, data[:2], fin=False)
+        peer.send(PING, "between")
+        peer.send(CONT, data[2:])
         assert await ws.recv() == "né"
         received = await kit.do(peer.read)
         assert (received.opcode, received.text) == (PONG, "between")
@@ -81,10 +81,10 @@ async def fragments_make_one_message_also_with_pings_between(
 @behaviour()
 async def fragments_can_be_received_one_by_one(kit: Kit, side: str) -> None:
     async with kit.ends(side) as (ws, peer):
-        peer.write(TEXT, "a", fin=False)
-        peer.write(CONT, "b", fin=False)
-        peer.write(CONT, "")
-        peer.write(BINARY, b"whole")
+        peer.send(TEXT, "a", fin=False)
+        peer.send(CONT, "b", fin=False)
+        peer.send(CONT, "")
+        peer.send(BINARY, b"whole")
         assert await ws.fragments() == ["a", "b", ""]
         assert await ws.recv() == b"whole"
 
@@ -92,8 +92,8 @@ async def fragments_can_be_received_one_by_one(kit: Kit, side: str) -> None:
 @behaviour()
 async def decode_chooses_the_type(kit: Kit, side: str) -> None:
     async with kit.ends(side) as (ws, peer):
-        peer.write(TEXT, "é")
-        peer.write(BINARY, "é".encode())
+        peer.send(TEXT, "é")
+        peer.send(BINARY, "é".encode())
         assert await ws.recv(decode=False) == "é".encode()
         assert await ws.recv(decode=True) == "é"
 
@@ -105,7 +105,7 @@ async def second_receiver_is_refused_and_the_first_goes_on(kit: Kit, side: str) 
         await kit.receiving(ws, first)
         with pytest.raises(ConcurrencyError):
             await ws.recv()
-        peer.write(TEXT, "for the first")
+        peer.send(TEXT, "for the first")
         assert await first.result() == "for the first"
 
 
@@ -114,8 +114,8 @@ async def messages_that_came_before_the_end_are_received_after_it(
     kit: Kit, side: str
 ) -> None:
     async with kit.ends(side) as (ws, peer):
-        peer.send(peer.frame(TEXT, "a"), peer.frame(TEXT, "b"))
-        peer.write_close(1001, "bye")
+        peer.write(peer.frame(TEXT, "a"), peer.frame(TEXT, "b"))
+        peer.send_close(1001, "bye")
         await kit.do(peer.read_until, CLOSE)
         peer.close()
         await ws.wait_closed()
@@ -129,8 +129,8 @@ async def messages_that_came_before_the_end_are_received_after_it(
 @behaviour()
 async def iteration_ends_when_the_peer_closes_normally(kit: Kit, side: str) -> None:
     async with kit.ends(side) as (ws, peer):
-        peer.send(peer.frame(TEXT, "a"), peer.frame(BINARY, b"b"))
-        peer.write_close(1000)
+        peer.write(peer.frame(TEXT, "a"), peer.frame(BINARY, b"b"))
+        peer.send_close(1000)
         ending = kit.spawn(lambda: kit.do(peer.read_and_close))
         assert await ws.all() == ["a", b"b"]
         await ending.result()
@@ -141,7 +141,7 @@ async def iteration_raises_when_the_peer_closes_in_another_way(
     kit: Kit, side: str
 ) -> None:
     async with kit.ends(side) as (ws, peer):
-        peer.write_close(1008, "no")
+        peer.send_close(1008, "no")
         ending = kit.spawn(lambda: kit.do(peer.read_and_close))
         with pytest.raises(ConnectionClosedError, match="1008"):
             await ws.all()
@@ -162,7 +162,7 @@ async def reset_releases_the_receiver(kit: Kit, side: str) -> None:
 @behaviour()
 async def end_of_tcp_without_a_close_frame_is_an_error(kit: Kit, side: str) -> None:
     async with kit.ends(side) as (ws, peer):
-        peer.write(TEXT, "last")
+        peer.send(TEXT, "last")
         peer.half_close()
         assert await ws.recv() == "last"
         with pytest.raises(ConnectionClosedError) as caught:
@@ -174,7 +174,7 @@ async def end_of_tcp_without_a_close_frame_is_an_error(kit: Kit, side: str) -> N
 @behaviour()
 async def invalid_utf8_fails_with_1007(kit: Kit, side: str) -> None:
     async with kit.ends(side) as (ws, peer):
-        peer.write(TEXT, b"\xed\xa0\x80")
+        peer.send(TEXT, b"\xed\xa0\x80")
         receiving = kit.spawn(ws.recv)
         assert (await kit.do(peer.read)).code == 1007
         peer.close()
@@ -193,7 +193,7 @@ async def receiving_that_is_cancelled_at_random_loses_nothing(
         while cuts < 200:
             receiving = kit.spawn(ws.recv)
             if rng.random() < 0.5:
-                peer.write(TEXT, f"{count}")
+                peer.send(TEXT, f"{count}")
                 count += 1
             for _ in range(rng.randrange(4)):
                 await kit.sleep(0)
@@ -210,14 +210,14 @@ async def receiving_that_is_cancelled_at_random_loses_nothing(
 @behaviour(cancels=True)
 async def fragments_survive_a_cancelled_receiver(kit: Kit, side: str) -> None:
     async with kit.ends(side) as (ws, peer):
-        peer.write(TEXT, "half ", fin=False)
+        peer.send(TEXT, "half ", fin=False)
         receiving = kit.spawn(ws.recv)
         await kit.until(lambda: ws._session._assembly)
         await kit.receiving(ws, receiving)
         receiving.cancel()
         with pytest.raises(asyncio.CancelledError):
             await receiving.result()
-        peer.write(CONT, "and half")
+        peer.send(CONT, "and half")
         assert await ws.recv() == "half and half"
 
 
@@ -234,7 +234,7 @@ async def replies_to_messages_before_a_fault_go_out_first(kit: Kit, side: str) -
 
         replying = kit.spawn(reply)
         await kit.receiving(ws, replying)
-        peer.send(peer.frame(TEXT, "a"), peer.frame(TEXT, "b"), peer.frame(3))
+        peer.write(peer.frame(TEXT, "a"), peer.frame(TEXT, "b"), peer.frame(3))
         assert (await kit.do(peer.read)).text == "got a"
         assert (await kit.do(peer.read)).text == "got b"
         assert (await kit.do(peer.read)).code == 1002
@@ -259,7 +259,7 @@ async def replies_to_messages_in_fragments_go_out_before_a_fault(
             replying = kit.spawn(reply)
             await kit.receiving(ws, replying)
             first = peer.frame(TEXT, "in ", fin=False)
-            peer.send(first, peer.frame(CONT, "two"), peer.frame(3))
+            peer.write(first, peer.frame(CONT, "two"), peer.frame(3))
             assert (await kit.do(peer.read)).text == "got in two"
             assert (await kit.do(peer.read)).code == 1002
             peer.close()
@@ -269,7 +269,7 @@ async def replies_to_messages_in_fragments_go_out_before_a_fault(
 @behaviour()
 async def closing_the_iterator_leaves_the_connection_open(kit: Kit, side: str) -> None:
     async with kit.ends(side) as (ws, peer):
-        peer.send(*[peer.frame(TEXT, text) for text in ("first", "second", "third")])
+        peer.write(*[peer.frame(TEXT, text) for text in ("first", "second", "third")])
         if kit.face.package == "sync":
             with contextlib.closing(iter(ws.ws)) as messages:
                 assert next(messages) == "first"

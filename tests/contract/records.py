@@ -12,9 +12,9 @@ import pytest
 from fullduplex import ConnectionClosed, InvalidStatus
 
 from ..kit.bytes import BINARY, CLOSE, TEXT
+from ..kit.peer import Listener
 from .faces import Kit
 from .opening import attempt
-from .peer import Listener
 from .registry import behaviour
 from .serving import talk
 
@@ -63,7 +63,7 @@ async def what_a_rule_of_ours_ends_is_one_warning_with_the_peer(
             }
             async with kit.ends(side, **options) as (ws, peer):
                 address = peer.sock.getsockname()
-                await kit.do(peer.write, opcode, payload)
+                await kit.do(peer.send, opcode, payload)
                 with pytest.raises(ConnectionClosed):
                     await ws.recv()
         [line] = [line for level, line in records.kept if level > logging.INFO]
@@ -107,10 +107,10 @@ def told(records: Records) -> None:
 async def what_a_peer_sends_cannot_forge_records(kit: Kit, side: str) -> None:
     with collecting(logging.DEBUG) as (logger, records):
         async with kit.ends(side, logger=logger, close_timeout=0.1) as (ws, peer):
-            await kit.do(peer.write, TEXT, FORGED)
+            await kit.do(peer.send, TEXT, FORGED)
             await ws.recv()
             reason = FORGED.encode()
-            await kit.do(peer.write, CLOSE, (4000).to_bytes(2, "big") + reason)
+            await kit.do(peer.send, CLOSE, (4000).to_bytes(2, "big") + reason)
             with pytest.raises(ConnectionClosed) as caught:
                 await ws.recv()
             assert str(caught.value).isprintable()
@@ -126,7 +126,7 @@ async def what_a_server_answers_cannot_forge_records(kit: Kit) -> None:
     def reply() -> None:
         peer = listener.accept()
         peer.read_head()
-        peer.send("\r\n".join([*lines, "", ""]).encode("iso-8859-1"))
+        peer.write("\r\n".join([*lines, "", ""]).encode("iso-8859-1"))
         peer.gone()
 
     with collecting(logging.DEBUG) as (logger, records):
@@ -173,7 +173,7 @@ async def credentials_of_a_redirect_are_hidden(kit: Kit) -> None:
         peer = first.accept()
         peer.read_head()
         location = "Location: ftp://user:sec/ret@127.0.0.1/"
-        peer.send(f"HTTP/1.1 302 Found\r\n{location}\r\n\r\n".encode())
+        peer.write(f"HTTP/1.1 302 Found\r\n{location}\r\n\r\n".encode())
         peer.gone()
 
     with collecting(logging.DEBUG) as (logger, records):

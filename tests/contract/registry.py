@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
 from .faces import Kit
 
-__all__ = ["BEHAVIOURS", "SLACK", "Behaviour", "Clock", "behaviour"]
+__all__ = ["BEHAVIOURS", "SLACK", "Behaviour", "behaviour"]
 
 # Seconds that a shared machine may add to what a timeout promises.
 SLACK = 2.0
@@ -56,14 +55,3 @@ def behaviour(
         return body
 
     return register
-
-
-class Clock:
-    """Seconds since it was made."""
-
-    def __init__(self) -> None:
-        self._began = time.monotonic()
-
-    @property
-    def elapsed(self) -> float:
-        return time.monotonic() - self._began

@@ -16,9 +16,9 @@ import pytest
 from fullduplex import ConcurrencyError, ConnectionClosed, ConnectionClosedError
 
 from ..kit.bytes import BINARY, CLOSE, CONT, DEFLATE, TEXT
+from ..kit.clock import PATIENCE, Stopwatch
 from .faces import Kit
-from .peer import PATIENCE
-from .registry import SLACK, Clock, behaviour
+from .registry import SLACK, behaviour
 
 RELEASE: dict[str, Any] = {
     "ping_interval": 0.1,
@@ -198,7 +198,7 @@ async def senders_at_the_same_time_keep_their_messages_whole(
 @behaviour()
 async def sending_when_closed_raises_what_closed_it(kit: Kit, side: str) -> None:
     async with kit.ends(side) as (ws, peer):
-        peer.write_close(1008, "go")
+        peer.send_close(1008, "go")
         await kit.do(peer.read_until, CLOSE)
         peer.close()
         await ws.wait_closed()
@@ -220,7 +220,7 @@ async def sending_waits_for_a_peer_that_does_not_read(kit: Kit, side: str) -> No
 @behaviour()
 async def sending_to_a_peer_that_stops_reading_is_released(kit: Kit, side: str) -> None:
     async with kit.ends(side, small=True, **RELEASE) as (ws, _):
-        clock = Clock()
+        clock = Stopwatch()
         with pytest.raises(ConnectionClosedError) as caught:
             await ws.send(bytes(16 * 2**20))
         await ws.close()
@@ -241,10 +241,10 @@ async def sending_to_a_peer_that_reads_slowly_is_never_cut(kit: Kit, side: str) 
     }
     async with kit.ends(side, small=True, **options) as (ws, peer):
         sending = kit.spawn(lambda: ws.send(bytes(size)))
-        clock = Clock()
+        clock = Stopwatch()
         left = size
         while left > 0:
-            count = await kit.do(peer.take, min(left, 60_000))
+            count = await kit.do(peer.read_some, min(left, 60_000))
             assert count, "the connection was cut"
             left -= count
             if clock.elapsed < 0.5:
@@ -266,7 +266,7 @@ async def sending_that_is_cancelled_sends_whole_frames_or_none(
                 body = received.payload[10:]
                 assert body == received.payload[9:10] * len(body)
                 arrived.append(int(received.payload[:10]))
-            peer.write(CLOSE, received.payload)
+            peer.send(CLOSE, received.payload)
             peer.close()
 
         consuming = kit.spawn(lambda: kit.do(consume))

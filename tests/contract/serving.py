@@ -7,8 +7,9 @@ import socket
 from typing import Any
 
 from ..kit.bytes import TEXT
+from ..kit.clock import PATIENCE
+from ..kit.peer import Peer, client
 from .faces import Kit
-from .peer import PATIENCE, Peer, client
 from .registry import behaviour
 
 
@@ -138,7 +139,7 @@ async def echo_server_serves_many_at_once(kit: Kit) -> None:
         peers = [await kit.do(lambda: client(address)) for _ in range(10)]
         for number in range(3):
             for peer in peers:
-                peer.write(TEXT, f"{number}")
+                peer.send(TEXT, f"{number}")
             for peer in peers:
                 assert (await kit.do(peer.read)).text == f"{number}"
         for peer in peers:

@@ -22,7 +22,7 @@ from fullduplex import IMPLEMENTATION, ConnectionClosed, connect, serve
 from fullduplex.asyncio import _transport
 from fullduplex.sync import connect as blocking_connect
 
-from ..contract.peer import Listener
+from ..kit.peer import Listener
 
 PATIENCE = 5.0
 

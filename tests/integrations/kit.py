@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import socket
 import ssl
@@ -16,7 +15,7 @@ from uvicorn.server import ServerState
 from fullduplex import ClientConnection, connect
 from fullduplex.integrations.uvicorn import WebSocketProtocol
 
-from ..asyncio.kit import SMALL_BUFFER, Peer, until
+from ..kit.asyncio_peer import Peer, connected, until
 
 __all__ = ["App", "Site", "accepted", "echo", "site"]
 
@@ -69,15 +68,7 @@ class Site:
         self, *headers: str, small: bool = False, method: str = "GET"
     ) -> AsyncIterator[Peer]:
         """Send a request by hand; the response is still to be read."""
-        sock = socket.socket(
-            socket.AF_INET6 if ":" in self.address[0] else socket.AF_INET
-        )
-        if small:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
-        sock.connect(self.address)
-        sock.setblocking(False)
-        limit = 1024 if small else 2**16
-        peer = Peer(*await asyncio.open_connection(sock=sock, limit=limit))
+        peer: Peer = await connected(self.address, small=small)
         lines = [
             f"{method} / HTTP/1.1",
             "Host: localhost",
@@ -89,13 +80,13 @@ class Site:
         try:
             yield peer
         finally:
-            peer.writer.transport.abort()
+            peer.abort()
 
     @asynccontextmanager
     async def opened(self, *headers: str, small: bool = False) -> AsyncIterator[Peer]:
         """Open a connection by hand."""
         async with self.peer(*HANDSHAKE, *headers, small=small) as peer:
-            head = await peer.reader.readuntil(b"\r\n\r\n")
+            head = await peer.read_head()
             assert head.startswith(b"HTTP/1.1 101 "), head
             yield peer
 

@@ -13,8 +13,9 @@ from fullduplex import ConnectionClosed, ConnectionClosedError, ProtocolError
 from fullduplex.core.options import Options
 from fullduplex.integrations import uvicorn as ours
 
-from ..asyncio.kit import PATIENCE, Stopwatch, until
+from ..kit.asyncio_peer import Stopwatch, until
 from ..kit.bytes import BINARY, CLOSE, MASK, PING, TEXT, frame
+from ..kit.clock import PATIENCE
 from .kit import accepted, echo, quiet, site
 
 DISCONNECT = "websocket.disconnect"

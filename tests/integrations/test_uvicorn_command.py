@@ -13,7 +13,7 @@ import pytest
 
 from fullduplex import ConnectionClosedError, connect
 
-from ..asyncio.kit import PATIENCE
+from ..kit.clock import PATIENCE
 
 pytestmark = pytest.mark.variants("plain")
 

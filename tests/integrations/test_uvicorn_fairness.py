@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from uvicorn.protocols.utils import ClientDisconnected
 
-from ..asyncio.kit import PATIENCE
-from ..contract.peer import Peer, client
 from ..kit.bytes import MASK, PING, PONG, TEXT, frame
+from ..kit.clock import PATIENCE
+from ..kit.peer import Peer, client
 from .kit import accepted, site
 
 # Calls by which the end is known, and others were served.
@@ -45,7 +45,7 @@ async def test_application_that_sends_in_a_loop_learns_of_the_end(how: str) -> N
 
         def leave() -> None:
             peer = client(here.address)
-            peer.take(1000)
+            peer.read_some(1000)
             getattr(peer, how)()
             if how == "half_close":
                 peer.gone()
@@ -103,7 +103,7 @@ async def test_first_message_and_pong_leave_before_a_computation() -> None:
     async with site(app, log_level="info") as here:
         peers.append(await asyncio.to_thread(client, here.address))
         await asyncio.sleep(0.01)
-        peers[0].send(frame(PING, b"?", mask=MASK) + frame(TEXT, "go", mask=MASK))
+        peers[0].write(frame(PING, b"?", mask=MASK) + frame(TEXT, "go", mask=MASK))
         async with asyncio.timeout(3 * PATIENCE):
             await done.wait()
         assert (await asyncio.to_thread(peers[0].read)).text == "done"

@@ -13,7 +13,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 
 from fullduplex import ConnectionClosedError, InvalidHeader, InvalidStatus, unix_connect
 
-from ..asyncio.kit import Peer, turns, until
+from ..kit.asyncio_peer import Peer, turns, until
 from .kit import HANDSHAKE, accepted, echo, quiet, site
 
 START = "websocket.http.response.start"

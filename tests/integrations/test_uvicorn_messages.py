@@ -10,8 +10,9 @@ import pytest
 
 from fullduplex import ConcurrencyError
 
-from ..asyncio.kit import PATIENCE, until
+from ..kit.asyncio_peer import until
 from ..kit.bytes import CLOSE, CONT, MASK, PING, PONG, RSV1, TEXT, deflated, frame
+from ..kit.clock import PATIENCE
 from .kit import accepted, echo, site
 
 

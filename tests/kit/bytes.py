@@ -122,15 +122,23 @@ async def read_frame(take: Callable[[int], Awaitable[bytes]]) -> Received:
     Parse one frame.
 
     Args:
-        take: reads a number of bytes; raises `EOFError` if there are fewer.
+        take: reads a number of bytes; if there are fewer, it raises an `EOFError`
+            whose argument is what there was.
+
+    Raises:
+        EOFError: there is no whole frame; its argument is empty at the end of TCP.
     """
-    first, second = await take(2)
+    head = await take(2)
+    first, second = head
     size = second & 0x7F
-    if size >= 126:
-        size = int.from_bytes(await take(2 if size == 126 else 8), "big")
     masked = second & 0x80 != 0
-    key = await take(4) if masked else bytes(4)
-    payload = xor(await take(size), key)
+    try:
+        if size >= 126:
+            size = int.from_bytes(await take(2 if size == 126 else 8), "big")
+        key = await take(4) if masked else bytes(4)
+        payload = xor(await take(size), key)
+    except EOFError as exc:
+        raise EOFError(head) from exc
     return Received(first & 0x0F, payload, first & 0x80 != 0, first >> 4 & 7, masked)
 
 

@@ -105,14 +105,14 @@ class TLSSocket:
             self._sock.sendall(data)
 
     def shutdown(self, how: int) -> None:
-        """End our direction, of TLS and of TCP."""
-        assert how == socket.SHUT_WR
-        with self._lock:
-            try:
-                self._tls.unwrap()
-            except (OSError, ValueError):
-                pass
-        self._pass_on()
+        """End our direction, of TLS and of TCP; or TCP alone, in both directions."""
+        if how == socket.SHUT_WR:
+            with self._lock:
+                try:
+                    self._tls.unwrap()
+                except (OSError, ValueError):
+                    pass
+            self._pass_on()
         self._sock.shutdown(how)
 
     def __getattr__(self, name: str) -> Any:

@@ -21,7 +21,7 @@ from typing import Any, Self
 
 import pytest
 
-from ..contract.peer import SMALL_BUFFER, Peer
+from ..kit.peer import Peer, dial
 
 __all__ = [
     "FACES",
@@ -117,14 +117,9 @@ class Hostile:
     """
 
     def __init__(self, port: int, *, secure: bool, small: bool = False) -> None:
-        sock = socket.socket()
-        if small:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
-        sock.settimeout(LIMIT)
-        sock.connect(("127.0.0.1", port))
         self.secure = secure
-        self.peer = Peer(sock, masks=True)
-        sock.settimeout(LIMIT)
+        self.peer = dial(("127.0.0.1", port), small=small)
+        self.sock.settimeout(LIMIT)
 
     @property
     def sock(self) -> socket.socket:
@@ -137,27 +132,11 @@ class Hostile:
             self.peer.sock = trusting().wrap_socket(self.sock)
         return self
 
-    def request(self, path: str, *headers: str) -> bytes:
-        return "".join(
-            f"{line}\r\n"
-            for line in [
-                f"GET {path} HTTP/1.1",
-                "Host: localhost",
-                "Upgrade: websocket",
-                "Connection: Upgrade",
-                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-                "Sec-WebSocket-Version: 13",
-                *headers,
-                "",
-            ]
-        ).encode()
-
     def open(self, path: str, *headers: str) -> Peer:
         """Do all handshakes; returns the open connection."""
         self.hello()
-        self.peer.send(self.request(path, *headers))
-        head = self.peer.read_head()
-        assert head.startswith(b"HTTP/1.1 101 "), head
+        self.peer.ask(path, *headers)
+        assert self.peer.lines[0].startswith("HTTP/1.1 101 "), self.peer.lines
         return self.peer
 
     # Ends
@@ -412,7 +391,7 @@ def well_behaved(subject: Subject) -> Iterator[None]:
         try:
             while not over.wait(0.002):
                 text = f"message {exchanged}"
-                peer.write(1, text)
+                peer.send(1, text)
                 received = peer.read_until(1)
                 assert received.payload == text.encode(), received
                 exchanged += 1

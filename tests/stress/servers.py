@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ..kit.bytes import DEFLATE
+from ..kit.bytes import DEFLATE, request
 from .kit import LIMIT, Hostile, Subject, at_once
 
 __all__ = ["SCENARIOS"]
@@ -34,11 +34,11 @@ def no_tls(hostile: Hostile) -> None:
 
 
 def half_a_head(hostile: Hostile) -> None:
-    hostile.hello().peer.send(hostile.request("/echo")[:40])
+    hostile.hello().peer.write(request("GET /echo HTTP/1.1")[:40])
 
 
 def whole_head(hostile: Hostile) -> None:
-    hostile.hello().peer.send(hostile.request("/echo"))
+    hostile.hello().peer.write(request("GET /echo HTTP/1.1"))
 
 
 def opened(hostile: Hostile) -> None:
@@ -47,30 +47,30 @@ def opened(hostile: Hostile) -> None:
 
 def half_a_frame(hostile: Hostile) -> None:
     peer = hostile.open("/echo")
-    peer.send(peer.frame(1, "x" * 200)[:100])
+    peer.write(peer.frame(1, "x" * 200)[:100])
 
 
 def half_a_message(hostile: Hostile) -> None:
     peer = hostile.open("/echo")
-    peer.write(1, "first", fin=False)
+    peer.send(1, "first", fin=False)
 
 
 def half_a_compressed_message(hostile: Hostile) -> None:
     peer = hostile.open("/echo", DEFLATE)
-    peer.write(1, b"\x4a\x4c", fin=False, rsv=4)
+    peer.send(1, b"\x4a\x4c", fin=False, rsv=4)
 
 
 def nonsense(hostile: Hostile) -> None:
-    hostile.open("/echo").send(b"\xff" * 50)
+    hostile.open("/echo").write(b"\xff" * 50)
 
 
 def closing(hostile: Hostile) -> None:
-    hostile.open("/echo").write_close(1000)
+    hostile.open("/echo").send_close(1000)
 
 
 def unread_reply(hostile: Hostile) -> None:
     peer = hostile.open("/echo")
-    peer.write(2, bytes(100_000))
+    peer.send(2, bytes(100_000))
 
 
 PHASES = (
@@ -149,7 +149,7 @@ def slow_readers(subject: Subject, scale: int) -> None:
         hostile = subject.hostile(small=True)
         peer = hostile.open("/flood")
         for _ in range(60):
-            peer.take(50)
+            peer.read_some(50)
             time.sleep(0.02)
         hostile.reset()
 
@@ -188,8 +188,8 @@ def slow_programs(subject: Subject, scale: int) -> None:
         hostile = subject.hostile()
         peer = hostile.open("/slow")
         for _ in range(10):
-            peer.send(peer.frame(1, "x") * 50)
-        peer.write_close(1000)
+            peer.write(peer.frame(1, "x") * 50)
+        peer.send_close(1000)
         assert peer.read_until(8).payload[:2] == b"\x03\xe8"
         hostile.finish()
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ..contract.peer import Listener, Peer
+from ..kit.peer import Listener, Peer
 from .kit import FACES, LIMIT, Face, Program, certificate, waits_here
 
 pytestmark = [
@@ -33,7 +33,7 @@ Server = Callable[[Peer], None]
 
 def read_some(peer: Peer, size: int = 50_000) -> None:
     while size > 0:
-        size -= peer.take(65536) or size
+        size -= peer.read_some(65536) or size
 
 
 def reset_at_once(peer: Peer) -> None:
@@ -46,13 +46,13 @@ def finish_at_once(peer: Peer) -> None:
 
 def half_a_head(peer: Peer) -> None:
     peer.read_head()
-    peer.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgr")
+    peer.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgr")
     peer.reset()
 
 
 def nonsense(peer: Peer) -> None:
     peer.read_head()
-    peer.send(b"220 mail.example ESMTP\r\n" * 10)
+    peer.write(b"220 mail.example ESMTP\r\n" * 10)
     peer.close()
 
 
@@ -77,7 +77,7 @@ def wrong_frame(peer: Peer) -> None:
 
 
 def close_without_reading(peer: Peer) -> None:
-    peer.handshake().write_close(1000)
+    peer.handshake().send_close(1000)
     time.sleep(0.2)
     peer.reset()
 

@@ -195,7 +195,7 @@ def test_a_server_without_descriptors_serves_those_it_has(
             # Somebody new is served soon, too.
             hostile = subject.hostile()
             peer = hostile.open("/echo")
-            peer.write(1, "hello")
+            peer.send(1, "hello")
             assert peer.read_until(1).payload == b"hello"
             hostile.reset()
         now = subject.settled(before)

@@ -21,7 +21,9 @@ import pytest
 from fullduplex.sync import ClientConnection, connect
 
 from ..kit.bytes import TEXT, frame
-from .kit import PATIENCE, Peer, job, listening, opened, until
+from ..kit.clock import until
+from ..kit.peer import Peer
+from .kit import PATIENCE, job, listening, opened
 
 needs_signals = pytest.mark.skipif(os.name != "posix", reason="needs signals")
 

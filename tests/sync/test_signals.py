@@ -11,7 +11,7 @@ import pytest
 
 from fullduplex.sync import ClientConnection, connect
 
-from ..contract.peer import Listener, Peer
+from ..kit.peer import Listener, Peer
 
 CALLS: dict[str, Callable[[ClientConnection], Any]] = {
     "send": lambda ws: ws.send(b"x" * 10),
@@ -38,7 +38,7 @@ def test_signal_interrupts_a_loop_of_calls(name: str) -> None:
         frames = peers[0].frame(2, b"x" * 10) * 1000
         try:
             while name == "recv":
-                peers[0].send(frames)
+                peers[0].write(frames)
             peers[0].gone()
         except OSError:
             pass

@@ -26,8 +26,10 @@ from fullduplex.trio import ClientConnection, connect, unix_connect
 from fullduplex.trio._reach import encrypt
 
 from ..kit.bytes import TEXT, frame, redirect
+from ..kit.clock import PATIENCE
 from ..kit.names import label
-from .kit import PATIENCE, Listener, Peer, listening, opened
+from ..kit.trio_peer import Listener, Peer, listening
+from .kit import opened
 
 Step = Callable[[Peer], Awaitable[Any]]
 

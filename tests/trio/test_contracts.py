@@ -18,7 +18,8 @@ from fullduplex import (
 )
 
 from ..kit.bytes import BINARY, CLOSE, CONT, MASK, PING, TEXT, close_frame, frame
-from .kit import heard, opened, served, until
+from ..kit.trio_peer import until
+from .kit import opened, served
 
 # Seconds that a shared machine may add to what a timeout promises.
 SLACK = 2.0
@@ -107,7 +108,7 @@ async def test_recv_when_cancelled_in_a_message_of_fragments_keeps_them() -> Non
         await peer.write(frame(TEXT, "half ", fin=False))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(ws.recv)
-            await heard(peer)
+            await peer.heard()
             nursery.cancel_scope.cancel()
 
         await peer.write(frame(CONT, "and half"))

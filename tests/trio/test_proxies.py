@@ -18,9 +18,10 @@ import trustme
 from fullduplex import InvalidProxyStatus, ProxyError
 from fullduplex.trio import ClientConnection, ServerConnection, connect
 
-from ..asyncio.proxy_kit import deaf, free_port, microsocks, pproxy, relay_thread
 from ..kit.bytes import redirect, response
-from .kit import Listener, listening, serving
+from ..kit.proxies import deaf, free_port, microsocks, pproxy, relay_thread
+from ..kit.trio_peer import Listener, listening
+from .kit import serving
 
 pytestmark = pytest.mark.pipe("socket")
 

@@ -36,7 +36,8 @@ from fullduplex.trio import (
 )
 
 from ..kit.bytes import CLOSE, MASK, TEXT, frame, response
-from .kit import REQUEST, dialed, heard, served, serving, until
+from ..kit.trio_peer import until
+from .kit import REQUEST, dialed, served, serving
 
 PLAIN = response("GET /healthz HTTP/1.1", "Host: localhost")
 
@@ -224,7 +225,7 @@ async def test_handler_when_the_whole_server_is_cancelled_ends_with_1001() -> No
     async with trio.open_nursery() as outer:
         server = await outer.start(serve, handler, 0, "127.0.0.1")
         async with dialed(server) as peer:
-            await heard(peer, MASK)
+            await peer.heard()
             with trio.CancelScope(shield=True):
                 outer.cancel_scope.cancel()
                 assert (await peer.read_until(CLOSE)).code == 1001
@@ -528,7 +529,7 @@ async def test_server_closes_tcp_first() -> None:
         await peer.write(frame(CLOSE, b"\x03\xe8", mask=MASK))
         assert (await peer.read()).code == 1000
         # Its half of TCP, before ours.
-        assert not await peer.more()
+        assert not await peer.read_some()
         await peer.close()
         with pytest.raises(ConnectionClosedOK):
             await ws.recv()

@@ -12,7 +12,8 @@ from fullduplex import ProtocolError, Request, Response
 from fullduplex.trio import ServerConnection, connect, serve
 
 from ..kit.bytes import CLOSE, MASK, frame, response
-from .kit import REQUEST, dialed, heard, serving, until
+from ..kit.trio_peer import until
+from .kit import REQUEST, dialed, serving
 from .test_server import echo, uri_of
 
 # Seconds that a shared machine may add to what a timeout promises.
@@ -224,4 +225,4 @@ async def test_pings_are_answered_while_a_handler_is_busy() -> None:
         await trio.sleep_forever()
 
     async with serving(busy) as server, dialed(server) as peer:
-        await heard(peer, MASK)
+        await peer.heard()

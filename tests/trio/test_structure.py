@@ -17,8 +17,9 @@ from fullduplex import ConnectionClosed, ConnectionClosedOK
 from fullduplex.trio import ServerConnection, broadcast, connect
 
 from ..kit.bytes import CLOSE, TEXT, frame
+from ..kit.trio_peer import until
 from .conftest import system_tasks
-from .kit import dialed, heard, opened, served, serving, until
+from .kit import dialed, opened, served, serving
 
 
 def tasks_below_us() -> int:
@@ -33,7 +34,7 @@ def tasks_below_us() -> int:
 async def test_every_call_is_a_checkpoint_when_it_need_not_wait() -> None:
     async with opened() as (ws, peer):
         await peer.write(*[frame(TEXT, f"{number}") for number in range(20)])
-        await heard(peer)
+        await peer.heard()
         calls: list[Callable[[], Awaitable[Any]]] = [
             ws.recv,
             lambda: ws.recv(decode=False),
@@ -67,7 +68,7 @@ async def test_every_call_is_a_checkpoint_when_the_connection_is_closed() -> Non
 async def test_call_when_cancelled_already_raises_and_does_nothing(call: str) -> None:
     async with opened() as (ws, peer):
         await peer.write(frame(TEXT, "kept"))
-        await heard(peer)
+        await peer.heard()
         arguments = ["never"] if call == "send" else []
         with trio.CancelScope() as scope:
             scope.cancel()
@@ -82,7 +83,7 @@ async def test_call_when_cancelled_already_raises_and_does_nothing(call: str) ->
 async def test_others_run_while_one_receives_without_waiting() -> None:
     async with opened(max_queue=None) as (ws, peer):
         await peer.write(*[frame(TEXT, "x")] * 1000)
-        await heard(peer)
+        await peer.heard()
         seen = 0
 
         async def count() -> None:

@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 
-from .kit import Peer
+from .asyncio_peer import Peer
 
 # pproxy takes uvloop where it is, and a current loop that newer Pythons don't have.
 PPROXY = """
