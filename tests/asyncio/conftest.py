@@ -8,18 +8,20 @@ no socket and no unnoticed exception may be left.
 from __future__ import annotations
 
 import asyncio
-import inspect
-import os
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-import trustme
 import uvloop
 
 from fullduplex.asyncio import _transport
+
+from ..kit.fixtures import authority, client_tls, no_proxies, server_tls
+from ..kit.leaks import sockets
+from ..kit.runners import coroutine_test, parametrize
+
+__all__ = ["authority", "client_tls", "no_proxies", "server_tls"]
 
 TEST_TIMEOUT = 20  # seconds
 SETTLING = 2.0  # seconds until what was aborted must be gone
@@ -59,28 +61,23 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if not inspect.iscoroutinefunction(metafunc.function):
-        return
     mark = metafunc.definition.get_closest_marker("variants")
     name = mark.args[0] if mark else "transports"
-    metafunc.fixturenames.append("variant")
-    metafunc.parametrize("variant", SETS[name], ids=lambda item: item.name)
+    parametrize(metafunc, "variant", SETS[name], ids=lambda item: item.name)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    test = pyfuncitem.obj
-    if not inspect.iscoroutinefunction(test):
+    test = coroutine_test(pyfuncitem)
+    if test is None:
         return None
-    names = pyfuncitem._fixtureinfo.argnames
-    arguments = {name: pyfuncitem.funcargs[name] for name in names}
     chosen = pyfuncitem.callspec.params["variant"]
     assert isinstance(chosen, Variant)
     with pytest.MonkeyPatch.context() as patch:
         if not chosen.own:
             patch.setattr(_transport, "TcpTransport", None)
         patch.setenv("FULLDUPLEX_EAGER", "1" if chosen.eager else "0")
-        run(chosen, lambda: test(**arguments))
+        run(chosen, test)
     return True
 
 
@@ -107,51 +104,3 @@ def run(variant: Variant, test: Callable[[], Any]) -> None:
 def tasks() -> set[asyncio.Task[Any]]:
     """All tasks but this one."""
     return asyncio.all_tasks() - {asyncio.current_task()}
-
-
-def sockets() -> set[str]:
-    """The sockets of this process; empty where the system does not tell."""
-    found: set[str] = set()
-    try:
-        names = os.listdir("/proc/self/fd")
-    except OSError:
-        return found
-    for name in names:
-        try:
-            target = os.readlink(f"/proc/self/fd/{name}")
-        except OSError:
-            continue
-        if target.startswith("socket:"):
-            found.add(target)
-    return found
-
-
-@pytest.fixture(scope="session")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture(scope="session")
-def server_tls(authority: trustme.CA) -> ssl.SSLContext:
-    """A server whose certificate is for localhost, 127.0.0.1 and example.com."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("localhost", "127.0.0.1", "example.com").configure_cert(
-        context
-    )
-    return context
-
-
-@pytest.fixture(scope="session")
-def client_tls(authority: trustme.CA) -> ssl.SSLContext:
-    """A client that trusts that server."""
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    return context
-
-
-@pytest.fixture
-def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The environment must not send loopback connections elsewhere."""
-    for name in os.environ:
-        if name.lower().endswith("_proxy"):
-            monkeypatch.delenv(name)

@@ -12,8 +12,8 @@ import pytest
 from fullduplex import connect
 
 from ..kit.asyncio_peer import Listener, Stopwatch, listening, until
+from ..kit.leaks import sockets
 from ..kit.proxies import deaf, free_port
-from .conftest import sockets
 from .kit import finish
 
 pytestmark = pytest.mark.usefixtures("no_proxies")

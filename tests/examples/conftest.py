@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import os
 import re
 import signal
@@ -13,6 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from ..kit.runners import run_in_asyncio
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 DEADLINE = 20  # seconds
@@ -80,15 +80,4 @@ def example(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Example]]
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Run ``async def`` tests."""
-    test = pyfuncitem.obj
-    if not inspect.iscoroutinefunction(test):
-        return None
-    names = pyfuncitem._fixtureinfo.argnames
-    arguments = {name: pyfuncitem.funcargs[name] for name in names}
-
-    async def limited() -> None:
-        async with asyncio.timeout(DEADLINE):
-            await test(**arguments)
-
-    asyncio.run(limited())
-    return True
+    return run_in_asyncio(pyfuncitem, DEADLINE)

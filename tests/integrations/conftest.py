@@ -6,13 +6,14 @@ the driver's own tests: at the end no task and no socket may be left.
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
 
 import pytest
 import uvloop
 
-from ..asyncio.conftest import Variant, authority, client_tls, run, server_tls
+from ..asyncio.conftest import Variant, run
+from ..kit.fixtures import authority, client_tls, server_tls
+from ..kit.runners import coroutine_test, parametrize
 from . import kit
 
 __all__ = ["authority", "client_tls", "server_tls"]
@@ -39,25 +40,20 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if not inspect.iscoroutinefunction(metafunc.function):
-        return
     mark = metafunc.definition.get_closest_marker("variants")
     name = mark.args[0] if mark else "each"
-    metafunc.fixturenames.append("variant")
-    metafunc.parametrize("variant", SETS[name], ids=lambda item: item.name)
+    parametrize(metafunc, "variant", SETS[name], ids=lambda item: item.name)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    test = pyfuncitem.obj
-    if not inspect.iscoroutinefunction(test):
+    test = coroutine_test(pyfuncitem)
+    if test is None:
         return None
-    names = pyfuncitem._fixtureinfo.argnames
-    arguments = {name: pyfuncitem.funcargs[name] for name in names}
     chosen = pyfuncitem.callspec.params["variant"]
     assert isinstance(chosen, Ground)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kit, "HTTP", chosen.http)
         patch.setenv("FULLDUPLEX_EAGER", "1" if chosen.eager else "0")
-        run(chosen, lambda: test(**arguments))
+        run(chosen, test)
     return True

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import ssl
 from pathlib import Path
 
 import pytest
 import trustme
 
+from ..kit.runners import run_in_asyncio
 from .peers import TLS
 
 TEST_TIMEOUT = 45  # seconds; below pytest-timeout's, so that tasks are cancelled
@@ -17,18 +16,7 @@ TEST_TIMEOUT = 45  # seconds; below pytest-timeout's, so that tasks are cancelle
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    test = pyfuncitem.obj
-    if not inspect.iscoroutinefunction(test):
-        return None
-    names = pyfuncitem._fixtureinfo.argnames
-    arguments = {name: pyfuncitem.funcargs[name] for name in names}
-
-    async def run() -> None:
-        async with asyncio.timeout(TEST_TIMEOUT):
-            await test(**arguments)
-
-    asyncio.run(run())
-    return True
+    return run_in_asyncio(pyfuncitem, TEST_TIMEOUT)
 
 
 @pytest.fixture(scope="session")

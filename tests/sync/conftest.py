@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 import gc
-import os
-import ssl
 import threading
 import time
 from collections.abc import Iterator
 
 import pytest
-import trustme
+
+from ..kit.fixtures import authority, client_tls, no_proxies, server_tls
+from ..kit.leaks import sockets
+
+__all__ = ["authority", "client_tls", "no_proxies", "server_tls"]
 
 SETTLING = 3.0  # seconds until what was ended must be gone
-
-
-def sockets() -> set[str]:
-    """The sockets of this process; empty where the system does not tell."""
-    found: set[str] = set()
-    try:
-        names = os.listdir("/proc/self/fd")
-    except OSError:
-        return found
-    for name in names:
-        try:
-            target = os.readlink(f"/proc/self/fd/{name}")
-        except OSError:
-            continue
-        if target.startswith("socket:"):
-            found.add(target)
-    return found
 
 
 @pytest.fixture(autouse=True)
@@ -46,24 +31,3 @@ def nothing_is_left() -> Iterator[None]:
             assert not sockets() - before, "sockets left"
             return
         time.sleep(0.002)
-
-
-@pytest.fixture(scope="session")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture(scope="session")
-def server_tls(authority: trustme.CA) -> ssl.SSLContext:
-    """A server whose certificate is for localhost and 127.0.0.1."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
-    return context
-
-
-@pytest.fixture(scope="session")
-def client_tls(authority: trustme.CA) -> ssl.SSLContext:
-    """A client that trusts that server."""
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    return context

@@ -303,7 +303,7 @@ def test_tls_refuses_a_certificate_of_another_name(
 
         failing = job(fail)
         with pytest.raises(ssl.SSLCertVerificationError):
-            connect(listener.uri, ssl=client_tls, server_hostname="example.com")
+            connect(listener.uri, ssl=client_tls, server_hostname="example.net")
         failing.result()
 
 
