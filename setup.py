@@ -12,11 +12,11 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 MODULES = [
-    "core._kernels_c",
-    "core._zlib_c",
-    "core._wire_c",
-    "core._exchange_c",
-    "asyncio._calls_c",
+    "core.kernels._kernels_c",
+    "core.kernels._zlib_c",
+    "core.wire._wire_c",
+    "core.endpoint._hot_c",
+    "asyncio._awaitables_c",
     "asyncio._hot_c",
     "asyncio._tls_link_c",
     "asyncio._time_slice_c",
@@ -24,9 +24,9 @@ MODULES = [
     "sync._hot_c",
 ]
 if os.name == "posix":
-    MODULES.append("asyncio._tcp_c")
+    MODULES.append("asyncio._tcp_transport_c")
 if sys.platform == "linux":
-    MODULES.append("asyncio._poller_c")
+    MODULES.append("asyncio._epoll_c")
 BUILD = os.environ.get("FULLDUPLEX_BUILD", "auto")
 
 
@@ -52,24 +52,24 @@ def extensions():
                 f"fullduplex.{name}",
                 [f"src/fullduplex/{name.replace('.', '/')}.pyx"],
                 depends=[
-                    "src/fullduplex/asyncio/_address.pxi",
+                    "src/fullduplex/asyncio/_addresses_c.pxi",
                     "src/fullduplex/asyncio/_hot_c.pxd",
                     "src/fullduplex/asyncio/_tcp_api_c.pxi",
                     "src/fullduplex/asyncio/_time_slice_c.pxd",
                     "src/fullduplex/asyncio/_waiter_c.pxd",
-                    "src/fullduplex/core/csrc/kernels.h",
-                    "src/fullduplex/core/csrc/populate.h",
-                    "src/fullduplex/core/csrc/streams.h",
-                    "src/fullduplex/core/csrc/text.h",
-                    "src/fullduplex/core/_c_api.pxi",
-                    "src/fullduplex/core/_clock_c.pxi",
-                    "src/fullduplex/core/_exchange_c.pxd",
-                    "src/fullduplex/core/_inbox_c.pxi",
-                    "src/fullduplex/core/_limits_c.pxi",
-                    "src/fullduplex/core/_seams_c.pxi",
-                    "src/fullduplex/core/_wire_c.pxd",
-                    "src/fullduplex/core/_writer_c.pxi",
-                    "src/fullduplex/core/_zlib_c.pxd",
+                    "src/fullduplex/core/kernels/csrc/kernels.h",
+                    "src/fullduplex/core/kernels/csrc/populate.h",
+                    "src/fullduplex/core/kernels/csrc/zlib_functions.h",
+                    "src/fullduplex/core/kernels/csrc/text.h",
+                    "src/fullduplex/core/kernels/_c_api.pxi",
+                    "src/fullduplex/core/kernels/_clock_c.pxi",
+                    "src/fullduplex/core/endpoint/_hot_c.pxd",
+                    "src/fullduplex/core/wire/_queue_c.pxi",
+                    "src/fullduplex/core/wire/_limits_c.pxi",
+                    "src/fullduplex/core/wire/_interfaces_c.pxi",
+                    "src/fullduplex/core/wire/_wire_c.pxd",
+                    "src/fullduplex/core/wire/_writer_c.pxi",
+                    "src/fullduplex/core/kernels/_zlib_c.pxd",
                     "src/fullduplex/sync/_lock_c.pxi",
                 ],
                 extra_compile_args=[] if os.name == "nt" else ["-O3"],

@@ -139,9 +139,9 @@ def test_both_bodies_are_found_so_that_the_choice_is_made_when_it_runs(
     program: str,
 ) -> None:
     found = reachable(program)
-    assert "fullduplex.core._wire" in found
-    built = find_spec("fullduplex.core._wire_c") is not None
-    assert ("fullduplex.core._wire_c" in found) is built
+    assert "fullduplex.core.wire._wire" in found
+    built = find_spec("fullduplex.core.wire._wire_c") is not None
+    assert ("fullduplex.core.wire._wire_c" in found) is built
 
 
 def test_pyinstaller_finds_our_hook() -> None:

@@ -85,9 +85,13 @@ def imports(path: Path) -> Iterator[str]:
 
 
 def test_imports_are_read_with_their_absolute_names() -> None:
-    names = set(imports(ROOT / "core" / "protocol.py"))
-    assert {"logging", "fullduplex.core.closing", "fullduplex.core.wire"} <= names
-    assert "fullduplex.core.errors" in set(imports(ROOT / "core" / "_wire_c.pyx"))
+    names = set(imports(ROOT / "core/endpoint/frame_protocol.py"))
+    assert {
+        "logging",
+        "fullduplex.core.frames.close",
+        "fullduplex.core.wire.wire",
+    } <= names
+    assert "fullduplex.core.errors" in set(imports(ROOT / "core/wire/_wire_c.pyx"))
 
 
 @pytest.mark.parametrize("path", modules("core", (".py", ".pyx")), ids=name_of)
@@ -118,7 +122,12 @@ def test_sansio_imports_core_and_does_no_io(path: Path) -> None:
 
 @pytest.mark.parametrize("path", modules("legacy"), ids=name_of)
 def test_older_names_are_made_of_core_and_tables(path: Path) -> None:
-    own = ("fullduplex.core", "fullduplex.legacy", "fullduplex.imports")
+    own = (
+        "fullduplex.core",
+        "fullduplex.legacy",
+        "fullduplex.sansio",
+        "fullduplex.imports",
+    )
     names = loaded_by(f"import fullduplex.legacy.{path.stem}")
     assert not IO & names
     outside = {name for name in names if name.startswith("fullduplex.")}
@@ -138,8 +147,8 @@ def test_driver_imports_core_and_its_own_io_only(path: Path) -> None:
     shared = (
         "fullduplex.core",
         "fullduplex._net",
-        "fullduplex._sockets",
-        "fullduplex._tls",
+        "fullduplex._net.sockets",
+        "fullduplex._net.tls_context",
         "fullduplex.imports",
         "fullduplex.version",
     )
@@ -246,7 +255,7 @@ def test_trio_face_loads_the_trio_driver_and_no_other() -> None:
 def test_blocking_connect_loads_the_blocking_driver_and_no_other() -> None:
     names = loaded_by("from fullduplex.sync import connect")
 
-    assert "fullduplex.sync._drive" in names
+    assert "fullduplex.sync._driver" in names
     assert not {name for name in drivers_in(names) if ".sync" not in name}
     assert not {"asyncio", "fullduplex.sync.server"} & names
 

@@ -116,7 +116,7 @@ def test_wheel_and_sdist_hold_what_users_need(sdist: Path, tmp_path: Path) -> No
     with zipfile.ZipFile(next((folder / "dist").glob("*.whl"))) as wheel:
         packed = set(wheel.namelist())
 
-    assert "src/fullduplex/core/_wire_c.pyx" in names
-    assert "src/fullduplex/core/csrc/kernels.h" in names
-    assert {"fullduplex/py.typed", "fullduplex/core/_wire.py"} <= packed
+    assert "src/fullduplex/core/wire/_wire_c.pyx" in names
+    assert "src/fullduplex/core/kernels/csrc/kernels.h" in names
+    assert {"fullduplex/py.typed", "fullduplex/core/wire/_wire.py"} <= packed
     assert not [name for name in packed if name.endswith((".so", ".c"))]

@@ -40,11 +40,12 @@ if TYPE_CHECKING:
         unix_serve,
     )
     from .asyncio.session import Session as Session
-    from .core._select import IMPLEMENTATION
-    from .core.backoff import Backoff
-    from .core.closing import State
-    from .core.datastructures import Headers, HeadersLike, MultipleValuesError
-    from .core.diagnosis import Diagnosis
+    from .core.client.backoff import Backoff
+    from .core.client.outbox import OutboxFull
+    from .core.client.reconnect import StateChange
+    from .core.diagnostics.diagnosis import Diagnosis
+    from .core.diagnostics.stats import Rtt, Stats
+    from .core.endpoint.keepalive import Verdict
     from .core.errors import (
         ConcurrencyError,
         ConnectionClosed,
@@ -63,17 +64,12 @@ if TYPE_CHECKING:
         InvalidParameterValue,
         InvalidProtocol,
         InvalidProxy,
-        InvalidProxyMessage,
-        InvalidProxyStatus,
         InvalidState,
-        InvalidStatus,
-        InvalidStatusCode,
         InvalidUpgrade,
         InvalidURI,
         NegotiationError,
         PayloadTooBig,
         ProtocolError,
-        ProxyError,
         RequestLineTooLong,
         SecurityError,
         StatusLineTooLong,
@@ -81,12 +77,19 @@ if TYPE_CHECKING:
         TooManyHeaders,
         WebSocketException,
     )
-    from .core.frames import Close, CloseCode, Frame, Opcode
-    from .core.http1 import Request, Response
-    from .core.keepalive import Verdict
-    from .core.outbox import OutboxFull
-    from .core.reconnect import StateChange
-    from .core.stats import Rtt, Stats
+    from .core.frames.close import Close, CloseCode, State
+    from .core.frames.frame import Frame
+    from .core.frames.opcode import Opcode
+    from .core.handshake.errors import (
+        InvalidProxyMessage,
+        InvalidProxyStatus,
+        InvalidStatus,
+        InvalidStatusCode,
+        ProxyError,
+    )
+    from .core.http.headers import Headers, HeadersLike, MultipleValuesError
+    from .core.http.messages import Request, Response
+    from .core.implementation import IMPLEMENTATION
     from .core.typing import (
         Data,
         ExtensionHeader,
@@ -108,32 +111,36 @@ _HOMES = {
     "asyncio.broadcast": "BroadcastResult broadcast",
     "asyncio.router": "Router route unix_route",
     "asyncio.server": (
-        "Server ServerConnection WebSocketServer WebSocketServerProtocol "
-        "BasicAuthWebSocketServerProtocol basic_auth basic_auth_protocol_factory "
-        "serve unix_serve"
+        "BasicAuthWebSocketServerProtocol Server ServerConnection WebSocketServer "
+        "WebSocketServerProtocol basic_auth basic_auth_protocol_factory serve "
+        "unix_serve"
     ),
-    "core._select": "IMPLEMENTATION",
+    "core.implementation": "IMPLEMENTATION",
     "asyncio.session": "Session",
-    "core.backoff": "Backoff",
-    "core.outbox": "OutboxFull",
-    "core.closing": "State",
-    "core.datastructures": "Headers HeadersLike MultipleValuesError",
-    "core.diagnosis": "Diagnosis",
+    "core.client.backoff": "Backoff",
+    "core.client.outbox": "OutboxFull",
+    "core.frames.close": "Close CloseCode State",
+    "core.http.headers": "Headers HeadersLike MultipleValuesError",
+    "core.diagnostics.diagnosis": "Diagnosis",
     "core.errors": (
-        "WebSocketException ConnectionClosed ConnectionClosedOK ConnectionClosedError "
-        "InvalidURI InvalidHandshake SecurityError InvalidMessage InvalidStatus "
-        "InvalidStatusCode InvalidHeader InvalidHeaderFormat InvalidHeaderValue "
-        "InvalidOrigin InvalidUpgrade NegotiationError DuplicateParameter "
-        "InvalidParameterName InvalidParameterValue InvalidState ConcurrencyError "
-        "ProtocolError PayloadTooBig TooManyFragments InvalidMethod InvalidProtocol "
-        "InvalidProxy InvalidProxyMessage InvalidProxyStatus ProxyError "
-        "RequestLineTooLong StatusLineTooLong HeaderLineTooLong TooManyHeaders"
+        "ConcurrencyError ConnectionClosed ConnectionClosedError ConnectionClosedOK "
+        "DuplicateParameter HeaderLineTooLong InvalidHandshake InvalidHeader "
+        "InvalidHeaderFormat InvalidHeaderValue InvalidMessage InvalidMethod "
+        "InvalidOrigin InvalidParameterName InvalidParameterValue InvalidProtocol "
+        "InvalidProxy InvalidState InvalidURI InvalidUpgrade NegotiationError "
+        "PayloadTooBig ProtocolError RequestLineTooLong SecurityError "
+        "StatusLineTooLong TooManyFragments TooManyHeaders WebSocketException"
     ),
-    "core.frames": "Close CloseCode Frame Opcode",
-    "core.http1": "Request Response",
-    "core.keepalive": "Verdict",
-    "core.reconnect": "StateChange",
-    "core.stats": "Rtt Stats",
+    "core.handshake.errors": (
+        "InvalidProxyMessage InvalidProxyStatus InvalidStatus InvalidStatusCode "
+        "ProxyError"
+    ),
+    "core.frames.frame": "Frame",
+    "core.frames.opcode": "Opcode",
+    "core.http.messages": "Request Response",
+    "core.endpoint.keepalive": "Verdict",
+    "core.client.reconnect": "StateChange",
+    "core.diagnostics.stats": "Rtt Stats",
     "core.typing": (
         "Data ExtensionHeader ExtensionName ExtensionParameter LoggerLike Origin "
         "StatusLike Subprotocol"
@@ -172,8 +179,11 @@ _MODULES = frozenset(
 )
 # Names that warn: where they are, and what to use instead.
 _DEPRECATED = {
-    "AbortHandshake": (".core.errors", "a Response that process_request returns"),
-    "RedirectHandshake": (".core.errors", "nothing instead"),
+    "AbortHandshake": (
+        ".core.handshake.errors",
+        "a Response that process_request returns",
+    ),
+    "RedirectHandshake": (".core.handshake.errors", "nothing instead"),
     "WebSocketCommonProtocol": (
         ".asyncio.connection:Connection",
         "fullduplex.asyncio.connection.Connection",

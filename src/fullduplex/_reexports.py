@@ -10,46 +10,51 @@ __all__ = ["HOMES", "NAMES", "place_of"]
 
 # Names by the module that has them.
 HOMES = {
-    ".core.errors": (
-        "AbortHandshake ConcurrencyError ConnectionClosed ConnectionClosedError "
-        "ConnectionClosedOK DuplicateParameter HeaderLineTooLong InvalidHandshake "
-        "InvalidHeader InvalidHeaderFormat InvalidHeaderValue InvalidMessage "
-        "InvalidMethod InvalidOrigin InvalidParameterName InvalidParameterValue "
-        "InvalidProtocol InvalidProxy InvalidProxyMessage InvalidProxyStatus "
-        "InvalidState InvalidStatus InvalidStatusCode InvalidURI InvalidUpgrade "
-        "NegotiationError PayloadTooBig ProtocolError ProxyError RedirectHandshake "
-        "RequestLineTooLong SecurityError StatusLineTooLong TooManyFragments "
-        "TooManyHeaders"
+    ".core.handshake.errors": (
+        "AbortHandshake InvalidProxyMessage InvalidProxyStatus InvalidStatus "
+        "InvalidStatusCode ProxyError RedirectHandshake"
     ),
-    ".core.closing": "State",
+    ".core.errors": (
+        "ConcurrencyError ConnectionClosed ConnectionClosedError ConnectionClosedOK "
+        "DuplicateParameter HeaderLineTooLong InvalidHandshake InvalidHeader "
+        "InvalidHeaderFormat InvalidHeaderValue InvalidMessage InvalidMethod "
+        "InvalidOrigin InvalidParameterName InvalidParameterValue InvalidProtocol "
+        "InvalidProxy InvalidState InvalidURI InvalidUpgrade NegotiationError "
+        "PayloadTooBig ProtocolError RequestLineTooLong SecurityError "
+        "StatusLineTooLong TooManyFragments TooManyHeaders"
+    ),
+    ".core.frames.close": "CLOSE_CODES Close CloseCode OK_CLOSE_CODES State",
     ".protocol": "CLIENT CLOSED CONNECTING OPEN SERVER",
     ".sansio.protocol": "Protocol",
     ".sansio.client": "ClientProtocol",
     ".sansio.server": "ServerProtocol",
     ".sansio.streams": "StreamReader",
-    ".core.frames": (
-        "BINARY CLOSE CLOSE_CODES CONT CTRL_OPCODES Close CloseCode DATA_OPCODES "
-        "Frame OK_CLOSE_CODES OP_BINARY OP_CLOSE OP_CONT OP_PING OP_PONG OP_TEXT "
-        "Opcode PING PONG TEXT prepare_ctrl prepare_data"
+    ".core.frames.opcode": (
+        "BINARY CLOSE CONT CTRL_OPCODES DATA_OPCODES OP_BINARY OP_CLOSE OP_CONT "
+        "OP_PING OP_PONG OP_TEXT Opcode PING PONG TEXT"
     ),
+    ".core.frames.frame": "Extension Frame prepare_ctrl prepare_data",
     ".core.typing": (
         "BytesLike ConnectionOption Data DataLike ExtensionHeader ExtensionName "
         "ExtensionParameter LoggerLike Origin StatusLike Subprotocol UpgradeProtocol"
     ),
-    ".core.datastructures": "Headers HeadersLike MultipleValuesError",
-    ".core.http1": "MAX_LINE_LENGTH MAX_NUM_HEADERS Request Response USER_AGENT",
-    ".core.headers": (
+    ".core.http.headers": "Headers HeadersLike MultipleValuesError",
+    ".core.http.messages": (
+        "MAX_LINE_LENGTH MAX_NUM_HEADERS Request Response USER_AGENT"
+    ),
+    ".core.http.grammar": (
         "build_authorization_basic build_extension build_host build_subprotocol "
         "build_www_authenticate_basic parse_authorization_basic parse_connection "
         "parse_extension parse_subprotocol parse_upgrade validate_subprotocols"
     ),
-    ".core.extensions.base": "ClientExtensionFactory Extension ServerExtensionFactory",
+    ".core.extensions.base": "ClientExtensionFactory ServerExtensionFactory",
     ".core.extensions.permessage_deflate": (
         "enable_client_permessage_deflate enable_server_permessage_deflate"
     ),
     ".core.uri": "WebSocketURI parse_uri",
-    ".core.proxy": "Proxy get_proxy parse_proxy",
-    ".core.backoff": (
+    ".core.client.proxy.address": "Proxy parse_proxy",
+    ".core.client.proxy.selection": "get_proxy",
+    ".core.client.backoff": (
         "BACKOFF_FACTOR BACKOFF_INITIAL_DELAY BACKOFF_MAX_DELAY BACKOFF_MIN_DELAY "
         "backoff"
     ),
@@ -57,7 +62,7 @@ HOMES = {
     ".imports": "lazy_import",
     ".http": "PYTHON_VERSION",
     ".legacy._types": "HTTPResponse HeadersLikeOrCallable",
-    ".legacy._framing": "parse_close serialize_close",
+    ".legacy._frames": "parse_close serialize_close",
     ".legacy._handshake": "build_request build_response check_request check_response",
     ".legacy._http": "d read_headers read_line read_request read_response",
     ".legacy._auth": "is_credentials",
@@ -97,7 +102,7 @@ NAMES = {
     ),
     "client": (
         "BACKOFF_FACTOR BACKOFF_INITIAL_DELAY BACKOFF_MAX_DELAY BACKOFF_MIN_DELAY "
-        "CLIENT CONNECTING ClientExtensionFactory Connection=.sansio.older "
+        "CLIENT CONNECTING ClientExtensionFactory Connection=.legacy.sansio "
         "ConnectionOption Extension ExtensionHeader Headers HeadersLike "
         "InvalidHandshake InvalidHeader InvalidHeaderValue InvalidMessage "
         "InvalidStatus InvalidStatusCode InvalidUpgrade LoggerLike "
@@ -129,10 +134,11 @@ NAMES = {
     "headers": (
         "ConnectionOption ExtensionHeader ExtensionName ExtensionParameter "
         "InvalidHeaderFormat InvalidHeaderValue Subprotocol UpgradeProtocol "
-        "parse_connection_option=.core.headers:parse_token "
-        "parse_extension_item=.core.headers parse_extension_item_param=.core.headers "
-        "parse_subprotocol_item=.core.headers:parse_token parse_token=.core.headers "
-        "parse_upgrade_protocol=.core.headers"
+        "parse_connection_option=.core.http.grammar:parse_token "
+        "parse_extension_item=.core.http.grammar "
+        "parse_extension_item_param=.core.http.grammar "
+        "parse_subprotocol_item=.core.http.grammar:parse_token "
+        "parse_token=.core.http.grammar parse_upgrade_protocol=.core.http.grammar"
     ),
     "http": "build_host lazy_import",
     "http11": (
@@ -158,7 +164,7 @@ NAMES = {
         "InvalidHandshake StatusLike WebSocketProtocolError=.core.errors:ProtocolError"
     ),
     "legacy.framing": (
-        "BytesLike Close Data DataLike NewFrame=.core.frames:Frame Opcode "
+        "BytesLike Close Data DataLike NewFrame=.core.frames.frame:Frame Opcode "
         "PayloadTooBig ProtocolError apply_mask"
     ),
     "legacy.handshake": (
@@ -179,12 +185,13 @@ NAMES = {
     "legacy.server": (
         "AbortHandshake Extension ExtensionHeader Headers HeadersLike "
         "InvalidHandshake InvalidHeader InvalidMessage InvalidOrigin InvalidUpgrade "
-        "LoggerLike MultipleValuesError NegotiationError Origin SERVER=.core.http1 "
-        "ServerExtensionFactory State StatusLike Subprotocol USER_AGENT "
-        "WebSocketCommonProtocol=.asyncio.connection:Connection build_extension "
-        "build_response check_request enable_server_permessage_deflate "
-        "parse_extension parse_subprotocol read_request "
-        "remove_path_argument=.core.hooks:adapt_handler validate_subprotocols"
+        "LoggerLike MultipleValuesError NegotiationError Origin "
+        "SERVER=.core.http.messages ServerExtensionFactory State StatusLike "
+        "Subprotocol USER_AGENT WebSocketCommonProtocol=.asyncio.connection:Connection "
+        "build_extension build_response check_request "
+        "enable_server_permessage_deflate parse_extension parse_subprotocol "
+        "read_request remove_path_argument=.core.server.hook_forms:adapt_handler "
+        "validate_subprotocols"
     ),
     "protocol": (
         "BINARY BytesLike CLOSE CONT Close CloseCode ConnectionClosed "
@@ -198,7 +205,7 @@ NAMES = {
         "build_host"
     ),
     "server": (
-        "CONNECTING Connection=.sansio.older ConnectionOption Extension "
+        "CONNECTING Connection=.legacy.sansio ConnectionOption Extension "
         "ExtensionHeader HeaderLineTooLong Headers HeadersLike HeadersLikeOrCallable "
         "InvalidHandshake InvalidHeader InvalidHeaderValue InvalidMessage "
         "InvalidMethod InvalidOrigin InvalidProtocol InvalidStatus InvalidUpgrade "

@@ -12,8 +12,9 @@ from .imports import deprecate, offer, reexport
 
 if TYPE_CHECKING:
     from .asyncio.client import WebSocketClientProtocol, connect, unix_connect
-    from .core.reconnect import backoff, process_exception
-    from .sansio import older as _older
+    from .core.client.backoff import backoff
+    from .core.client.reconnect import process_exception
+    from .legacy import sansio as _older
     from .sansio.client import ClientProtocol
 
     ClientConnection = _older.ClientConnection
@@ -32,7 +33,8 @@ offer(
     globals(),
     {
         ".asyncio.client": "WebSocketClientProtocol connect unix_connect",
-        ".core.reconnect": "backoff process_exception",
+        ".core.client.backoff": "backoff",
+        ".core.client.reconnect": "process_exception",
         ".sansio.client": "ClientProtocol",
     },
 )
@@ -40,7 +42,7 @@ deprecate(
     globals(),
     {
         "ClientConnection": (
-            ".sansio.older",
+            ".legacy.sansio",
             "fullduplex.client.ClientProtocol, or fullduplex.asyncio.client."
             "ClientConnection for the class of connections",
         )

@@ -8,7 +8,7 @@ from .imports import deprecate, reexport
 
 if TYPE_CHECKING:
     from . import protocol as _new
-    from .sansio import older as _older
+    from .legacy import sansio as _older
 
     Connection = _older.Connection
     CLIENT = _new.CLIENT
@@ -28,7 +28,7 @@ reexport(globals())
 deprecate(
     globals(),
     {
-        "Connection": (".sansio.older", "fullduplex.protocol.Protocol"),
+        "Connection": (".legacy.sansio", "fullduplex.protocol.Protocol"),
         **{
             name: (".protocol", f"fullduplex.protocol.{name}") for name in _SAME.split()
         },

@@ -1,9 +1,20 @@
-"""Headers; see `fullduplex.core.datastructures`."""
+"""Headers; see `fullduplex.core.http.headers`."""
 
 from __future__ import annotations
 
-from .core.datastructures import *  # noqa: F403
-from .core.datastructures import __all__ as __all__
+from .core.http.headers import (
+    Headers,
+    HeadersLike,
+    MultipleValuesError,
+    SupportsKeysAndGetItem,
+)
 from .imports import reexport
+
+__all__ = [
+    "Headers",
+    "HeadersLike",
+    "MultipleValuesError",
+    "SupportsKeysAndGetItem",
+]
 
 reexport(globals())

@@ -1,28 +1,106 @@
-"""Every exception; see `fullduplex.core.errors`."""
+"""Every exception."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .core import errors as _errors
+from .core.errors import (
+    ConcurrencyError,
+    ConnectionClosed,
+    ConnectionClosedError,
+    ConnectionClosedOK,
+    DuplicateParameter,
+    HeaderLineTooLong,
+    InvalidHandshake,
+    InvalidHeader,
+    InvalidHeaderFormat,
+    InvalidHeaderValue,
+    InvalidMessage,
+    InvalidMethod,
+    InvalidOrigin,
+    InvalidParameterName,
+    InvalidParameterValue,
+    InvalidProtocol,
+    InvalidProxy,
+    InvalidState,
+    InvalidUpgrade,
+    InvalidURI,
+    NegotiationError,
+    PayloadTooBig,
+    ProtocolError,
+    RequestLineTooLong,
+    SecurityError,
+    StatusLineTooLong,
+    TooManyFragments,
+    TooManyHeaders,
+    WebSocketException,
+)
+from .core.handshake.errors import (
+    InvalidProxyMessage,
+    InvalidProxyStatus,
+    InvalidStatus,
+    InvalidStatusCode,
+    ProxyError,
+)
 from .imports import deprecate, reexport
 
 if TYPE_CHECKING:
-    from .core.errors import *  # noqa: F403
-    from .core.errors import __all__ as __all__
+    from .core.errors import WebSocketProtocolError as WebSocketProtocolError
+    from .core.handshake.errors import AbortHandshake as AbortHandshake
+    from .core.handshake.errors import RedirectHandshake as RedirectHandshake
 
-_DEPRECATED = {
-    "AbortHandshake": "a Response that process_request returns",
-    "RedirectHandshake": "nothing instead; connect follows redirects",
-    "WebSocketProtocolError": "fullduplex.exceptions.ProtocolError",
-}
-
-if not TYPE_CHECKING:
-    __all__ = [name for name in _errors.__all__ if name not in _DEPRECATED]
-    globals().update({name: getattr(_errors, name) for name in __all__})
+__all__ = [
+    "WebSocketException",
+    "ConnectionClosed",
+    "ConnectionClosedOK",
+    "ConnectionClosedError",
+    "InvalidURI",
+    "InvalidProxy",
+    "InvalidHandshake",
+    "SecurityError",
+    "RequestLineTooLong",
+    "StatusLineTooLong",
+    "HeaderLineTooLong",
+    "TooManyHeaders",
+    "InvalidMessage",
+    "InvalidMethod",
+    "InvalidProtocol",
+    "InvalidStatus",
+    "InvalidStatusCode",
+    "InvalidHeader",
+    "InvalidHeaderFormat",
+    "InvalidHeaderValue",
+    "InvalidOrigin",
+    "InvalidUpgrade",
+    "NegotiationError",
+    "DuplicateParameter",
+    "InvalidParameterName",
+    "InvalidParameterValue",
+    "ProxyError",
+    "InvalidProxyMessage",
+    "InvalidProxyStatus",
+    "InvalidState",
+    "ConcurrencyError",
+    "ProtocolError",
+    "PayloadTooBig",
+    "TooManyFragments",
+]
 
 reexport(globals())
 deprecate(
     globals(),
-    {name: (".core.errors", instead) for name, instead in _DEPRECATED.items()},
+    {
+        "AbortHandshake": (
+            ".core.handshake.errors",
+            "a Response that process_request returns",
+        ),
+        "RedirectHandshake": (
+            ".core.handshake.errors",
+            "nothing instead; connect follows redirects",
+        ),
+        "WebSocketProtocolError": (
+            ".core.errors",
+            "fullduplex.exceptions.ProtocolError",
+        ),
+    },
 )

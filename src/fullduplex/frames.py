@@ -1,18 +1,24 @@
-"""Frames, opcodes and close codes; see `fullduplex.core.frames`."""
+"""Frames, opcodes and close codes; see `fullduplex.core.frames.frame`."""
 
 from __future__ import annotations
 
-from .core.frames import (
-    BINARY,
-    CLOSE,
+from .core.frames.close import (
     CLOSE_CODE_EXPLANATIONS,
     CLOSE_CODES,
+    EXTERNAL_CLOSE_CODES,
+    OK_CLOSE_CODES,
+    Close,
+    CloseCode,
+    explain_close_code,
+)
+from .core.frames.describe import MAX_LOG_SIZE
+from .core.frames.frame import Frame, prepare_ctrl, prepare_data
+from .core.frames.opcode import (
+    BINARY,
+    CLOSE,
     CONT,
     CTRL_OPCODES,
     DATA_OPCODES,
-    EXTERNAL_CLOSE_CODES,
-    MAX_LOG_SIZE,
-    OK_CLOSE_CODES,
     OP_BINARY,
     OP_CLOSE,
     OP_CONT,
@@ -22,15 +28,9 @@ from .core.frames import (
     PING,
     PONG,
     TEXT,
-    Close,
-    CloseCode,
-    Frame,
     Opcode,
-    explain_close_code,
-    prepare_ctrl,
-    prepare_data,
 )
-from .core.kernels import apply_mask
+from .core.kernels.kernels import apply_mask
 from .imports import reexport
 
 __all__ = [

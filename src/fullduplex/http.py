@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from .core.datastructures import Headers, MultipleValuesError
-from .core.http1 import USER_AGENT
+from .core.http.headers import Headers, MultipleValuesError
+from .core.http.messages import USER_AGENT
 from .imports import deprecate, reexport
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         serve,
         unix_serve,
     )
-    from .sansio import older as _older
+    from .legacy import sansio as _older
     from .sansio.server import ServerProtocol
 
     ServerConnection = _older.ServerConnection
@@ -63,7 +63,7 @@ deprecate(
     globals(),
     {
         "ServerConnection": (
-            ".sansio.older",
+            ".legacy.sansio",
             "fullduplex.server.ServerProtocol, or fullduplex.asyncio.server."
             "ServerConnection for the class of connections",
         )

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .core.kernels import apply_mask
+from .core.kernels.kernels import apply_mask
 
 __all__ = ["apply_mask"]

@@ -2,5 +2,34 @@
 
 from __future__ import annotations
 
-from .core.typing import *  # noqa: F403
-from .core.typing import __all__ as __all__
+from .core.typing import (
+    BytesLike,
+    ConnectionOption,
+    Data,
+    DataLike,
+    ExtensionHeader,
+    ExtensionName,
+    ExtensionParameter,
+    LoggerLike,
+    Origin,
+    PathLike,
+    StatusLike,
+    Subprotocol,
+    UpgradeProtocol,
+)
+
+__all__ = [
+    "BytesLike",
+    "ConnectionOption",
+    "Data",
+    "DataLike",
+    "ExtensionHeader",
+    "ExtensionName",
+    "ExtensionParameter",
+    "LoggerLike",
+    "Origin",
+    "PathLike",
+    "StatusLike",
+    "Subprotocol",
+    "UpgradeProtocol",
+]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from .core.uri import *  # noqa: F403
-from .core.uri import __all__ as __all__
+from .core.uri import WebSocketURI, parse_uri
 from .imports import reexport
+
+__all__ = [
+    "WebSocketURI",
+    "parse_uri",
+]
 
 reexport(globals())

@@ -6,7 +6,7 @@ from typing import Any
 
 from .core.handshake.keys import GUID as _GUID
 from .core.handshake.keys import accept_key, generate_key
-from .core.kernels import apply_mask
+from .core.kernels.kernels import apply_mask
 from .imports import reexport
 
 __all__ = ["GUID", "accept_key", "apply_mask", "generate_key", "get_socket_name"]

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from fullduplex.asyncio import _transport
+from fullduplex.asyncio import _transports as _transport
 
 from ..kit.fixtures import authority, client_tls, no_proxies, server_tls
 from ..kit.leaks import sockets

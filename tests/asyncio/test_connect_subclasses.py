@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fullduplex import ClientConnection, Close, ServerConnection, connect, serve
-from fullduplex.core.backoff import Backoff
+from fullduplex.core.client.backoff import Backoff
 
 pytestmark = pytest.mark.variants("plain")
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import trustme
 
-from fullduplex import _tls, connect
+from fullduplex import connect
+from fullduplex._net import tls_context as _tls
 
 from ..kit.asyncio_peer import Listener, listening
 from ..kit.bytes import TEXT, frame

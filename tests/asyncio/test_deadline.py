@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from fullduplex.asyncio._deadline import Deadline
+from fullduplex.asyncio._timeout import Deadline
 
 pytestmark = pytest.mark.variants("two")
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from fullduplex import ConnectionClosed, InvalidHandshake, InvalidStatus, connect
-from fullduplex.core.diagnosis import Diagnosis
+from fullduplex.core.diagnostics.diagnosis import Diagnosis
 
 from ..kit.asyncio_peer import Listener, Peer, listening
 from ..kit.bytes import CLOSE, MASK, TEXT, close_frame, frame

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from fullduplex import ConnectionClosedError
-from fullduplex.core.keepalive import Verdict
+from fullduplex.core.endpoint.keepalive import Verdict
 
 from ..kit.asyncio_peer import Peer, Stopwatch, until
 from ..kit.bytes import BINARY, CLOSE, PING, PONG, TEXT, frame

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from fullduplex import connect, serve
-from fullduplex.asyncio import _transport
+from fullduplex.asyncio import _transports as _transport
 
 from ..kit.clock import PATIENCE
 from .test_tcp_transport import Protocol
@@ -22,7 +22,7 @@ from .test_tcp_transport import Protocol
 pytestmark = [
     pytest.mark.variants("plain"),
     pytest.mark.skipif(
-        _transport.TcpTransport is None or _transport.Poller is None,
+        _transport.TcpTransport is None or _transport.EpollReader is None,
         reason="not compiled, or a system without epoll",
     ),
 ]
@@ -78,7 +78,7 @@ async def ended(members: list[tuple[Reader, Any, socket.socket]]) -> None:
 
 async def test_all_are_read_where_more_are_ready_than_go_into_a_batch() -> None:
     with none_left():
-        poller = _transport.Poller(asyncio.get_running_loop())
+        poller = _transport.EpollReader(asyncio.get_running_loop())
         members = [watched(poller) for _ in range(BATCH + 50)]
         for _, _, theirs in members:
             theirs.send(b"x")
@@ -94,7 +94,7 @@ async def test_all_are_read_where_more_are_ready_than_go_into_a_batch() -> None:
 
 async def test_who_is_ended_by_another_of_the_same_batch_is_not_read() -> None:
     with none_left():
-        poller = _transport.Poller(asyncio.get_running_loop())
+        poller = _transport.EpollReader(asyncio.get_running_loop())
         members = [watched(poller) for _ in range(2)]
         (one, first, _), (other, second, _) = members
         one.then, other.then = second.abort, first.abort
@@ -116,7 +116,7 @@ async def test_who_is_ended_by_another_of_the_same_batch_is_not_read() -> None:
 
 async def test_closed_poller_stays_for_the_connections_that_are_left() -> None:
     with none_left():
-        poller = _transport.Poller(asyncio.get_running_loop())
+        poller = _transport.EpollReader(asyncio.get_running_loop())
         members = [watched(poller) for _ in range(2)]
         poller.close()
         await ended(members[:1])
@@ -131,7 +131,7 @@ async def test_closed_poller_stays_for_the_connections_that_are_left() -> None:
 
 async def test_reading_goes_on_after_a_pause_in_which_the_poller_was_closed() -> None:
     with none_left():
-        poller = _transport.Poller(asyncio.get_running_loop())
+        poller = _transport.EpollReader(asyncio.get_running_loop())
         member = reader, transport, theirs = watched(poller)
         transport.pause_reading()
         poller.close()
@@ -158,7 +158,7 @@ def test_others_are_read_after_one_has_ended_the_program() -> None:
         await ended(members)
 
     with none_left(), asyncio.Runner() as runner:
-        poller = _transport.Poller(runner.get_loop())
+        poller = _transport.EpollReader(runner.get_loop())
         members = runner.run(begin())
         for _, _, theirs in members:
             theirs.send(b"x")
@@ -174,7 +174,7 @@ def test_others_are_read_after_one_has_ended_the_program() -> None:
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 def test_loop_that_is_closed_first_leaves_no_descriptors() -> None:
     async def begin() -> None:
-        poller = _transport.Poller(asyncio.get_running_loop())
+        poller = _transport.EpollReader(asyncio.get_running_loop())
         for _ in range(3):
             _, _, theirs = watched(poller)
             theirs.close()
@@ -203,7 +203,7 @@ async def test_connection_that_cannot_be_watched_ends_alone(tmp_path: Path) -> N
     complaints: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: complaints.append(context))
     with none_left():
-        poller = _transport.Poller(loop)
+        poller = _transport.EpollReader(loop)
         first = watched(poller)
         # The system refuses to watch a regular file, as all that it has no room for.
         fd = os.open(tmp_path / "file", os.O_CREAT | os.O_RDWR)
@@ -223,7 +223,7 @@ async def test_connection_that_cannot_be_watched_ends_alone(tmp_path: Path) -> N
 
 async def test_descriptors_that_were_never_watched_are_not_removed() -> None:
     with none_left():
-        poller = _transport.Poller(asyncio.get_running_loop())
+        poller = _transport.EpollReader(asyncio.get_running_loop())
         first, second = watched(poller), watched(poller)
         for number in (-1, 0, 100_000, second[1].fileno()):
             poller.remove_reader(number, first[1])

@@ -16,7 +16,8 @@ import pytest
 
 from fullduplex import InvalidURI, SecurityError, connect, serve
 from fullduplex.asyncio.server import ServerConnection
-from fullduplex.core.errors import InvalidProxy, InvalidProxyStatus, ProxyError
+from fullduplex.core.errors import InvalidProxy
+from fullduplex.core.handshake.errors import InvalidProxyStatus, ProxyError
 
 from ..kit.asyncio_peer import listening
 from ..kit.bytes import redirect

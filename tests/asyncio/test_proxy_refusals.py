@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fullduplex import connect
-from fullduplex.core.errors import (
+from fullduplex.core.handshake.errors import (
     InvalidProxyMessage,
     InvalidProxyStatus,
     ProxyError,

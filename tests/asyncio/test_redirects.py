@@ -113,7 +113,7 @@ async def test_redirect_from_ws_to_wss_connects_with_tls(
     client_tls: ssl.SSLContext,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from fullduplex import _tls
+    from fullduplex._net import tls_context as _tls
 
     # What the system trusts, where the test can say it.
     monkeypatch.setattr(_tls, "default_context", lambda: client_tls)

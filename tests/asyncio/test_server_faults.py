@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from fullduplex import IMPLEMENTATION, ServerConnection, connect
-from fullduplex.asyncio import _listen
+from fullduplex.asyncio import _listener as _listen
 
 from ..kit.asyncio_peer import until
 from ..kit.bytes import BINARY, CLOSE, MASK, TEXT, frame, request

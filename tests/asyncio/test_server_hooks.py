@@ -23,7 +23,7 @@ from fullduplex import (
     serve,
 )
 from fullduplex.asyncio.server import BasicAuthWebSocketServerProtocol
-from fullduplex.core.errors import AbortHandshake
+from fullduplex.core.handshake.errors import AbortHandshake
 
 from ..kit.asyncio_peer import until
 from ..kit.bytes import TEXT, request

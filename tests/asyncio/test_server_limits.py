@@ -9,7 +9,7 @@ import time
 import pytest
 
 from fullduplex import serve
-from fullduplex.core import reception
+from fullduplex.core.server import base as reception
 
 from ..kit.asyncio_peer import until
 from ..kit.bytes import TEXT, request

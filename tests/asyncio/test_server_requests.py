@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fullduplex import ServerConnection, connect, serve
-from fullduplex.core.http1 import MAX_LINE_LENGTH, MAX_NUM_HEADERS
+from fullduplex.core.http.messages import MAX_LINE_LENGTH, MAX_NUM_HEADERS
 
 from ..kit.asyncio_peer import turns, until
 from ..kit.bytes import ACCEPT, CLOSE, MASK, TEXT, frame, request

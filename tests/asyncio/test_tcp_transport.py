@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fullduplex.asyncio import _transport
+from fullduplex.asyncio import _transports as _transport
 
 from ..kit.asyncio_peer import turns
 

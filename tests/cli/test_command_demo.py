@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import fullduplex
-from fullduplex.cli._payloads import mixed_messages, size_of
+from fullduplex.cli._demo_messages import mixed_messages, size_of
 
 
 def test_demo_verifies_every_echo_and_prints_figures(run: Any) -> None:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fullduplex.cli._failures import one_line, without_credentials
-from fullduplex.cli._render import escape, escape_json, is_json
+from fullduplex.cli._errors import one_line, without_credentials
+from fullduplex.cli._render import escape_json, is_json
+from fullduplex.core.credentials import escape
 
 DANGEROUS = [
     *map(chr, range(0x20)),

@@ -11,7 +11,7 @@ import pytest
 
 import fullduplex
 from fullduplex import ConnectionClosedError, ConnectionClosedOK, connect, serve
-from fullduplex.core.connection_protocol import ConnectionProtocol
+from fullduplex.core.connection.websockets_protocol import ConnectionProtocol
 from fullduplex.exceptions import ConnectionClosed, InvalidState, ProtocolError
 from fullduplex.frames import Close
 from fullduplex.uri import parse_uri

@@ -73,7 +73,7 @@ def readable_signature(value: Any) -> list[list[Any]]:
     found = signature_of(value)
     if found is None:
         # Compiled; its readable twin has the same parameters (tests/parity).
-        twin = importlib.import_module("fullduplex.core._kernels")
+        twin = importlib.import_module("fullduplex.core.kernels._kernels")
         found = signature_of(getattr(twin, value.__name__))
     assert found is not None
     return found

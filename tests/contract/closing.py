@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from fullduplex import ConnectionClosedError, ConnectionClosedOK, ProtocolError, State
-from fullduplex.core.ending import RECEIVING
+from fullduplex.core.endpoint._hot import RECEIVING
 
 from ..kit.bytes import CLOSE, CONT, PING, PONG, TEXT
 from ..kit.clock import PATIENCE, Stopwatch

@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeVar
 
-from fullduplex.core.ending import RECEIVING
+from fullduplex.core.endpoint._hot import RECEIVING
 
 from ..kit.bytes import driven
 from ..kit.clock import PATIENCE
@@ -355,7 +355,7 @@ class AsyncioFace(Face):
             self.needs = ("uvloop",)
 
     def run(self, behaviour: Callable[[Kit], Coroutine[Any, Any, None]]) -> None:
-        import fullduplex.asyncio._transport as transport
+        import fullduplex.asyncio._transports as transport
 
         complaints: list[Any] = []
 

@@ -55,7 +55,7 @@ def in_kwds(face: str, name: str) -> set[str]:
     if face == "trio":
         if side == "server":
             return {"create_protocol", "ws_handler"}
-        dialing = importlib.import_module("fullduplex.trio._dial").DIALING
+        dialing = importlib.import_module("fullduplex.trio._tcp_connect").DIALING
         return {*dialing, "host", "port"} - refused
     module = importlib.import_module(f"fullduplex.{face}.{side}")
     if side == "server":

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from fullduplex.core.admission import Admission
+from fullduplex.core.server.limits import ConnectionLimits
 
 
 def test_without_limits_everybody_comes_in() -> None:
-    admission = Admission()
+    admission = ConnectionLimits()
     assert [admission.connected(None) for _ in range(1000)] == [None] * 1000
     assert [admission.requested(0) for _ in range(1000)] == [0] * 1000
     assert admission.report() is None
 
 
 def test_connections_are_counted_until_they_end() -> None:
-    admission = Admission(max_connections=2)
+    admission = ConnectionLimits(max_connections=2)
     assert admission.connected(None) is None
     assert admission.connected(None) is None
     assert admission.connected(None) == "max_connections"
@@ -24,7 +24,7 @@ def test_connections_are_counted_until_they_end() -> None:
 
 
 def test_connections_are_counted_by_address() -> None:
-    admission = Admission(max_connections_per_ip=1)
+    admission = ConnectionLimits(max_connections_per_ip=1)
     assert admission.by_ip
     assert admission.connected("10.0.0.1") is None
     assert admission.connected("10.0.0.2") is None
@@ -34,7 +34,7 @@ def test_connections_are_counted_by_address() -> None:
 
 
 def test_clients_without_an_address_have_no_limit_by_address() -> None:
-    admission = Admission(max_connections_per_ip=1)
+    admission = ConnectionLimits(max_connections_per_ip=1)
     assert [admission.connected(None) for _ in range(3)] == [None] * 3
 
 
@@ -52,11 +52,11 @@ def test_clients_without_an_address_have_no_limit_by_address() -> None:
     ],
 )
 def test_group_is_an_address_or_a_network(host: object, group: str | None) -> None:
-    assert Admission.group(host) == group
+    assert ConnectionLimits.group(host) == group
 
 
 def test_rate_allows_a_burst_and_then_so_many_a_second() -> None:
-    admission = Admission(max_handshakes_per_second=2)
+    admission = ConnectionLimits(max_handshakes_per_second=2)
     assert [admission.requested(100) for _ in range(3)] == [0, 0, 1]
     assert admission.requested(100.4) == 1
     assert admission.requested(100.5) == 0
@@ -66,7 +66,7 @@ def test_rate_allows_a_burst_and_then_so_many_a_second() -> None:
 
 
 def test_rate_below_one_tells_how_long_to_wait() -> None:
-    admission = Admission(max_handshakes_per_second=0.1)
+    admission = ConnectionLimits(max_handshakes_per_second=0.1)
     assert admission.requested(0) == 0
     assert admission.requested(0) == 10
     assert admission.requested(4) == 6
@@ -74,7 +74,7 @@ def test_rate_below_one_tells_how_long_to_wait() -> None:
 
 
 def test_report_tells_what_is_new_and_the_totals_stay() -> None:
-    admission = Admission(max_connections=1, max_handshakes_per_second=1)
+    admission = ConnectionLimits(max_connections=1, max_handshakes_per_second=1)
     admission.connected(None)
     admission.connected(None)
     admission.connected(None)
@@ -92,4 +92,4 @@ def test_report_tells_what_is_new_and_the_totals_stay() -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1, 0])
 def test_rate_must_be_a_positive_number(value: float) -> None:
     with pytest.raises(ValueError, match="max_handshakes_per_second"):
-        Admission(max_handshakes_per_second=value)
+        ConnectionLimits(max_handshakes_per_second=value)

@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
-from fullduplex.core.auth import (
+from fullduplex.core.http.grammar import build_authorization_basic
+from fullduplex.core.http.headers import Headers
+from fullduplex.core.http.messages import Request, Response
+from fullduplex.core.server.auth import (
     Refused,
     authenticate,
     challenge,
@@ -15,9 +18,6 @@ from fullduplex.core.auth import (
     read_credentials,
     the_check,
 )
-from fullduplex.core.datastructures import Headers
-from fullduplex.core.headers import build_authorization_basic
-from fullduplex.core.http1 import Request, Response
 
 
 def request(*values: str) -> Request:

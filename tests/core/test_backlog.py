@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from fullduplex.core.backlog import Backlog
-from fullduplex.core.options import Options
-from fullduplex.core.protocol import Protocol, Side
-from fullduplex.core.session import Session
+from fullduplex.core.endpoint.endpoint import Endpoint
+from fullduplex.core.endpoint.frame_protocol import FrameProtocol, Side
+from fullduplex.core.endpoint.options import Options
+from fullduplex.core.endpoint.write_buffer import WriteBuffer
 
 from ..kit.pair import Waiter
 
 
-def session() -> Session:
+def session() -> Endpoint:
     options = Options.check(write_limit=(100, 20))
-    return Session(Protocol(Side.SERVER), options, new_waiter=Waiter, now=0)
+    return Endpoint(FrameProtocol(Side.SERVER), options, new_waiter=Waiter, now=0)
 
 
 def test_pieces_are_written_in_order_and_in_parts() -> None:
-    backlog = Backlog()
+    backlog = WriteBuffer()
     for piece in (b"first", b"", b"second"):
         backlog.add(piece)
     written = b""
@@ -30,7 +30,7 @@ def test_pieces_are_written_in_order_and_in_parts() -> None:
 
 
 def test_writing_pauses_above_the_high_mark_and_goes_on_at_the_low_one() -> None:
-    backlog, one = Backlog(), session()
+    backlog, one = WriteBuffer(), session()
     backlog.add(bytes(100))
     assert backlog.balance(one) == []
     assert not one.writing_paused
@@ -49,7 +49,7 @@ def test_writing_pauses_above_the_high_mark_and_goes_on_at_the_low_one() -> None
 
 
 def test_writing_stays_paused_once_output_has_failed() -> None:
-    backlog, one = Backlog(), session()
+    backlog, one = WriteBuffer(), session()
     backlog.add(bytes(200))
     backlog.balance(one)
     one.output_failed(BrokenPipeError(), 0)
@@ -61,7 +61,7 @@ def test_writing_stays_paused_once_output_has_failed() -> None:
 
 
 def test_clear_forgets_all() -> None:
-    backlog = Backlog()
+    backlog = WriteBuffer()
     backlog.add(bytes(200))
 
     backlog.clear()

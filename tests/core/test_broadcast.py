@@ -8,13 +8,18 @@ from typing import Any
 
 import pytest
 
-from fullduplex.core.broadcast import OnSlow, SharedMessage, check_policy, offer
+from fullduplex.core.endpoint.broadcast import (
+    OnSlow,
+    SharedMessage,
+    check_policy,
+    deliver,
+)
+from fullduplex.core.endpoint.endpoint import Endpoint
+from fullduplex.core.endpoint.frame_protocol import FrameProtocol, Side
+from fullduplex.core.endpoint.options import Options
 from fullduplex.core.errors import ConcurrencyError
-from fullduplex.core.extensions.base import Extension
-from fullduplex.core.extensions.permessage_deflate import PerMessageDeflate
-from fullduplex.core.options import Options
-from fullduplex.core.protocol import Protocol, Side
-from fullduplex.core.session import Session
+from fullduplex.core.extensions.deflate import PerMessageDeflate
+from fullduplex.core.frames.frame import Extension
 
 from ..kit.bytes import BINARY, TEXT, dissect, frame
 from ..kit.pair import Waiter
@@ -26,8 +31,8 @@ def protocol(
     side: Side = Side.SERVER,
     *extensions: Extension,
     logger: logging.Logger | None = None,
-) -> Protocol:
-    made = Protocol(side, logger=logger)
+) -> FrameProtocol:
+    made = FrameProtocol(side, logger=logger)
     made.use_extensions(extensions)
     return made
 
@@ -195,19 +200,19 @@ def test_policy_out_of_range_is_refused(
         check_policy(on_slow, max_buffer)
 
 
-def session(one: Protocol, **options: Any) -> Session:
-    return Session(one, Options.check(**options), new_waiter=Waiter, now=0)
+def session(one: FrameProtocol, **options: Any) -> Endpoint:
+    return Endpoint(one, Options.check(**options), new_waiter=Waiter, now=0)
 
 
 def test_offer_gives_the_shared_frame_to_who_is_open_and_not_slow() -> None:
     shared = SharedMessage("x", None)
-    assert offer(session(protocol()), shared, 0, "buffer", None) == b"\x81\x01x"
+    assert deliver(session(protocol()), shared, 0, "buffer", None) == b"\x81\x01x"
 
 
 def test_offer_queues_a_frame_of_its_own_for_a_client() -> None:
     client = session(protocol(Side.CLIENT))
 
-    assert offer(client, SharedMessage("x", None), 0, "buffer", None) == "queued"
+    assert deliver(client, SharedMessage("x", None), 0, "buffer", None) == "queued"
     assert client.writer.pending == 7
 
 
@@ -228,8 +233,8 @@ def test_offer_calls_slow_who_has_more_waiting_than_allowed(
     one = session(protocol(), write_limit=100)
     fate = {"buffer": "closed", "close": "closed", "drop": "dropped"}[on_slow]
 
-    assert offer(one, shared, most, on_slow, max_buffer) == shared.plain
-    assert offer(one, shared, most + 1, on_slow, max_buffer) == fate
+    assert deliver(one, shared, most, on_slow, max_buffer) == shared.plain
+    assert deliver(one, shared, most + 1, on_slow, max_buffer) == fate
 
 
 def test_offer_skips_who_is_not_open_and_does_not_cut_into_a_message() -> None:
@@ -237,7 +242,7 @@ def test_offer_skips_who_is_not_open_and_does_not_cut_into_a_message() -> None:
     one = session(protocol())
     one.fragmenting = True
     with pytest.raises(ConcurrencyError):
-        offer(one, shared, 0, "buffer", None)
+        deliver(one, shared, 0, "buffer", None)
 
     one.protocol.transport_lost(None)
-    assert offer(one, shared, 0, "buffer", None) == "skipped"
+    assert deliver(one, shared, 0, "buffer", None) == "skipped"

@@ -10,10 +10,14 @@ from typing import Any
 import pytest
 
 from fullduplex.client import ClientProtocol
-from fullduplex.core.broadcast import SharedMessage
 from fullduplex.core.buffers import byte_view, check_bytes
-from fullduplex.core.extensions.permessage_deflate import PerMessageDeflate
-from fullduplex.core.sending import Fragments, control_payload, single
+from fullduplex.core.endpoint.broadcast import SharedMessage
+from fullduplex.core.endpoint.message_sender import (
+    FragmentSender,
+    control_payload,
+    message_payload,
+)
+from fullduplex.core.extensions.deflate import PerMessageDeflate
 from fullduplex.frames import Opcode, prepare_ctrl, prepare_data
 from fullduplex.uri import parse_uri
 
@@ -86,7 +90,7 @@ def test_numpy_arrays_are_buffers() -> None:
     numbers = numpy.arange(6, dtype="<i2").reshape(2, 3)
     for value in (numbers, numbers[:, ::2], numbers.T, memoryview(numbers)):
         assert bytes(byte_view(value) or b"") == value.tobytes()
-    assert single(numbers, None) == (numbers.tobytes(), False)
+    assert message_payload(numbers, None) == (numbers.tobytes(), False)
 
 
 @buffers
@@ -96,7 +100,7 @@ def test_message_is_sent_as_its_bytes(
 ) -> None:
     extensions = [PerMessageDeflate(False, False, 15, 15)] if deflate else []
     session = make_session(extensions=extensions, max_size=None)
-    payload = single(value, None)
+    payload = message_payload(value, None)
     assert payload is not None
     finish(session.send(*payload))
     (frame,) = sent(session)
@@ -111,7 +115,7 @@ def test_message_is_sent_as_its_bytes(
 @buffers
 def test_fragment_is_sent_as_its_bytes(value: Any, expected: bytes) -> None:
     session = make_session()
-    fragments = Fragments(session, None)
+    fragments = FragmentSender(session, None)
     finish(fragments.add(value))
     finish(fragments.end())
     assert b"".join(frame.payload for frame in sent(session)) == expected
@@ -133,7 +137,7 @@ def test_other_ways_out_refuse_the_same(value: Any) -> None:
         lambda: control_payload("ping", value),
         lambda: prepare_ctrl(value),
         lambda: prepare_data(value),
-        lambda: finish(Fragments(make_session(), None).add(value)),
+        lambda: finish(FragmentSender(make_session(), None).add(value)),
         lambda: ClientProtocol(parse_uri("ws://localhost/")).receive_data(value),
     ):
         with pytest.raises(TypeError):

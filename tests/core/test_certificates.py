@@ -9,7 +9,7 @@ import trustme
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fullduplex.core.certificates import describe_refusal, names_in
+from fullduplex.core.client.certificates import describe_refusal, names_in
 
 
 @pytest.fixture(scope="module")

@@ -6,29 +6,29 @@ import itertools
 
 import pytest
 
-from fullduplex.core.closing import NEXT, State, Step, after
+from fullduplex.core.frames.close import NEXT, CloseEvent, State, next_state
 
 EXPECTED = {
-    (State.CONNECTING, Step.ACCEPTED): State.OPEN,
-    (State.CONNECTING, Step.TCP_ENDED): State.CLOSED,
-    (State.OPEN, Step.CLOSE_SENT): State.CLOSING,
-    (State.OPEN, Step.CLOSE_RECEIVED): State.OPEN,
-    (State.OPEN, Step.TCP_ENDED): State.CLOSED,
-    (State.CLOSING, Step.CLOSE_RECEIVED): State.CLOSING,
-    (State.CLOSING, Step.TCP_ENDED): State.CLOSED,
-    (State.CLOSED, Step.TCP_ENDED): State.CLOSED,
+    (State.CONNECTING, CloseEvent.ACCEPTED): State.OPEN,
+    (State.CONNECTING, CloseEvent.TCP_ENDED): State.CLOSED,
+    (State.OPEN, CloseEvent.CLOSE_SENT): State.CLOSING,
+    (State.OPEN, CloseEvent.CLOSE_RECEIVED): State.OPEN,
+    (State.OPEN, CloseEvent.TCP_ENDED): State.CLOSED,
+    (State.CLOSING, CloseEvent.CLOSE_RECEIVED): State.CLOSING,
+    (State.CLOSING, CloseEvent.TCP_ENDED): State.CLOSED,
+    (State.CLOSED, CloseEvent.TCP_ENDED): State.CLOSED,
 }
 
 
-@pytest.mark.parametrize(("state", "step"), [*itertools.product(State, Step)])
+@pytest.mark.parametrize(("state", "step"), [*itertools.product(State, CloseEvent)])
 def test_after_goes_where_the_table_says_and_nowhere_else(
-    state: State, step: Step
+    state: State, step: CloseEvent
 ) -> None:
     if (state, step) in EXPECTED:
-        assert after(state, step) is EXPECTED[state, step]
+        assert next_state(state, step) is EXPECTED[state, step]
     else:
         with pytest.raises(AssertionError, match=f"{step.name} cannot happen in"):
-            after(state, step)
+            next_state(state, step)
 
 
 def test_states_have_the_numbers_of_websockets() -> None:
@@ -45,4 +45,6 @@ def test_no_step_leads_back() -> None:
 
 
 def test_every_state_can_end() -> None:
-    assert all(after(state, Step.TCP_ENDED) is State.CLOSED for state in State)
+    assert all(
+        next_state(state, CloseEvent.TCP_ENDED) is State.CLOSED for state in State
+    )

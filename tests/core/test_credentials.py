@@ -10,27 +10,30 @@ from typing import Any
 
 import pytest
 
+from fullduplex.core.client.proxy.address import Proxy, parse_proxy
+from fullduplex.core.client.proxy.selection import select_proxy
 from fullduplex.core.credentials import (
     display_address,
     display_header,
     display_uri,
     escape,
 )
-from fullduplex.core.datastructures import Headers
 from fullduplex.core.errors import (
-    AbortHandshake,
     InvalidHeaderFormat,
     InvalidOrigin,
     InvalidProxy,
+    InvalidURI,
+)
+from fullduplex.core.handshake.errors import (
+    AbortHandshake,
     InvalidProxyStatus,
     InvalidStatus,
-    InvalidURI,
     RedirectHandshake,
 )
-from fullduplex.core.headers import parse_authorization_basic
-from fullduplex.core.http1 import Request, Response
-from fullduplex.core.logs import log_head
-from fullduplex.core.proxy import Proxy, choose, parse_proxy
+from fullduplex.core.http.grammar import parse_authorization_basic
+from fullduplex.core.http.headers import Headers
+from fullduplex.core.http.logs import log_head
+from fullduplex.core.http.messages import Request, Response
 from fullduplex.core.uri import WebSocketURI, parse_uri
 
 # Each is refused, or is an address whose parts are others than were meant.
@@ -85,7 +88,7 @@ def test_proxy_of_the_environment_does_not_show_its_password() -> None:
     for value in ("http://user:sec/ret@proxy:3128", "user:sec#ret@proxy"):
         environ = {"http_proxy": value}
         with pytest.raises(InvalidProxy, match="http_proxy") as caught:
-            choose(parse_uri("ws://example.com/"), True, environ)
+            select_proxy(parse_uri("ws://example.com/"), True, environ)
         for text in texts_of(caught.value):
             assert "ret@" not in text.replace(value, "")
         assert "sec" not in str(caught.value)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fullduplex.core.datastructures import Headers, HeadersLike, MultipleValuesError
 from fullduplex.core.errors import InvalidHeader, InvalidHeaderFormat
+from fullduplex.core.http.headers import Headers, HeadersLike, MultipleValuesError
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fullduplex.core.extensions._policy import MISSES, PAUSE
+from fullduplex.core.extensions.compression_policy import MISSES, PAUSE
+from fullduplex.core.extensions.deflate import PerMessageDeflate
 from fullduplex.core.extensions.permessage_deflate import (
     ClientPerMessageDeflateFactory,
-    PerMessageDeflate,
     ServerPerMessageDeflateFactory,
 )
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from fullduplex.core.endpoint.endpoint import FAREWELL, Endpoint
+from fullduplex.core.endpoint.tcp_close import TCPStep
 from fullduplex.core.errors import ConnectionClosed, ConnectionClosedError
-from fullduplex.core.session import FAREWELL, Move, Session
 
 from ..kit.bytes import CLOSE, MASK, PING, TEXT, close_frame, frame
 from ..kit.pair import (
@@ -24,7 +25,7 @@ from ..kit.pair import (
 )
 
 
-def closing_server(**limits: Any) -> Session:
+def closing_server(**limits: Any) -> Endpoint:
     """A server that has exchanged close frames, and so closes TCP first."""
     session = make_session(SERVER, **limits)
     start(session.close(1000, "", 10))
@@ -37,8 +38,8 @@ def test_open_connection_asks_for_no_move() -> None:
     session = make_session()
     assert not session.departing
     assert not session.half_closing
-    assert session.next_move(False) is Move.WAIT
-    assert session.next_move(True) is Move.WAIT
+    assert session.next_move(False) is TCPStep.WAIT
+    assert session.next_move(True) is TCPStep.WAIT
 
 
 # Our direction
@@ -47,12 +48,12 @@ def test_open_connection_asks_for_no_move() -> None:
 def test_server_closes_its_direction_once_all_is_out() -> None:
     session = closing_server()
 
-    assert session.next_move(True) is Move.WAIT
-    assert session.next_move(False) is Move.HALF_CLOSE
+    assert session.next_move(True) is TCPStep.WAIT
+    assert session.next_move(False) is TCPStep.HALF_CLOSE
     assert session.half_closing
     session.half_closed(True)
 
-    assert session.next_move(False) is Move.WAIT
+    assert session.next_move(False) is TCPStep.WAIT
     assert not session.half_closing
     assert not session.input_over
 
@@ -61,12 +62,12 @@ def test_farewell_of_tls_goes_out_before_the_direction_is_closed() -> None:
     session = closing_server()
     session.farewell_due = True
 
-    assert session.next_move(True) is Move.WAIT
-    assert session.next_move(False) is Move.FAREWELL
+    assert session.next_move(True) is TCPStep.WAIT
+    assert session.next_move(False) is TCPStep.FAREWELL
     session.said_farewell()
 
-    assert session.next_move(True) is Move.WAIT  # the farewell itself
-    assert session.next_move(False) is Move.HALF_CLOSE
+    assert session.next_move(True) is TCPStep.WAIT  # the farewell itself
+    assert session.next_move(False) is TCPStep.HALF_CLOSE
 
 
 def test_direction_that_cannot_be_closed_alone_ends_both() -> None:
@@ -75,8 +76,8 @@ def test_direction_that_cannot_be_closed_alone_ends_both() -> None:
     session.half_closed(False)
 
     assert session.input_over
-    assert session.next_move(True) is Move.WAIT
-    assert session.next_move(False) is Move.END
+    assert session.next_move(True) is TCPStep.WAIT
+    assert session.next_move(False) is TCPStep.END
     assert not session.must_abort
 
 
@@ -86,9 +87,9 @@ def test_client_waits_for_the_server_to_close_tcp() -> None:
     deliver(session, close_frame(), 11)
 
     assert session.departing
-    assert session.next_move(False) is Move.WAIT
+    assert session.next_move(False) is TCPStep.WAIT
     session.eof_received(12)
-    assert session.next_move(False) is Move.END
+    assert session.next_move(False) is TCPStep.END
 
 
 # The peer's direction
@@ -104,19 +105,19 @@ def test_end_of_input_lets_out_what_waits_and_then_ends() -> None:
     assert session.input_over
     assert session.eof
     assert [seen.opcode for seen in sent(session)] == [CLOSE]
-    assert session.next_move(True) is Move.WAIT
-    assert session.next_move(False) is Move.END
+    assert session.next_move(True) is TCPStep.WAIT
+    assert session.next_move(False) is TCPStep.END
     assert not session.must_abort
 
 
 def test_output_that_does_not_move_after_the_end_of_input_has_a_deadline() -> None:
     session = make_session(close_timeout=3)
     session.eof_received(10)
-    assert session.next_move(True) is Move.WAIT
+    assert session.next_move(True) is TCPStep.WAIT
 
     session.timer_expired(13)
 
-    assert session.next_move(True) is Move.END
+    assert session.next_move(True) is TCPStep.END
     assert session.must_abort
 
 
@@ -127,7 +128,7 @@ def test_input_that_fails_ends_at_once_with_its_error() -> None:
     session.input_failed(failure)
 
     assert session.departing
-    assert session.next_move(True) is Move.END
+    assert session.next_move(True) is TCPStep.END
     lose(session)
     assert session.protocol.fault is failure
 
@@ -141,13 +142,13 @@ def test_output_that_fails_leaves_what_has_arrived_to_be_read() -> None:
     session.output_failed(BrokenPipeError("gone"), 10)
 
     assert session.departing
-    assert session.next_move(True) is Move.READ_REST
+    assert session.next_move(True) is TCPStep.READ_REST
     session.rest_begun()
-    assert session.next_move(True) is Move.WAIT
+    assert session.next_move(True) is TCPStep.WAIT
     deliver(session, frame(TEXT, "last") + close_frame(4001, "bye"), 10)
-    assert session.next_move(False) is Move.WAIT
+    assert session.next_move(False) is TCPStep.WAIT
     session.rest_read()
-    assert session.next_move(False) is Move.END
+    assert session.next_move(False) is TCPStep.END
 
     lose(session)
     messages, exc = rest_of(session)
@@ -168,7 +169,7 @@ def test_end_of_input_ends_the_reading_of_the_rest(end: str) -> None:
     else:
         session.input_failed(ConnectionResetError("second"))
 
-    assert session.next_move(True) is Move.END
+    assert session.next_move(True) is TCPStep.END
     lose(session)
     assert session.failure is first
 
@@ -177,7 +178,7 @@ def test_output_that_fails_after_the_end_of_input_leaves_nothing_to_read() -> No
     session = make_session()
     session.eof_received(9)
     session.output_failed(BrokenPipeError(), 10)
-    assert session.next_move(True) is Move.END
+    assert session.next_move(True) is TCPStep.END
 
 
 def test_output_that_fails_twice_is_read_behind_once() -> None:
@@ -189,9 +190,9 @@ def test_output_that_fails_twice_is_read_behind_once() -> None:
     session.output_failed(BrokenPipeError("of the reply"), 10)
 
     assert session.failure is first
-    assert session.next_move(True) is Move.WAIT
+    assert session.next_move(True) is TCPStep.WAIT
     session.rest_read()
-    assert session.next_move(True) is Move.END
+    assert session.next_move(True) is TCPStep.END
 
 
 def test_output_that_fails_stops_senders_and_lets_them_go_at_the_end() -> None:
@@ -242,7 +243,7 @@ def test_deadline_ends_the_reading_of_the_rest() -> None:
 
     session.timer_expired(13)
 
-    assert session.next_move(True) is Move.END
+    assert session.next_move(True) is TCPStep.END
 
 
 def test_output_that_fails_after_the_end_changes_nothing() -> None:
@@ -250,7 +251,7 @@ def test_output_that_fails_after_the_end_changes_nothing() -> None:
     lose(session)
     session.output_failed(BrokenPipeError(), 10)
     assert session.failure is None
-    assert session.next_move(False) is Move.WAIT
+    assert session.next_move(False) is TCPStep.WAIT
 
 
 # The end
@@ -262,22 +263,22 @@ def test_abort_ends_at_once_whatever_waits() -> None:
     session.abort()
     assert session.attention
     assert session.departing
-    assert session.next_move(True) is Move.END
+    assert session.next_move(True) is TCPStep.END
 
 
 def test_abort_does_not_wait_for_the_rest() -> None:
     session = make_session()
     session.output_failed(BrokenPipeError(), 10)
     session.abort()
-    assert session.next_move(True) is Move.END
+    assert session.next_move(True) is TCPStep.END
 
 
 def test_nothing_is_left_to_do_after_the_end() -> None:
     session = closing_server()
     lose(session)
-    assert session.next_move(False) is Move.WAIT
+    assert session.next_move(False) is TCPStep.WAIT
     session.abort()
-    assert session.next_move(False) is Move.WAIT
+    assert session.next_move(False) is TCPStep.WAIT
 
 
 def test_failure_that_was_told_before_is_the_cause() -> None:

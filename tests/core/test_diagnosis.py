@@ -10,19 +10,21 @@ from typing import Any
 
 import pytest
 
-from fullduplex.core.datastructures import Headers
-from fullduplex.core.diagnosis import Diagnosis, blame, of_failure
+from fullduplex.core.diagnostics.connect_trace import ConnectTrace
+from fullduplex.core.diagnostics.diagnosis import Diagnosis, blame, of_failure
 from fullduplex.core.errors import (
     ConnectionClosed,
     InvalidHeader,
     InvalidMessage,
+    SecurityError,
+)
+from fullduplex.core.handshake.errors import (
     InvalidProxyMessage,
     InvalidProxyStatus,
     InvalidStatus,
-    SecurityError,
 )
-from fullduplex.core.http1 import Response
-from fullduplex.core.opening import Opening
+from fullduplex.core.http.headers import Headers
+from fullduplex.core.http.messages import Response
 
 from ..kit.bytes import frame
 from ..kit.pair import deliver, lose, make_session, rest_of
@@ -78,7 +80,7 @@ def test_causes_are_part_of_the_reason() -> None:
 
 
 def test_exceptions_of_the_system_get_a_diagnosis_too() -> None:
-    opening = Opening("ws://a:b@c/", 0)
+    opening = ConnectTrace("ws://a:b@c/", 0)
     opening.redirected("ws://d/")
     opening.tried(("1.2.3.4", 80), ConnectionRefusedError("refused"))
     opening.mark("dns", 1)
@@ -99,7 +101,7 @@ def test_diagnosis_of_a_handshake_error_is_replaced_by_one_that_knows_more() -> 
     assert exc.diagnosis.uri is None
     assert exc.diagnosis is exc.diagnosis
 
-    blame(exc, Opening("ws://a/", 0))
+    blame(exc, ConnectTrace("ws://a/", 0))
 
     assert exc.diagnosis.uri == "ws://a/"
     assert exc.diagnosis.response == REFUSED

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fullduplex.core.dialing import Race, amend, in_turns, why
-from fullduplex.core.opening import Opening
+from fullduplex.core.client.happy_eyeballs import HappyEyeballs, interleave_families
+from fullduplex.core.client.os_errors import describe_os_error, set_error_text
+from fullduplex.core.diagnostics.connect_trace import ConnectTrace
 
 SIX, FOUR = 10, 2  # families
 
@@ -24,8 +25,8 @@ REFUSED = ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed ('x', 
 UNREACHABLE = OSError(errno.ENETUNREACH, "Network is unreachable")
 
 
-def race(*addresses: Any, **options: Any) -> Race:
-    return Race(addresses, "example.com:80", **options)
+def race(*addresses: Any, **options: Any) -> HappyEyeballs:
+    return HappyEyeballs(addresses, "example.com:80", **options)
 
 
 # The order
@@ -35,18 +36,30 @@ def test_families_take_turns() -> None:
     six = [address(f"::{n}", SIX) for n in range(3)]
     four = [address(f"10.0.0.{n}") for n in range(2)]
 
-    assert in_turns([*six, *four], 1) == [six[0], four[0], six[1], four[1], six[2]]
-    assert in_turns([*six, *four], 2) == [six[0], six[1], four[0], six[2], four[1]]
-    assert in_turns([*six, *four], 0) == [*six, *four]
-    assert in_turns([*four, *six], 1)[0] == four[0]
-    assert in_turns(four, 1) == four
+    assert interleave_families([*six, *four], 1) == [
+        six[0],
+        four[0],
+        six[1],
+        four[1],
+        six[2],
+    ]
+    assert interleave_families([*six, *four], 2) == [
+        six[0],
+        six[1],
+        four[0],
+        six[2],
+        four[1],
+    ]
+    assert interleave_families([*six, *four], 0) == [*six, *four]
+    assert interleave_families([*four, *six], 1)[0] == four[0]
+    assert interleave_families(four, 1) == four
 
 
 @given(st.lists(st.tuples(st.sampled_from([SIX, FOUR]), st.integers())), st.integers())
 def test_no_address_is_lost_or_doubled(pairs: list[Any], first: int) -> None:
     addresses = [address(str(number), family) for family, number in pairs]
 
-    ordered = in_turns(addresses, min(first, 5))
+    ordered = interleave_families(addresses, min(first, 5))
 
     assert sorted(ordered) == sorted(addresses)
     assert ordered[:1] == addresses[:1]
@@ -89,7 +102,7 @@ def test_without_delay_each_failure_is_waited_for() -> None:
 
 def test_delay_shrinks_so_that_each_address_has_its_try() -> None:
     addresses = [address(f"10.0.0.{n}") for n in range(9)]
-    trying = Race(addresses, "a:80", delay=0.25, timeout=1)
+    trying = HappyEyeballs(addresses, "a:80", delay=0.25, timeout=1)
     started, now = [], 0.0
     while now < 1:
         while (item := trying.start(now)) is not None:
@@ -109,7 +122,7 @@ def test_race_is_lost_when_all_have_failed() -> None:
 
 
 def test_race_is_noted_with_what_became_of_each_address() -> None:
-    opening = Opening("ws://example.com/", 0)
+    opening = ConnectTrace("ws://example.com/", 0)
     trying = race(A, B, C, delay=0, opening=opening)
     for _ in range(3):
         trying.start(0)
@@ -126,7 +139,7 @@ def test_race_is_noted_with_what_became_of_each_address() -> None:
 
 
 def test_race_that_is_given_up_says_what_was_being_tried() -> None:
-    opening = Opening("ws://example.com/", 0)
+    opening = ConnectTrace("ws://example.com/", 0)
     trying = race(A, B, delay=0, opening=opening)
     trying.start(0)
     trying.start(0)
@@ -166,7 +179,7 @@ def test_each_address_is_tried_once_whatever_happens(
 
 
 def failing(*failures: tuple[Any, OSError], target: str = "example.com:80") -> OSError:
-    trying = Race([item for item, _ in failures], target)
+    trying = HappyEyeballs([item for item, _ in failures], target)
     for item, exc in failures:
         trying.start(0)
         trying.failed(item, exc, 0)
@@ -212,7 +225,7 @@ def test_windows_is_translated() -> None:
     exc = OSError(errno.EINVAL, "The semaphore timeout period has expired")
     exc.winerror = 121  # type: ignore[attr-defined]
 
-    assert why(exc) == "no answer"
+    assert describe_os_error(exc) == "no answer"
 
 
 @pytest.mark.parametrize(
@@ -224,11 +237,11 @@ def test_windows_is_translated() -> None:
     ],
 )
 def test_reason_is_never_empty(exc: OSError, text: str) -> None:
-    assert why(exc) == text
+    assert describe_os_error(exc) == text
 
 
 def test_error_that_is_amended_keeps_its_number() -> None:
-    amend(exc := OSError(errno.EPIPE, "old"), "new")
+    set_error_text(exc := OSError(errno.EPIPE, "old"), "new")
 
     assert (exc.errno, exc.strerror, str(exc)) == (
         errno.EPIPE,

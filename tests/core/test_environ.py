@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from fullduplex.core.environ import setting
+from fullduplex.core.environ import environment_value
 
 
 def test_setting_when_nothing_is_set_is_the_default() -> None:
-    assert setting("NO_SUCH_SETTING", 7, int) == 7
+    assert environment_value("NO_SUCH_SETTING", 7, int) == 7
 
 
 def test_setting_when_only_the_name_of_websockets_is_set_is_taken(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("WEBSOCKETS_X", "8")
-    assert setting("X", 7, int) == 8
+    assert environment_value("X", 7, int) == 8
 
 
 def test_setting_when_both_names_are_set_prefers_ours(
@@ -23,7 +23,7 @@ def test_setting_when_both_names_are_set_prefers_ours(
 ) -> None:
     monkeypatch.setenv("WEBSOCKETS_X", "8")
     monkeypatch.setenv("FULLDUPLEX_X", "9")
-    assert setting("X", 7, int) == 9
+    assert environment_value("X", 7, int) == 9
 
 
 def test_setting_when_it_makes_no_sense_names_the_variable(
@@ -31,4 +31,4 @@ def test_setting_when_it_makes_no_sense_names_the_variable(
 ) -> None:
     monkeypatch.setenv("WEBSOCKETS_X", "many")
     with pytest.raises(ValueError, match="WEBSOCKETS_X is 'many'"):
-        setting("X", 7, int)
+        environment_value("X", 7, int)

@@ -7,10 +7,8 @@ import pickle
 
 import pytest
 
-from fullduplex.core import errors
-from fullduplex.core.datastructures import Headers
+from fullduplex import exceptions
 from fullduplex.core.errors import (
-    AbortHandshake,
     ConcurrencyError,
     ConnectionClosed,
     ConnectionClosedError,
@@ -27,22 +25,26 @@ from fullduplex.core.errors import (
     InvalidParameterValue,
     InvalidProtocol,
     InvalidProxy,
-    InvalidProxyStatus,
     InvalidState,
-    InvalidStatus,
-    InvalidStatusCode,
     InvalidUpgrade,
     InvalidURI,
     NegotiationError,
     PayloadTooBig,
     ProtocolError,
-    RedirectHandshake,
     SecurityError,
     TooManyFragments,
     WebSocketException,
 )
-from fullduplex.core.frames import Close, CloseCode
-from fullduplex.core.http1 import Response
+from fullduplex.core.frames.close import Close, CloseCode
+from fullduplex.core.handshake.errors import (
+    AbortHandshake,
+    InvalidProxyStatus,
+    InvalidStatus,
+    InvalidStatusCode,
+    RedirectHandshake,
+)
+from fullduplex.core.http.headers import Headers
+from fullduplex.core.http.messages import Response
 
 REFUSED = Response(403, "Forbidden", Headers({"X": "y"}), b"no")
 
@@ -135,11 +137,11 @@ def test_exception_when_shown_copied_or_pickled_keeps_its_text(
 
 
 def test_exceptions_are_all_public_and_documented() -> None:
-    for name in errors.__all__:
-        cls = getattr(errors, name)
+    for name in exceptions.__all__:
+        cls = getattr(exceptions, name)
         assert issubclass(cls, WebSocketException)
         assert cls.__doc__
-        assert cls.__module__ == "fullduplex.core.errors"
+        assert cls.__module__ == "fullduplex.exceptions"
 
 
 def test_connection_closed_when_nothing_was_received_has_code_1006() -> None:

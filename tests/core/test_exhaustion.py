@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fullduplex.core.exhaustion import EPISODE, Exhaustion
+from fullduplex.core.server.exhaustion import EPISODE, Exhaustion
 
 
 def test_an_episode_is_reported_once_however_long_it_lasts() -> None:

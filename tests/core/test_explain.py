@@ -7,27 +7,28 @@ from typing import Any
 
 import pytest
 
-from fullduplex.core.attributes import Attributes
-from fullduplex.core.datastructures import Headers
-from fullduplex.core.diagnosis import blame
-from fullduplex.core.errors import InvalidHeader, InvalidStatus
-from fullduplex.core.explain import explain, explain_failure, milliseconds
-from fullduplex.core.http1 import Request, Response
-from fullduplex.core.opening import Opening
-from fullduplex.core.protocol import Side
-from fullduplex.core.session import Session
-from fullduplex.core.unopened import NOT_OPEN
+from fullduplex.core.connection.base import BaseConnection
+from fullduplex.core.diagnostics.connect_trace import ConnectTrace
+from fullduplex.core.diagnostics.diagnosis import blame
+from fullduplex.core.diagnostics.explain import explain, explain_failure, milliseconds
+from fullduplex.core.endpoint.endpoint import Endpoint
+from fullduplex.core.endpoint.frame_protocol import Side
+from fullduplex.core.endpoint.not_open import NOT_OPEN
+from fullduplex.core.errors import InvalidHeader
+from fullduplex.core.handshake.errors import InvalidStatus
+from fullduplex.core.http.headers import Headers
+from fullduplex.core.http.messages import Request, Response
 
 from ..kit.bytes import PONG, TEXT, close_frame, frame
 from ..kit.pair import deliver, finish, lose, make_session, start
 
 
-class Connection(Attributes):
+class Connection(BaseConnection):
     """A connection of no face."""
 
     side = Side.CLIENT
 
-    def __init__(self, session: Session | None = None) -> None:
+    def __init__(self, session: Endpoint | None = None) -> None:
         self._base_logger = logging.getLogger("fullduplex.test")
         self._session = NOT_OPEN if session is None else session
         self.request = self.response = None
@@ -94,7 +95,7 @@ def talking() -> Connection:
         101, "Switching Protocols", Headers([("Set-Cookie", "secret"), ("X-A", "b")])
     )
     connection.subprotocol = "chat"
-    opening = Opening("ws://user:secret@a/x", 0)
+    opening = ConnectTrace("ws://user:secret@a/x", 0)
     opening.redirected("wss://b/x")
     opening.use_proxy("http://me:secret@proxy:3128", "https_proxy")
     opening.tried(("::2", 80), OSError("no route"))
@@ -191,7 +192,7 @@ def test_certificate_that_was_not_checked_is_named_so() -> None:
 
 
 def test_story_of_a_refusal_shows_the_answer_and_its_reason() -> None:
-    opening = Opening("ws://a/", 0)
+    opening = ConnectTrace("ws://a/", 0)
     opening.redirected("ws://b/")
     opening.use_proxy(None, "b is in no_proxy")
     opening.mark("tcp", 0.002)

@@ -10,25 +10,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fullduplex.core import frames
 from fullduplex.core.errors import PayloadTooBig, ProtocolError
-from fullduplex.core.frames import (
+from fullduplex.core.frames import describe
+from fullduplex.core.frames.close import (
+    EXTERNAL_CLOSE_CODES,
+    OK_CLOSE_CODES,
+    Close,
+    CloseCode,
+    explain_close_code,
+)
+from fullduplex.core.frames.frame import Frame, prepare_ctrl, prepare_data
+from fullduplex.core.frames.opcode import (
     BINARY,
     CLOSE,
     CONT,
     CTRL_OPCODES,
-    EXTERNAL_CLOSE_CODES,
-    OK_CLOSE_CODES,
     PING,
     PONG,
     TEXT,
-    Close,
-    CloseCode,
-    Frame,
     Opcode,
-    explain_close_code,
-    prepare_ctrl,
-    prepare_data,
 )
 
 KEY = b"\x00\x10\x20\x30"
@@ -396,7 +396,7 @@ def test_frame_when_shown_is_printable_and_bounded(
 def test_frame_when_the_limit_is_another_is_shown_within_it(
     limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frames, "MAX_LOG_SIZE", limit)
+    monkeypatch.setattr(describe, "MAX_LOG_SIZE", limit)
     for payload in (b"a" * 5000, b"\xff" * 5000, "é".encode() * 5000):
         shown = str(Frame(BINARY, payload))
         assert len(shown) <= limit + len("BINARY ff ... ff [text, 10000 bytes]")

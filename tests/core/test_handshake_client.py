@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fullduplex.core.datastructures import Headers
 from fullduplex.core.errors import (
     HeaderLineTooLong,
     InvalidHandshake,
@@ -20,20 +19,20 @@ from fullduplex.core.errors import (
     InvalidHeaderFormat,
     InvalidHeaderValue,
     InvalidMessage,
-    InvalidStatus,
-    InvalidStatusCode,
     InvalidUpgrade,
     NegotiationError,
     SecurityError,
     StatusLineTooLong,
     TooManyHeaders,
 )
-from fullduplex.core.extensions import ClientExtensionFactory, Extension
-from fullduplex.core.extensions.permessage_deflate import (
-    ClientPerMessageDeflateFactory,
-    PerMessageDeflate,
-)
-from fullduplex.core.handshake import ClientHandshake, accept_key, generate_key
+from fullduplex.core.extensions.base import ClientExtensionFactory
+from fullduplex.core.extensions.deflate import PerMessageDeflate
+from fullduplex.core.extensions.permessage_deflate import ClientPerMessageDeflateFactory
+from fullduplex.core.frames.frame import Extension
+from fullduplex.core.handshake.client import ClientHandshake
+from fullduplex.core.handshake.errors import InvalidStatus, InvalidStatusCode
+from fullduplex.core.handshake.keys import accept_key, generate_key
+from fullduplex.core.http.headers import Headers
 from fullduplex.core.typing import ExtensionName, ExtensionParameter
 from fullduplex.core.uri import WebSocketURI, parse_uri
 

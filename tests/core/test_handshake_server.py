@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fullduplex.core.datastructures import Headers
 from fullduplex.core.errors import (
     InvalidHandshake,
     InvalidHeader,
@@ -20,20 +19,24 @@ from fullduplex.core.errors import (
     InvalidMethod,
     InvalidOrigin,
     InvalidProtocol,
-    InvalidStatus,
     InvalidUpgrade,
     NegotiationError,
 )
-from fullduplex.core.extensions import Extension, ServerExtensionFactory
+from fullduplex.core.extensions.base import ServerExtensionFactory
+from fullduplex.core.extensions.deflate import PerMessageDeflate
 from fullduplex.core.extensions.permessage_deflate import (
-    PerMessageDeflate,
     ServerPerMessageDeflateFactory,
     enable_client_permessage_deflate,
     enable_server_permessage_deflate,
 )
-from fullduplex.core.handshake import ClientHandshake, ServerHandshake
-from fullduplex.core.headers import MAX_LIST_ITEMS
-from fullduplex.core.http1 import Request, Response, ResponseParser
+from fullduplex.core.frames.frame import Extension
+from fullduplex.core.handshake.client import ClientHandshake
+from fullduplex.core.handshake.errors import InvalidStatus
+from fullduplex.core.handshake.server import ServerHandshake
+from fullduplex.core.http.grammar import MAX_LIST_ITEMS
+from fullduplex.core.http.headers import Headers
+from fullduplex.core.http.messages import Request, Response
+from fullduplex.core.http.parser import ResponseParser
 from fullduplex.core.typing import ExtensionName, ExtensionParameter
 from fullduplex.core.uri import parse_uri
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fullduplex.core.errors import InvalidHeaderFormat, InvalidHeaderValue
-from fullduplex.core.headers import (
+from fullduplex.core.http.grammar import (
     build_authorization_basic,
     build_extension,
     build_host,

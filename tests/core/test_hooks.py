@@ -10,24 +10,26 @@ from typing import Any
 
 import pytest
 
-from fullduplex.core.datastructures import Headers
 from fullduplex.core.errors import (
     ConnectionClosedError,
     ConnectionClosedOK,
     NegotiationError,
 )
-from fullduplex.core.hooks import (
-    HookError,
+from fullduplex.core.http.headers import Headers
+from fullduplex.core.http.messages import Request, Response
+from fullduplex.core.server.hook_forms import (
     adapt_handler,
     adapt_process_request,
     adapt_process_response,
     adapt_select_subprotocol,
+)
+from fullduplex.core.server.hooks import (
+    HookError,
     as_response,
     call_hook,
     complete_response,
     only_closed,
 )
-from fullduplex.core.http1 import Request, Response
 
 REQUEST = Request("/path", Headers({"Host": "a"}))
 OLD, NEW = ("/path", REQUEST.headers), ("connection", REQUEST)

@@ -11,9 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fullduplex.core import _http1_messages, http1
-from fullduplex.core._http1_messages import MalformedRequest
-from fullduplex.core.datastructures import Headers
 from fullduplex.core.errors import (
     HeaderLineTooLong,
     InvalidHeader,
@@ -22,16 +19,19 @@ from fullduplex.core.errors import (
     StatusLineTooLong,
     TooManyHeaders,
 )
-from fullduplex.core.http1 import (
+from fullduplex.core.http import messages as _http1_messages
+from fullduplex.core.http import parser as http1
+from fullduplex.core.http.headers import Headers
+from fullduplex.core.http.messages import (
     MAX_BODY_SIZE,
     MAX_HEAD_SIZE,
     MAX_LINE_LENGTH,
     MAX_NUM_HEADERS,
+    MalformedRequest,
     Request,
-    RequestParser,
     Response,
-    ResponseParser,
 )
+from fullduplex.core.http.parser import RequestParser, ResponseParser
 from fullduplex.sansio.streams import StreamReader
 
 REQUEST = (
@@ -372,8 +372,8 @@ def test_limits_when_the_environment_sets_them_are_taken(
             patch.setitem(sys.modules, module.__name__, copy)
             module.__spec__.loader.exec_module(copy)
             fresh[module] = copy
-    assert fresh[http1].MAX_NUM_HEADERS == 2
-    assert fresh[http1].SERVER == "mine"
+    assert fresh[_http1_messages].MAX_NUM_HEADERS == 2
+    assert fresh[_http1_messages].SERVER == "mine"
     with pytest.raises(TooManyHeaders):
         fresh[http1].RequestParser().feed(b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 3)
 

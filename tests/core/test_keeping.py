@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fullduplex.core.datastructures import Headers
-from fullduplex.core.http1 import Request, Response
-from fullduplex.core.keeping import Keeping
+from fullduplex.core.connection.handshake_messages import Keeping
+from fullduplex.core.http.headers import Headers
+from fullduplex.core.http.messages import Request, Response
 
 
 def test_request_and_response_when_kept_as_bytes_are_what_they_were() -> None:

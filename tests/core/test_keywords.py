@@ -6,7 +6,12 @@ from typing import Any
 
 import pytest
 
-from fullduplex.core.keywords import callable_or_none, deprecated, either, unknown
+from fullduplex.core.arguments import (
+    callable_or_none,
+    deprecated,
+    one_of,
+    reject_unknown,
+)
 
 
 @pytest.mark.parametrize(
@@ -14,12 +19,12 @@ from fullduplex.core.keywords import callable_or_none, deprecated, either, unkno
     [(None, None, None), (1, None, 1), (None, 2, 2), ([], None, [])],
 )
 def test_either_takes_the_value_that_was_given(old: Any, new: Any, value: Any) -> None:
-    assert either("old_name", old, "new_name", new) == value
+    assert one_of("old_name", old, "new_name", new) == value
 
 
 def test_either_refuses_both_and_names_them() -> None:
     with pytest.raises(TypeError, match="old_name and new_name are one parameter"):
-        either("old_name", 1, "new_name", 1)
+        one_of("old_name", 1, "new_name", 1)
 
 
 def test_deprecated_keyword_is_taken_out_with_a_warning() -> None:
@@ -57,8 +62,8 @@ KNOWN = {"ping_interval", "ping_timeout", "close_timeout", "max_size"}
 
 
 def test_known_keywords_pass() -> None:
-    unknown("connect", ["max_size", "ping_timeout"], KNOWN)
-    unknown("connect", [], KNOWN)
+    reject_unknown("connect", ["max_size", "ping_timeout"], KNOWN)
+    reject_unknown("connect", [], KNOWN)
 
 
 def test_typo_is_refused_with_the_nearest_known_name() -> None:
@@ -67,17 +72,17 @@ def test_typo_is_refused_with_the_nearest_known_name() -> None:
         match=r"connect\(\) got an unexpected keyword 'max_sise'; "
         r"did you mean 'max_size'\?",
     ):
-        unknown("connect", ["max_sise"], KNOWN)
+        reject_unknown("connect", ["max_sise"], KNOWN)
 
 
 def test_keyword_like_no_other_is_refused_without_a_guess() -> None:
     with pytest.raises(TypeError, match=r"unexpected keyword 'zzz'$"):
-        unknown("serve", ["zzz"], KNOWN)
+        reject_unknown("serve", ["zzz"], KNOWN)
 
 
 def test_first_unknown_keyword_is_named() -> None:
     with pytest.raises(TypeError, match="'aaa'"):
-        unknown("serve", ["max_size", "aaa", "bbb"], KNOWN)
+        reject_unknown("serve", ["max_size", "aaa", "bbb"], KNOWN)
 
 
 @pytest.mark.parametrize("value", [None, print, int, lambda: None])

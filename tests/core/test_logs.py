@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from fullduplex.core.datastructures import Headers
-from fullduplex.core.logs import ConnectionLogger, log_head
+from fullduplex.core.http.headers import Headers
+from fullduplex.core.http.logs import log_head
+from fullduplex.core.logs import ConnectionLogger
 
 
 class Connection:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fullduplex.core.lookahead import last_ping
+from fullduplex.core.wire.lookahead import last_ping
 
 from ..kit.bytes import BINARY, PING, PONG, TEXT, frame
 

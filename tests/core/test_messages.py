@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 
 from fullduplex.core.errors import TooManyFragments
-from fullduplex.core.messages import Assembly, Fragment, FragmentMeter, TextDecoder
+from fullduplex.core.frames.messages import (
+    Fragment,
+    FragmentLimit,
+    MessageAssembler,
+    TextDecoder,
+)
 
 
 def test_fragment_shows_its_parts() -> None:
@@ -40,7 +45,7 @@ def test_decoder_starts_anew_after_the_last_fragment() -> None:
 
 
 def test_meter_accepts_4096_empty_frames_and_no_more() -> None:
-    meter = FragmentMeter()
+    meter = FragmentLimit()
     for _ in range(4096):
         meter.count(0)
     with pytest.raises(TooManyFragments, match="more than 4,096 fragments") as info:
@@ -49,13 +54,13 @@ def test_meter_accepts_4096_empty_frames_and_no_more() -> None:
 
 
 def test_meter_accepts_any_number_of_frames_that_carry_something() -> None:
-    meter = FragmentMeter()
+    meter = FragmentLimit()
     for _ in range(100_000):
         meter.count(16)
 
 
 def test_meter_refuses_frames_that_carry_too_little_on_average() -> None:
-    meter = FragmentMeter()
+    meter = FragmentLimit()
     for _ in range(4096):
         meter.count(15)
     with pytest.raises(TooManyFragments):
@@ -63,7 +68,7 @@ def test_meter_refuses_frames_that_carry_too_little_on_average() -> None:
 
 
 def test_meter_goes_by_the_mean_of_the_whole_message() -> None:
-    meter = FragmentMeter()
+    meter = FragmentLimit()
     meter.count(16 * 10_000)
     for _ in range(9_999):
         meter.count(0)
@@ -89,7 +94,7 @@ def test_meter_goes_by_the_mean_of_the_whole_message() -> None:
 def test_assembly_gives_the_whole_with_the_type_of_its_pieces(
     pieces: list[str | bytes], whole: str | bytes
 ) -> None:
-    assembly = Assembly()
+    assembly = MessageAssembler()
     for piece in pieces:
         assembly.add(piece)
         assert assembly
@@ -99,11 +104,11 @@ def test_assembly_gives_the_whole_with_the_type_of_its_pieces(
 
 
 def test_assembly_is_empty_at_first() -> None:
-    assert not Assembly()
+    assert not MessageAssembler()
 
 
 def test_assembly_starts_over_with_another_type() -> None:
-    assembly = Assembly()
+    assembly = MessageAssembler()
     assembly.add("text")
     assembly.take()
     assembly.add(b"binary")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from fullduplex.core.opening import Opening, show_address
+from fullduplex.core.diagnostics.connect_trace import ConnectTrace, show_address
 
 
 def test_phase_lasts_from_the_mark_before_it_to_its_own() -> None:
-    opening = Opening("ws://example.com/", 100)
+    opening = ConnectTrace("ws://example.com/", 100)
 
     opening.mark("dns", 100.5)
     opening.mark("tcp", 102)
@@ -17,7 +17,7 @@ def test_phase_lasts_from_the_mark_before_it_to_its_own() -> None:
 
 
 def test_phase_that_comes_again_is_added_up() -> None:
-    opening = Opening("ws://example.com/", 0)
+    opening = ConnectTrace("ws://example.com/", 0)
     opening.mark("tcp", 1)
     opening.mark("handshake", 3)
 
@@ -28,7 +28,7 @@ def test_phase_that_comes_again_is_added_up() -> None:
 
 
 def test_trail_and_proxy_show_no_credentials() -> None:
-    opening = Opening("ws://user:secret@example.com/", 0)
+    opening = ConnectTrace("ws://user:secret@example.com/", 0)
     opening.redirected("wss://other:secret@example.com/x")
     opening.use_proxy("http://me:secret@proxy:3128", "https_proxy")
 
@@ -38,7 +38,7 @@ def test_trail_and_proxy_show_no_credentials() -> None:
 
 
 def test_addresses_are_kept_with_what_failed_there() -> None:
-    opening = Opening("ws://example.com/", 0)
+    opening = ConnectTrace("ws://example.com/", 0)
     opening.tried(("::1", 80, 0, 0), ConnectionRefusedError(111, "refused"))
     opening.tried(("127.0.0.1", 80), TimeoutError())
     opening.tried(("127.0.0.2", 80))

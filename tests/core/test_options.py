@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fullduplex.core.options import Options
+from fullduplex.core.endpoint.options import Options
 
 SECONDS = ["ping_interval", "ping_timeout", "close_timeout"]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fullduplex.core.outbox import Outbox, OutboxFull, Overflow
+from fullduplex.core.client.outbox import Outbox, OutboxFull, Overflow
 
 
 def filled(overflow: Overflow) -> Outbox:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fullduplex.core.overrides import CLIENT_STEPS, SERVER_STEPS, overridden
+from fullduplex.core.connection.overrides import CLIENT_STEPS, SERVER_STEPS, overridden
 
 
 def connection_class(face: str, side: str) -> Any:

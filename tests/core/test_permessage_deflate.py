@@ -18,15 +18,16 @@ from fullduplex.core.errors import (
     PayloadTooBig,
     ProtocolError,
 )
-from fullduplex.core.extensions import _zlib
+from fullduplex.core.extensions import zlib_library as _zlib
+from fullduplex.core.extensions.deflate import PerMessageDeflate
 from fullduplex.core.extensions.permessage_deflate import (
     ClientPerMessageDeflateFactory,
-    PerMessageDeflate,
     ServerPerMessageDeflateFactory,
     enable_client_permessage_deflate,
     enable_server_permessage_deflate,
 )
-from fullduplex.core.frames import BINARY, CLOSE, CONT, PING, PONG, TEXT, Frame
+from fullduplex.core.frames.frame import Frame
+from fullduplex.core.frames.opcode import BINARY, CLOSE, CONT, PING, PONG, TEXT
 from fullduplex.core.typing import ExtensionParameter
 
 Params = list[ExtensionParameter]

@@ -8,21 +8,22 @@ from typing import Any
 
 import pytest
 
-from fullduplex.core.datastructures import Headers
+from fullduplex.core.client.proxy.address import Proxy, parse_proxy
+from fullduplex.core.client.proxy.http_tunnel import Tunnel
 from fullduplex.core.errors import InvalidHeaderValue
-from fullduplex.core.frames import Close, prepare_ctrl, prepare_data
+from fullduplex.core.frames.close import Close
+from fullduplex.core.frames.frame import prepare_ctrl, prepare_data
 from fullduplex.core.handshake.client import ClientHandshake
 from fullduplex.core.handshake.server import ServerHandshake
-from fullduplex.core.handshake.tunnel import Tunnel
-from fullduplex.core.headers import (
+from fullduplex.core.http.grammar import (
     build_authorization_basic,
     build_extension,
     build_host,
     build_subprotocol,
     build_www_authenticate_basic,
 )
-from fullduplex.core.http1 import Request, Response
-from fullduplex.core.proxy import Proxy, parse_proxy
+from fullduplex.core.http.headers import Headers
+from fullduplex.core.http.messages import Request, Response
 from fullduplex.core.uri import WebSocketURI, parse_uri
 
 BAD = "a\r\nX-Evil: 1"

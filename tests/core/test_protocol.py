@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from fullduplex.core.closing import State
+from fullduplex.core.endpoint.endpoint import Endpoint
+from fullduplex.core.endpoint.frame_protocol import FrameProtocol, Side
 from fullduplex.core.errors import (
     ConnectionClosed,
     ConnectionClosedError,
@@ -18,11 +19,9 @@ from fullduplex.core.errors import (
     ProtocolError,
     TooManyFragments,
 )
-from fullduplex.core.extensions.base import Extension
-from fullduplex.core.extensions.permessage_deflate import PerMessageDeflate
-from fullduplex.core.frames import Close, Frame
-from fullduplex.core.protocol import Protocol, Side
-from fullduplex.core.session import Session
+from fullduplex.core.extensions.deflate import PerMessageDeflate
+from fullduplex.core.frames.close import Close, State
+from fullduplex.core.frames.frame import Extension, Frame
 from fullduplex.core.typing import ExtensionName
 
 from ..kit.bytes import (
@@ -63,7 +62,7 @@ def peer_close(side: Side, code: int | None = 1000, reason: str = "") -> bytes:
     return close_frame(code, reason, mask=MASK if side is SERVER else None)
 
 
-def exc_of(session: Session) -> ConnectionClosed:
+def exc_of(session: Endpoint) -> ConnectionClosed:
     """Return how the connection ended."""
     assert session.protocol.state is State.CLOSED
     return session.protocol.close_exc
@@ -168,7 +167,7 @@ def test_close_inside_a_fragmented_message_is_echoed_but_is_no_good_end() -> Non
     assert received_error(session) == exc.args
 
 
-def received_error(session: Session) -> tuple[Any, ...]:
+def received_error(session: Endpoint) -> tuple[Any, ...]:
     with pytest.raises(ConnectionClosed) as info:
         finish(session.recv())
     return info.value.args
@@ -224,7 +223,7 @@ def deflated(data: bytes, *, flush: int = zlib.Z_SYNC_FLUSH) -> bytes:
     return (stream.compress(data) + stream.flush(flush)).removesuffix(b"\0\0\xff\xff")
 
 
-def deflating(**kwds: Any) -> Session:
+def deflating(**kwds: Any) -> Endpoint:
     extension = PerMessageDeflate(True, True, 15, 15)
     return make_session(extensions=[extension], **kwds)
 
@@ -976,7 +975,7 @@ def test_what_a_rule_of_ours_ends_is_one_warning(
 
 
 def test_protocol_alone_starts_open_with_an_empty_queue() -> None:
-    protocol = Protocol(SERVER)
+    protocol = FrameProtocol(SERVER)
     assert protocol.state is State.OPEN
     assert protocol.plain
     assert not protocol.messages

@@ -11,19 +11,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fullduplex.proxy
-from fullduplex.core.connecting import Plan
-from fullduplex.core.errors import InvalidProxy
-from fullduplex.core.proxy import (
+from fullduplex.core.client.plan import ConnectPlan
+from fullduplex.core.client.proxy.address import (
     Proxy,
     Route,
-    bypassed,
     check_proxy_tls,
-    choose,
+    parse_proxy,
+)
+from fullduplex.core.client.proxy.selection import (
+    bypassed,
     get_proxy,
     is_local,
-    parse_proxy,
+    select_proxy,
     system_proxies,
 )
+from fullduplex.core.errors import InvalidProxy
 from fullduplex.core.uri import parse_uri
 
 WS, WSS = parse_uri("ws://example.com/"), parse_uri("wss://example.com/")
@@ -31,7 +33,7 @@ WS, WSS = parse_uri("ws://example.com/"), parse_uri("wss://example.com/")
 
 def found(uri: str, environ: Mapping[str, str]) -> str | None:
     """Return the proxy of an environment, without its credentials."""
-    proxy = choose(parse_uri(uri), True, environ).proxy
+    proxy = select_proxy(parse_uri(uri), True, environ).proxy
     return None if proxy is None else str(proxy)
 
 
@@ -113,31 +115,31 @@ def test_names_of_websockets_are_in_its_module() -> None:
 
 @pytest.mark.parametrize("proxy", [None, False])
 def test_without_proxy_the_environment_is_not_asked(proxy: bool | None) -> None:
-    route = choose(WS, proxy, {"http_proxy": "http://proxy"})
+    route = select_proxy(WS, proxy, {"http_proxy": "http://proxy"})
 
     assert route == Route(None, f"proxy is {proxy}")
 
 
 def test_proxy_that_is_given_is_used_for_every_host() -> None:
     for uri in ("ws://localhost/", "ws://127.0.0.1/", "wss://example.com/"):
-        route = choose(parse_uri(uri), "http://proxy", {"no_proxy": "*"})
+        route = select_proxy(parse_uri(uri), "http://proxy", {"no_proxy": "*"})
         assert route == Route(Proxy("http", "proxy", 80), "given as proxy")
 
 
 @pytest.mark.parametrize("proxy", [3128, b"http://proxy", ("proxy", 3128)])
 def test_proxy_of_a_wrong_type_is_refused_by_the_call(proxy: object) -> None:
     with pytest.raises(TypeError, match="proxy must be an address"):
-        Plan("ws://example.com/", {"proxy": proxy})
+        ConnectPlan("ws://example.com/", {"proxy": proxy})
 
 
 def test_proxy_that_is_no_address_is_refused_by_the_call() -> None:
     with pytest.raises(InvalidProxy):
-        Plan("ws://example.com/", {"proxy": "proxy:3128"})
+        ConnectPlan("ws://example.com/", {"proxy": "proxy:3128"})
 
 
 def test_plan_uses_no_proxy_for_a_socket_of_the_caller() -> None:
     for elsewhere in ("sock", "unix"):
-        plan = Plan(
+        plan = ConnectPlan(
             "ws://example.com/",
             {"proxy": "http://proxy"},
             elsewhere=elsewhere,
@@ -167,7 +169,7 @@ def test_variable_counts_for_its_schemes(variable: str, ws: bool, wss: bool) -> 
     environ = {variable: "http://proxy:3128"}
 
     for uri, counts in ((WS, ws), (WSS, wss)):
-        route = choose(uri, True, environ)
+        route = select_proxy(uri, True, environ)
         assert (route.proxy is not None) is counts
         if counts:
             assert route.reason == f"environment variable {variable}"
@@ -230,7 +232,7 @@ def test_forms_that_only_environments_have_are_read(
 
 def test_address_of_the_environment_that_is_none_names_the_variable() -> None:
     with pytest.raises(InvalidProxy, match="environment variable HTTPS_PROXY"):
-        choose(WSS, True, {"HTTPS_PROXY": "gopher://proxy"})
+        select_proxy(WSS, True, {"HTTPS_PROXY": "gopher://proxy"})
 
 
 @pytest.mark.parametrize(
@@ -278,11 +280,11 @@ def test_other_hosts_are_not_local(host: str) -> None:
 def test_local_host_is_never_reached_through_a_proxy_of_the_environment() -> None:
     environ = {"all_proxy": "http://proxy"}
 
-    route = choose(parse_uri("ws://localhost:8000/"), True, environ)
+    route = select_proxy(parse_uri("ws://localhost:8000/"), True, environ)
     assert route == Route(None, "the host is loopback or link-local")
     # The place that is connected to decides, not the name in the URI.
-    assert choose(WS, True, environ, host="127.0.0.1").proxy is None
-    assert choose(parse_uri("ws://localhost/"), True, environ, host="a.b").proxy
+    assert select_proxy(WS, True, environ, host="127.0.0.1").proxy is None
+    assert select_proxy(parse_uri("ws://localhost/"), True, environ, host="a.b").proxy
 
 
 @pytest.mark.parametrize(
@@ -339,12 +341,14 @@ def test_no_proxy_takes_any_text(no_proxy: str, host: str) -> None:
 def test_what_no_proxy_excludes_is_reached_directly_and_it_says_so() -> None:
     environ = {"all_proxy": "http://proxy", "NO_PROXY": "example.com:443"}
 
-    assert choose(WS, True, environ).proxy
-    assert choose(WSS, True, environ) == Route(None, "no_proxy has 'example.com:443'")
+    assert select_proxy(WS, True, environ).proxy
+    assert select_proxy(WSS, True, environ) == Route(
+        None, "no_proxy has 'example.com:443'"
+    )
 
 
 def test_nothing_set_is_a_reason_too() -> None:
-    assert choose(WSS, True, {}) == Route(None, "no proxy is set")
+    assert select_proxy(WSS, True, {}) == Route(None, "no proxy is set")
 
 
 # The system
@@ -355,7 +359,7 @@ def test_settings_of_the_system_count_when_the_environment_has_none() -> None:
         return {"https": "http://system:1"}, lambda host: host == "other.com"
 
     def route(uri: str, environ: Mapping[str, str]) -> Route:
-        return choose(parse_uri(uri), True, environ, system=system)  # type: ignore[arg-type]
+        return select_proxy(parse_uri(uri), True, environ, system=system)  # type: ignore[arg-type]
 
     assert route("wss://example.com/", {}) == Route(
         Proxy("http", "system", 1), "the system's settings for https"

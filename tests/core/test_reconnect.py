@@ -13,25 +13,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fullduplex.core.backoff import Backoff, backoff
-from fullduplex.core.datastructures import Headers
+from fullduplex.core.client.backoff import Backoff, backoff
+from fullduplex.core.client.reconnect import Reconnector, StateChange, process_exception
+from fullduplex.core.endpoint.frame_protocol import FrameProtocol, Side
 from fullduplex.core.errors import (
     ConnectionClosedError,
     InvalidHandshake,
     InvalidMessage,
-    InvalidProxyStatus,
-    InvalidStatus,
-    InvalidStatusCode,
     InvalidURI,
     SecurityError,
 )
-from fullduplex.core.http1 import Response
-from fullduplex.core.protocol import Protocol, Side
-from fullduplex.core.reconnect import (
-    Reconnector,
-    StateChange,
-    process_exception,
+from fullduplex.core.handshake.errors import (
+    InvalidProxyStatus,
+    InvalidStatus,
+    InvalidStatusCode,
 )
+from fullduplex.core.http.headers import Headers
+from fullduplex.core.http.messages import Response
 
 
 def test_default_delays_grow_from_a_random_one_to_the_limit() -> None:
@@ -173,16 +171,16 @@ class Machine(Reconnector):
         return [change.state for change in self.changes]
 
 
-def closed_by_peer(code: int) -> Protocol:
-    protocol = Protocol(Side.CLIENT)
+def closed_by_peer(code: int) -> FrameProtocol:
+    protocol = FrameProtocol(Side.CLIENT)
     protocol.reader.feed(bytes([0x88, 2]) + code.to_bytes(2))
     protocol.settle()
     protocol.transport_lost(None)
     return protocol
 
 
-def closed_by_us(code: int) -> Protocol:
-    protocol = Protocol(Side.CLIENT)
+def closed_by_us(code: int) -> FrameProtocol:
+    protocol = FrameProtocol(Side.CLIENT)
     protocol.send_close(code, "")
     protocol.reader.feed(bytes([0x88, 2]) + code.to_bytes(2))
     protocol.transport_lost(None)

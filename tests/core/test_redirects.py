@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from fullduplex.core import redirects
-from fullduplex.core.datastructures import Headers
+from fullduplex.core.client import redirects
+from fullduplex.core.client.redirects import Redirect, follow_redirect, without_headers
 from fullduplex.core.errors import InvalidHeader, InvalidURI, SecurityError
-from fullduplex.core.http1 import Response
-from fullduplex.core.redirects import Redirect, follow_redirect, without_headers
+from fullduplex.core.http.headers import Headers
+from fullduplex.core.http.messages import Response
 from fullduplex.core.uri import parse_uri
 
 PRIVATE = {"authorization", "cookie", "host", "proxy-authorization"}

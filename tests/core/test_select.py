@@ -15,8 +15,8 @@ import fullduplex
 # Makes the compiled bodies look as if they had not been built.
 WITHOUT = """
 import sys
-sys.modules["fullduplex.core._wire_c"] = None
-sys.modules["fullduplex.core._kernels_c"] = None
+sys.modules["fullduplex.core.wire._wire_c"] = None
+sys.modules["fullduplex.core.kernels._kernels_c"] = None
 """
 # Makes the interpreter look like another one.
 ELSEWHERE = """
@@ -24,9 +24,11 @@ import sys
 sys.implementation.name = "pypy"
 """
 SHOW = """
-from fullduplex.core import _select, kernels, wire
+from fullduplex.core import implementation
+from fullduplex.core.kernels import kernels
+from fullduplex.core.wire import wire
 bodies = wire.FrameReader.__module__, kernels.apply_mask.__module__
-print(_select.IMPLEMENTATION, *bodies)
+print(implementation.IMPLEMENTATION, *bodies)
 """
 
 
@@ -55,14 +57,17 @@ def run(code: str, wanted: str | None, source: Path | None = None) -> tuple[str,
 
 def test_pure_is_pure_throughout() -> None:
     output, _ = run(SHOW, "pure")
-    assert output == "pure fullduplex.core._wire fullduplex.core._kernels"
+    assert output == "pure fullduplex.core.wire._wire fullduplex.core.kernels._kernels"
 
 
 @pytest.mark.parametrize("wanted", ["compiled", "auto", None])
 def test_compiled_is_compiled_throughout(wanted: str | None) -> None:
-    pytest.importorskip("fullduplex.core._wire_c", reason="no compiled parts")
+    pytest.importorskip("fullduplex.core.wire._wire_c", reason="no compiled parts")
     output, _ = run(SHOW, wanted)
-    assert output == "compiled fullduplex.core._wire_c fullduplex.core._kernels_c"
+    assert (
+        output
+        == "compiled fullduplex.core.wire._wire_c fullduplex.core.kernels._kernels_c"
+    )
 
 
 @pytest.mark.parametrize("wanted", ["auto", None])
@@ -80,7 +85,7 @@ def test_without_compiled_parts_asking_for_them_fails_loudly() -> None:
 @pytest.mark.parametrize("wanted", ["auto", None])
 def test_other_interpreters_than_cpython_are_pure(wanted: str | None) -> None:
     output, _ = run(ELSEWHERE + SHOW, wanted)
-    assert output == "pure fullduplex.core._wire fullduplex.core._kernels"
+    assert output == "pure fullduplex.core.wire._wire fullduplex.core.kernels._kernels"
 
 
 def test_other_interpreters_have_no_compiled_parts_to_ask_for() -> None:
@@ -112,11 +117,11 @@ def damaged(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("damaged", "code"),
     [
-        ("core/_wire_c", SHOW),
-        ("core/_exchange_c", SHOW),
+        ("core/wire/_wire_c", SHOW),
+        ("core/endpoint/_hot_c", SHOW),
         ("asyncio/_waiter_c", "import fullduplex.asyncio.client"),
-        ("asyncio/_calls_c", "import fullduplex.asyncio.client"),
-        ("asyncio/_tcp_c", "import fullduplex.asyncio.client"),
+        ("asyncio/_awaitables_c", "import fullduplex.asyncio.client"),
+        ("asyncio/_tcp_transport_c", "import fullduplex.asyncio.client"),
         ("sync/_hot_c", "import fullduplex.sync.client"),
     ],
     indirect=["damaged"],

@@ -8,9 +8,13 @@ from typing import Any
 
 import pytest
 
-from fullduplex.core.closing import State
+from fullduplex.core.endpoint.message_sender import (
+    FragmentSender,
+    control_payload,
+    message_payload,
+)
 from fullduplex.core.errors import ConnectionClosedError
-from fullduplex.core.sending import Fragments, control_payload, single
+from fullduplex.core.frames.close import State
 
 from ..kit.bytes import BINARY, CLOSE, CONT, TEXT, Received, close_frame
 from ..kit.pair import Waiter, deliver, finish, lose, make_session, sent, start, step
@@ -41,30 +45,30 @@ async def items() -> AsyncIterator[str]:
 def test_single_goes_by_type_unless_told(
     message: Any, text: bool | None, is_text: bool
 ) -> None:
-    assert single(message, text) == (message, is_text)
+    assert message_payload(message, text) == (message, is_text)
 
 
 @pytest.mark.parametrize(
     "message", [["a"], (), iter(["a"]), {"a": 1}.keys(), {"a"}, (x for x in "ab")]
 )
 def test_single_leaves_iterables_to_be_fragments(message: Any) -> None:
-    assert single(message, None) is None
+    assert message_payload(message, None) is None
 
 
 def test_single_leaves_asynchronous_iterables_to_be_fragments() -> None:
-    assert single(items(), None) is None
+    assert message_payload(items(), None) is None
 
 
 @pytest.mark.parametrize("message", [{}, {"a": 1}, OrderedDict(a=1)])
 def test_single_refuses_mappings(message: Any) -> None:
     with pytest.raises(TypeError, match="message is a mapping"):
-        single(message, None)
+        message_payload(message, None)
 
 
 @pytest.mark.parametrize("message", [None, 1, 1.5, object(), True])
 def test_single_refuses_everything_else_by_name(message: Any) -> None:
     with pytest.raises(TypeError, match=f"not {type(message).__name__}$"):
-        single(message, None)
+        message_payload(message, None)
 
 
 # Control frames
@@ -112,7 +116,7 @@ def test_fragments_end_with_an_empty_final_frame(
     parts: list[Any], text: bool | None, opcode: int
 ) -> None:
     session = make_session()
-    fragments = Fragments(session, text)
+    fragments = FragmentSender(session, text)
 
     for part in parts:
         finish(fragments.add(part))
@@ -128,7 +132,7 @@ def test_fragments_end_with_an_empty_final_frame(
 
 def test_message_without_fragments_sends_nothing() -> None:
     session = make_session()
-    fragments = Fragments(session, None)
+    fragments = FragmentSender(session, None)
 
     finish(fragments.end())
     fragments.release(None)
@@ -139,14 +143,14 @@ def test_message_without_fragments_sends_nothing() -> None:
 
 def test_fragments_go_out_one_by_one() -> None:
     session = make_session()
-    fragments = Fragments(session, None)
+    fragments = FragmentSender(session, None)
     finish(fragments.add("first"))
     assert [seen.payload for seen in sent(session)] == [b"first"]
 
 
 def test_other_senders_wait_until_the_message_is_complete() -> None:
     session = make_session()
-    fragments = Fragments(session, None)
+    fragments = FragmentSender(session, None)
     finish(fragments.add("a"))
     assert not session.clear_to_send
     other = session.send("other", True)
@@ -164,7 +168,7 @@ def test_other_senders_wait_until_the_message_is_complete() -> None:
 
 def test_two_messages_in_fragments_do_not_mix() -> None:
     session = make_session()
-    one, two = Fragments(session, None), Fragments(session, None)
+    one, two = FragmentSender(session, None), FragmentSender(session, None)
     finish(one.add("1"))
     first_of_two = two.add("2")
     waiter = start(first_of_two)
@@ -180,7 +184,7 @@ def test_two_messages_in_fragments_do_not_mix() -> None:
 
 def test_of_two_that_wait_to_send_fragments_one_waits_on() -> None:
     session = make_session()
-    fragments = [Fragments(session, None) for _ in range(3)]
+    fragments = [FragmentSender(session, None) for _ in range(3)]
     finish(fragments[0].add("0"))
     operations = [fragments[1].add("1"), fragments[2].add("2")]
     waiters: list[Any] = [start(operation) for operation in operations]
@@ -195,7 +199,7 @@ def test_of_two_that_wait_to_send_fragments_one_waits_on() -> None:
 
 def test_control_frames_go_between_fragments() -> None:
     session = make_session()
-    fragments = Fragments(session, None)
+    fragments = FragmentSender(session, None)
     finish(fragments.add("a"))
     finish(session.ping(b"p", None, 0))
     finish(fragments.end())
@@ -205,7 +209,7 @@ def test_control_frames_go_between_fragments() -> None:
 @pytest.mark.parametrize("item", [1, None, ["a"], {}])
 def test_first_fragment_of_a_wrong_type_leaves_the_connection_intact(item: Any) -> None:
     session = make_session()
-    fragments = Fragments(session, None)
+    fragments = FragmentSender(session, None)
 
     with pytest.raises(TypeError, match=f"not {type(item).__name__}") as info:
         finish(fragments.add(item))
@@ -221,7 +225,7 @@ def test_later_fragment_of_another_kind_fails_the_connection(
     first: Any, second: Any
 ) -> None:
     session = make_session()
-    fragments = Fragments(session, None)
+    fragments = FragmentSender(session, None)
     finish(fragments.add(first))
 
     with pytest.raises(TypeError, match=type(second).__name__) as info:
@@ -235,7 +239,7 @@ def test_later_fragment_of_another_kind_fails_the_connection(
 
 def test_first_fragment_that_cannot_be_encoded_leaves_the_connection_intact() -> None:
     session = make_session()
-    fragments = Fragments(session, None)
+    fragments = FragmentSender(session, None)
 
     with pytest.raises(UnicodeEncodeError) as info:
         finish(fragments.add("\ud800"))
@@ -249,7 +253,7 @@ def test_first_fragment_that_cannot_be_encoded_leaves_the_connection_intact() ->
 def test_message_that_is_cut_fails_the_connection_with_1011() -> None:
     session = make_session()
     other = session.send("other", True)
-    fragments = Fragments(session, None)
+    fragments = FragmentSender(session, None)
     finish(fragments.add("a"))
     waiter = start(other)
     cut = KeyboardInterrupt()
@@ -270,7 +274,7 @@ def test_message_that_is_cut_fails_the_connection_with_1011() -> None:
 def test_message_that_is_cut_before_its_first_frame_does_no_harm() -> None:
     session = make_session()
     session.pause_writing()
-    fragments = Fragments(session, None)
+    fragments = FragmentSender(session, None)
     operation = fragments.add("a")
     start(operation)
     operation.close()
@@ -283,7 +287,7 @@ def test_message_that_is_cut_before_its_first_frame_does_no_harm() -> None:
 
 def test_message_that_is_cut_while_a_frame_drains_fails_the_connection() -> None:
     session = make_session()
-    fragments = Fragments(session, None)
+    fragments = FragmentSender(session, None)
     finish(fragments.add("a"))
     session.pause_writing()
     operation = fragments.add("b")
@@ -297,7 +301,7 @@ def test_message_that_is_cut_while_a_frame_drains_fails_the_connection() -> None
 
 def test_close_during_fragments_sends_1011_and_ends_the_message() -> None:
     session = make_session()
-    fragments = Fragments(session, None)
+    fragments = FragmentSender(session, None)
     finish(fragments.add("a"))
 
     start(session.close(1000, "bye", 0))
@@ -313,7 +317,7 @@ def test_close_during_fragments_sends_1011_and_ends_the_message() -> None:
 
 def test_fragments_overtaken_by_the_end_do_not_fail_it_again() -> None:
     session = make_session()
-    fragments = Fragments(session, None)
+    fragments = FragmentSender(session, None)
     finish(fragments.add("a"))
     lose(session, OSError("gone"))
     with pytest.raises(ConnectionClosedError) as info:
@@ -325,7 +329,7 @@ def test_fragments_overtaken_by_the_end_do_not_fail_it_again() -> None:
 
 def test_fragments_wait_while_output_is_above_its_mark() -> None:
     session = make_session()
-    fragments = Fragments(session, None)
+    fragments = FragmentSender(session, None)
     session.pause_writing()
     operation = fragments.add("a")
     waiter = start(operation)

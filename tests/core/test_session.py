@@ -6,15 +6,16 @@ from typing import Any
 
 import pytest
 
-from fullduplex.core.closing import State
-from fullduplex.core.ending import FRAGMENTS, RECEIVING
+from fullduplex.core.endpoint._hot import RECEIVING
+from fullduplex.core.endpoint.operation import FRAGMENTS
+from fullduplex.core.endpoint.receive_queue import GRACE
 from fullduplex.core.errors import (
     ConcurrencyError,
     ConnectionClosedError,
     ConnectionClosedOK,
 )
-from fullduplex.core.messages import Fragment
-from fullduplex.core.receiving import GRACE
+from fullduplex.core.frames.close import State
+from fullduplex.core.frames.messages import Fragment
 
 from ..kit.bytes import BINARY, CLOSE, CONT, PING, PONG, TEXT, close_frame, frame
 from ..kit.pair import (

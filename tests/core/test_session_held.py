@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fullduplex.core.closing import State
+from fullduplex.core.endpoint._hot import PAUSED
+from fullduplex.core.endpoint.endpoint import Endpoint
 from fullduplex.core.errors import ConnectionClosedError, ConnectionClosedOK
-from fullduplex.core.extensions.permessage_deflate import PerMessageDeflate
-from fullduplex.core.session import PAUSED, Session
+from fullduplex.core.extensions.deflate import PerMessageDeflate
+from fullduplex.core.frames.close import State
 
 from ..kit.bytes import BINARY, CLOSE, CONT, PING, PONG, TEXT, close_frame, frame
 from ..kit.pair import (
@@ -29,7 +30,7 @@ from ..kit.pair import (
 )
 
 
-def queue_of(high: int | None, low: int = 0, **kwds: Any) -> Session:
+def queue_of(high: int | None, low: int = 0, **kwds: Any) -> Endpoint:
     return make_session(queue_high=high, queue_low=low, **kwds)
 
 
@@ -37,7 +38,7 @@ def texts(count: int, begin: int = 0) -> bytes:
     return b"".join(frame(TEXT, str(number)) for number in range(begin, begin + count))
 
 
-def take_all(session: Session) -> list[Any]:
+def take_all(session: Endpoint) -> list[Any]:
     """Receive until nothing is there, or the connection has ended."""
     taken: list[Any] = []
     while True:

@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 import pytest
 
-from fullduplex.core.closing import State
 from fullduplex.core.errors import (
     ConcurrencyError,
     ConnectionClosedError,
     ConnectionClosedOK,
     ProtocolError,
 )
+from fullduplex.core.frames.close import State
 
 from ..kit.bytes import BINARY, PING, PONG, TEXT, Received, close_frame, frame
 from ..kit.pair import (

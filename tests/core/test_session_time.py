@@ -6,25 +6,26 @@ from typing import Any
 
 import pytest
 
-from fullduplex.core.closing import State
+from fullduplex.core.endpoint.endpoint import Endpoint
+from fullduplex.core.endpoint.keepalive import Verdict
+from fullduplex.core.endpoint.message_sender import FragmentSender
+from fullduplex.core.endpoint.tcp_close import TCPStep
+from fullduplex.core.endpoint.tcp_info import TCPInfo
 from fullduplex.core.errors import ConnectionClosedError
-from fullduplex.core.extensions.permessage_deflate import PerMessageDeflate
-from fullduplex.core.keepalive import Verdict
-from fullduplex.core.sending import Fragments
-from fullduplex.core.session import Move, Session
-from fullduplex.core.tcp import Link
+from fullduplex.core.extensions.deflate import PerMessageDeflate
+from fullduplex.core.frames.close import State
 
 from ..kit.bytes import CLOSE, CONT, PING, PONG, TEXT, Received, frame
 from ..kit.pair import Sink, deliver, finish, lose, make_session, sent, start, step
 
 
-def live(**limits: Any) -> Session:
+def live(**limits: Any) -> Endpoint:
     """Make a session with keepalive: a ping every 20 s, given up after 30 s."""
     limits = {"ping_interval": 20, "ping_timeout": 30, "close_timeout": 10, **limits}
     return make_session(**limits)
 
 
-def ticks(session: Session, until: float, *, left: int = 0, start: float = 0) -> float:
+def ticks(session: Endpoint, until: float, *, left: int = 0, start: float = 0) -> float:
     """Be a driver whose output does not move: keep to the deadlines until `until`."""
     now = start
     for _ in range(10_000):
@@ -253,7 +254,7 @@ def test_keepalive_ping_never_has_the_data_of_one_that_waits() -> None:
 # Our side does not read
 
 
-def paused(**limits: Any) -> Session:
+def paused(**limits: Any) -> Endpoint:
     """Make a session whose queue is full: reading is paused."""
     session = live(queue_high=4, queue_low=1, **limits)
     deliver(session, frame(TEXT, "a") * 6, 1)
@@ -275,7 +276,7 @@ def test_while_reading_is_paused_our_keepalive_closes_nothing() -> None:
 # The peer leaves while reading is paused
 
 
-def left(session: Session, gone: bool, at: float) -> None:
+def left(session: Endpoint, gone: bool, at: float) -> None:
     """Let the peer end TCP, as a driver sees it that watches."""
     ticks(session, at)
     assert session.watching
@@ -308,10 +309,10 @@ def test_peer_that_left_is_given_up_when_nothing_is_taken(gone: bool) -> None:
 
     assert session.must_abort
     # What has arrived is read first, up to what may be kept.
-    assert session.next_move(False) is Move.READ_REST
+    assert session.next_move(False) is TCPStep.READ_REST
     session.rest_begun()
     session.rest_read()
-    assert session.next_move(False) is Move.END
+    assert session.next_move(False) is TCPStep.END
     session.transport_lost(None, 15)
     error = session.protocol.close_exc
     assert isinstance(error.__cause__, ConnectionAbortedError)
@@ -357,7 +358,7 @@ def test_dead_link_is_noticed_while_reading_is_paused() -> None:
     ticks(session, 20)
 
     for now in (40, 60, 80, 81):
-        session.output_left(6, now, Link(0, 0, False))
+        session.output_left(6, now, TCPInfo(0, 0, False))
         session.timer_expired(now)
         if session.departing:
             break
@@ -444,7 +445,7 @@ def test_connection_that_sends_nothing_between_two_pings_releases_its_stream() -
 def test_message_in_fragments_keeps_its_stream() -> None:
     deflate = PerMessageDeflate(False, False, 15, 15)
     session = make_session(extensions=[deflate], ping_interval=20, ping_timeout=None)
-    fragments = Fragments(session, None)
+    fragments = FragmentSender(session, None)
     finish(fragments.add("hello " * 9))
     for now in (20, 40, 60):
         session.timer_expired(now)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fullduplex.core.extensions.permessage_deflate import PerMessageDeflate
-from fullduplex.core.keepalive import Verdict
-from fullduplex.core.stats import Stats, percentile
+from fullduplex.core.diagnostics.stats import Stats, percentile
+from fullduplex.core.endpoint.keepalive import Verdict
+from fullduplex.core.extensions.deflate import PerMessageDeflate
 
 from ..kit.bytes import PING, PONG, TEXT, frame
 from ..kit.pair import SessionPair, Sink, deliver, finish, lose, make_session, sent

@@ -9,9 +9,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from fullduplex.core.options import Options
-from fullduplex.core.tcp import TCP_INFO_SIZE, Link, socket_options, tcp_info
-from fullduplex.core.tcp import user_timeout as milliseconds
+from fullduplex.core.endpoint.options import Options
+from fullduplex.core.endpoint.tcp_info import (
+    TCP_INFO_SIZE,
+    TCPInfo,
+    socket_options,
+    tcp_info,
+)
+from fullduplex.core.endpoint.tcp_info import user_timeout as milliseconds
 
 LINUX = SimpleNamespace(
     SOL_SOCKET=1,
@@ -82,10 +87,10 @@ def info(probes: int = 0, unacked: int = 0, acked: int = 0, received: int = 0) -
 
 def test_structure_is_read_in_its_places() -> None:
     assert len(info()) == TCP_INFO_SIZE
-    assert tcp_info(info(acked=2**40, received=7)) == Link(2**40, 7, True)
-    assert tcp_info(info(unacked=1)) == Link(0, 0, False)
-    assert tcp_info(info(probes=1)) == Link(0, 0, True)
-    assert tcp_info(info(probes=2)) == Link(0, 0, False)
+    assert tcp_info(info(acked=2**40, received=7)) == TCPInfo(2**40, 7, True)
+    assert tcp_info(info(unacked=1)) == TCPInfo(0, 0, False)
+    assert tcp_info(info(probes=1)) == TCPInfo(0, 0, True)
+    assert tcp_info(info(probes=2)) == TCPInfo(0, 0, False)
 
 
 def test_structure_of_an_old_kernel_tells_nothing() -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from fullduplex.core.tickets import WINDOW, Tickets
+from fullduplex.core.client.tls_sessions import WINDOW, SessionCache
 
 
 def test_session_is_kept_for_its_server_only() -> None:
-    tickets: Tickets[str] = Tickets()
+    tickets: SessionCache[str] = SessionCache()
     tickets.put(("a", 1), "session", 0)
 
     assert tickets.get(("a", 1), 0) == "session"
@@ -14,7 +14,7 @@ def test_session_is_kept_for_its_server_only() -> None:
 
 
 def test_newest_session_takes_the_place_of_the_last() -> None:
-    tickets: Tickets[str] = Tickets()
+    tickets: SessionCache[str] = SessionCache()
     tickets.put("a", "old", 0)
     tickets.put("a", "new", 0)
     tickets.put("a", None, 0)
@@ -24,7 +24,7 @@ def test_newest_session_takes_the_place_of_the_last() -> None:
 
 
 def test_server_longest_unused_is_forgotten_first() -> None:
-    tickets: Tickets[str] = Tickets(limit=2)
+    tickets: SessionCache[str] = SessionCache(limit=2)
     tickets.put("a", "A", 0)
     tickets.put("b", "B", 0)
     tickets.get("a", 0)
@@ -35,7 +35,7 @@ def test_server_longest_unused_is_forgotten_first() -> None:
 
 
 def test_session_is_used_again_within_the_window_only() -> None:
-    tickets: Tickets[str] = Tickets()
+    tickets: SessionCache[str] = SessionCache()
     tickets.put("a", "session", 10)
 
     assert tickets.get("a", 10) == "session"
@@ -45,7 +45,7 @@ def test_session_is_used_again_within_the_window_only() -> None:
 
 
 def test_session_may_be_used_once_at_any_time() -> None:
-    tickets: Tickets[str] = Tickets()
+    tickets: SessionCache[str] = SessionCache()
     tickets.put("a", "session", 10)
 
     assert tickets.get("a", 10_000) == "session"
@@ -53,7 +53,7 @@ def test_session_may_be_used_once_at_any_time() -> None:
 
 
 def test_new_session_needs_no_other() -> None:
-    tickets: Tickets[str] = Tickets()
+    tickets: SessionCache[str] = SessionCache()
     assert not tickets.serves("a", 10)
     tickets.put("a", "session", 10)
 

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fullduplex.core.errors import (
+from fullduplex.core.client.proxy.address import parse_proxy
+from fullduplex.core.client.proxy.http_tunnel import Tunnel
+from fullduplex.core.errors import SecurityError
+from fullduplex.core.handshake.errors import (
     InvalidProxyMessage,
     InvalidProxyStatus,
     ProxyError,
-    SecurityError,
 )
-from fullduplex.core.handshake.tunnel import Tunnel
-from fullduplex.core.http1 import MAX_BODY_SIZE
-from fullduplex.core.proxy import parse_proxy
+from fullduplex.core.http.messages import MAX_BODY_SIZE
 
 OK = b"HTTP/1.1 200 OK\r\n\r\n"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fullduplex.core import typing
+from fullduplex import typing
 
 
 def test_typing_when_all_names_are_imported_has_them() -> None:

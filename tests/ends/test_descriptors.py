@@ -19,7 +19,7 @@ import pytest
 import trustme
 
 from fullduplex import IMPLEMENTATION, ConnectionClosed, connect, serve
-from fullduplex.asyncio import _transport
+from fullduplex.asyncio import _transports as _transport
 from fullduplex.sync import connect as blocking_connect
 
 from ..kit.peer import Listener

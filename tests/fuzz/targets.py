@@ -12,9 +12,9 @@ import zlib
 from collections.abc import Callable, Hashable
 from typing import Any
 
-from fullduplex.core import http1
 from fullduplex.core.errors import SecurityError
-from fullduplex.core.extensions.permessage_deflate import PerMessageDeflate
+from fullduplex.core.extensions.deflate import PerMessageDeflate
+from fullduplex.core.http import parser as http1
 
 from ..kit.bytes import BINARY, CONT, TEXT, frame
 from ..parity.bodies import NAMES, Reading, body
@@ -91,7 +91,7 @@ def frames(data: bytes) -> Hashable:
     deflate = flags & 16
     records = [
         Reading(
-            body("_wire", name),
+            body("wire._wire", name),
             masked=bool(flags & 1),
             direct_view=bool(flags & 2),
             whole=bool(flags & 4),
@@ -132,7 +132,7 @@ def deflate(data: bytes) -> Hashable:
     records = []
     for name in NAMES:
         reading = Reading(
-            body("_wire", name),
+            body("wire._wire", name),
             masked=False,
             rsv=0x40,
             deflate=extension(flags & 64 != 0),
@@ -173,8 +173,8 @@ def received(
     name: str, stream: list[bytes], flags: int, marks: tuple[Any, Any], takes: bytes
 ) -> tuple[Any, ...]:
     """Read with marks, taking some messages in between; returns all, and the error."""
-    wire = body("_wire", name)
-    inbox = wire.Inbox()
+    wire = body("wire._wire", name)
+    inbox = wire.MessageQueue()
 
     def handler(head: int, payload: bytes) -> bool:
         inbox.append(Part(head, payload))
@@ -317,13 +317,13 @@ def messages(data: bytes) -> Hashable:
         except UnicodeDecodeError:
             whole.append(part * (flags >> 1 & 3))
     for writer_name in NAMES:
-        writer = body("_wire", writer_name).FrameWriter(mask=bool(flags & 8))
+        writer = body("wire._wire", writer_name).FrameWriter(mask=bool(flags & 8))
         for message in whole:
             assert writer.add_message(message)
         written = writer.take()
         assert len(written) == writer.total
         for name in NAMES:
-            reading = Reading(body("_wire", name), masked=bool(flags & 8))
+            reading = Reading(body("wire._wire", name), masked=bool(flags & 8))
             assert reading.run([written]).events == whole
     return kinds(whole)
 

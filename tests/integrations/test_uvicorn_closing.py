@@ -10,7 +10,7 @@ import pytest
 from uvicorn.protocols.utils import ClientDisconnected
 
 from fullduplex import ConnectionClosed, ConnectionClosedError, ProtocolError
-from fullduplex.core.options import Options
+from fullduplex.core.endpoint.options import Options
 from fullduplex.integrations import uvicorn as ours
 
 from ..kit.asyncio_peer import Stopwatch, until

@@ -6,11 +6,12 @@ import inspect
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
+from fullduplex.core.endpoint.endpoint import Endpoint
+from fullduplex.core.endpoint.frame_protocol import FrameProtocol, Side
+from fullduplex.core.endpoint.operation import Operation
+from fullduplex.core.endpoint.options import Options
 from fullduplex.core.errors import ConnectionClosed
-from fullduplex.core.extensions.base import Extension
-from fullduplex.core.options import Options
-from fullduplex.core.protocol import Protocol, Side
-from fullduplex.core.session import Operation, Session
+from fullduplex.core.frames.frame import Extension
 from fullduplex.core.typing import LoggerLike
 
 from .bytes import Received, dissect
@@ -59,7 +60,7 @@ def make_session(
     logger: LoggerLike | None = None,
     random: Any = None,
     **limits: Any,
-) -> Session:
+) -> Endpoint:
     """
     Make an open session.
 
@@ -68,7 +69,7 @@ def make_session(
     """
     limits.setdefault("ping_interval", None)
     options = Options(**limits)
-    protocol = Protocol(
+    protocol = FrameProtocol(
         side,
         max_size=options.max_size,
         max_fragment=options.max_fragment,
@@ -76,7 +77,7 @@ def make_session(
     )
     protocol.use_extensions(extensions)
     kwds = {} if random is None else {"random": random}
-    session = Session(protocol, options, new_waiter=Waiter, now=now, **kwds)
+    session = Endpoint(protocol, options, new_waiter=Waiter, now=now, **kwds)
     session.attention = False
     return session
 
@@ -111,7 +112,7 @@ def start(operation: Operation[T], now: float = 0.0) -> Waiter:
     return waiter
 
 
-def read(session: Session, data: bytes, now: float = 0.0) -> Waiter | None:
+def read(session: Endpoint, data: bytes, now: float = 0.0) -> Waiter | None:
     """
     Let a session read bytes as a driver does, without the reader's turn after it.
 
@@ -134,19 +135,19 @@ def read(session: Session, data: bytes, now: float = 0.0) -> Waiter | None:
     return woken
 
 
-def deliver(session: Session, data: bytes, now: float = 0.0) -> Waiter | None:
+def deliver(session: Endpoint, data: bytes, now: float = 0.0) -> Waiter | None:
     """Let a session read bytes; the reader's turn is over at once."""
     woken = read(session, data, now)
     session.delivered()
     return woken
 
 
-def sent(session: Session) -> list[Received]:
+def sent(session: Endpoint) -> list[Received]:
     """Take what a session has to send."""
     return dissect(session.writer.take())
 
 
-def received(session: Session) -> list[str | bytes]:
+def received(session: Endpoint) -> list[str | bytes]:
     """Take every message that is complete."""
     messages: list[str | bytes] = []
     while True:
@@ -159,7 +160,7 @@ def received(session: Session) -> list[str | bytes]:
         messages.append(message)
 
 
-def rest_of(session: Session) -> tuple[list[str | bytes], ConnectionClosed]:
+def rest_of(session: Endpoint) -> tuple[list[str | bytes], ConnectionClosed]:
     """Take what is left after the end, and the exception that follows."""
     messages: list[str | bytes] = []
     while True:
@@ -169,7 +170,7 @@ def rest_of(session: Session) -> tuple[list[str | bytes], ConnectionClosed]:
             return messages, exc
 
 
-def lose(session: Session, exc: BaseException | None = None, now: float = 0.0) -> None:
+def lose(session: Endpoint, exc: BaseException | None = None, now: float = 0.0) -> None:
     """End TCP and fire what waits."""
     for waiter in session.transport_lost(exc, now):
         waiter.fire()
@@ -198,17 +199,17 @@ class SessionPair:
         self._wires = {CLIENT: bytearray(), SERVER: bytearray()}
         self.half_closed: set[Side] = set()
 
-    def other(self, session: Session) -> Session:
+    def other(self, session: Endpoint) -> Endpoint:
         """Return the peer."""
         return self.server if session is self.client else self.client
 
-    def flush(self, session: Session) -> int:
+    def flush(self, session: Endpoint) -> int:
         """Put what `session` has to send on its wire; returns how much waits there."""
         wire = self._wires[session.protocol.side]
         wire += session.writer.take()
         return len(wire)
 
-    def carry(self, session: Session, size: int | None = None) -> Waiter | None:
+    def carry(self, session: Endpoint, size: int | None = None) -> Waiter | None:
         """Bring at most `size` bytes of what `session` has sent to its peer."""
         self.flush(session)
         wire = self._wires[session.protocol.side]

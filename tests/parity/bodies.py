@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fullduplex.core.extensions.permessage_deflate import PerMessageDeflate
+from fullduplex.core.extensions.deflate import PerMessageDeflate
 
 NAMES = ("pure", "compiled")
 

@@ -135,7 +135,7 @@ def made(cls: Any) -> Iterator[Any]:
         yield value
     if cls.__name__ == "FrameReader":
         yield cls(lambda head, payload: False, [].append, masked=False)
-        yield cls(lambda head, payload: False, found("Inbox")(), masked=True)
+        yield cls(lambda head, payload: False, found("MessageQueue")(), masked=True)
     elif cls.__name__ == "FrameWriter":
         yield cls(mask=True)
     for count in range(4):

@@ -11,17 +11,17 @@ from .bodies import NAMES, body
 
 @pytest.fixture(params=NAMES)
 def wire(request: pytest.FixtureRequest) -> ModuleType:
-    """``core._wire``, then ``core._wire_c``."""
-    return body("_wire", request.param)
+    """``core.wire._wire``, then ``core.wire._wire_c``."""
+    return body("wire._wire", request.param)
 
 
 @pytest.fixture(params=NAMES)
 def kernels(request: pytest.FixtureRequest) -> ModuleType:
-    """``core._kernels``, then ``core._kernels_c``."""
-    return body("_kernels", request.param)
+    """``core.kernels._kernels``, then ``core.kernels._kernels_c``."""
+    return body("kernels._kernels", request.param)
 
 
 @pytest.fixture
 def wires() -> tuple[ModuleType, ModuleType]:
     """Both bodies of the wire layer."""
-    return body("_wire", "pure"), body("_wire", "compiled")
+    return body("wire._wire", "pure"), body("wire._wire", "compiled")

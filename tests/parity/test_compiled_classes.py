@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from fullduplex.core._select import IMPLEMENTATION
+from fullduplex.core.implementation import IMPLEMENTATION
 
 pytestmark = pytest.mark.skipif(
     IMPLEMENTATION != "compiled" or not hasattr(sys, "getrefcount"),

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from fullduplex.core.closing import State
+from fullduplex.core.endpoint._hot import PAUSED
 from fullduplex.core.errors import ProtocolError
-from fullduplex.core.session import PAUSED
+from fullduplex.core.frames.close import State
 
 from ..kit.bytes import PING, TEXT, frame
 from .bodies import NAMES, body
@@ -23,7 +23,7 @@ class Frames:
     """The frame level, as far as it is asked."""
 
     def __init__(self, wire: Any) -> None:
-        self.messages = wire.Inbox()
+        self.messages = wire.MessageQueue()
         self.reader = wire.FrameReader(self.other, self.messages, masked=False)
         self.writer = wire.FrameWriter(mask=False)
         self.plain = True
@@ -41,8 +41,8 @@ class Frames:
 @pytest.fixture(params=NAMES)
 def make(request: pytest.FixtureRequest) -> Make:
     """Make an `Exchange` of either body with a frame level of the same."""
-    wire = body("_wire", request.param)
-    base: Any = body("_exchange", request.param).Exchange
+    wire = body("wire._wire", request.param)
+    base: Any = body("endpoint._hot", request.param).HotEndpoint
 
     class Session(base):  # type: ignore[misc]
         events = 0

@@ -17,13 +17,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fullduplex import IMPLEMENTATION
-from fullduplex.core.extensions._zlib import Deflater, compressobj
+from fullduplex.core.extensions.zlib_library import Deflater, compressobj
 
 MODULES = {"zlib": "zlib", "zlib-ng": "zlib_ng.zlib_ng"}
 
 
 def streams() -> Any:
-    return pytest.importorskip("fullduplex.core._zlib_c", reason="no compiled parts")
+    return pytest.importorskip(
+        "fullduplex.core.kernels._zlib_c", reason="no compiled parts"
+    )
 
 
 def library(name: str) -> tuple[ModuleType, Any]:
@@ -238,7 +240,7 @@ def test_stream_that_lasts_writes_what_others_write(
 
 RELEASED = """
 import os
-from fullduplex.core.extensions._zlib import compressobj
+from fullduplex.core.extensions.zlib_library import compressobj
 
 def resident():
     with open("/proc/self/statm") as file:

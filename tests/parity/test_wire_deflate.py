@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fullduplex.core.errors import ProtocolError
-from fullduplex.core.extensions.permessage_deflate import PerMessageDeflate
+from fullduplex.core.extensions.deflate import PerMessageDeflate
 
 from ..kit.bytes import BINARY, CONT, PING, TEXT, frame
 from .bodies import Reading, Record, body, cut
@@ -158,7 +158,7 @@ def test_both_bodies_read_alike(
     max_fragment: int | None,
     places: list[int],
 ) -> None:
-    wires = body("_wire", "pure"), body("_wire", "compiled")
+    wires = body("wire._wire", "pure"), body("wire._wire", "compiled")
     sender = Sender(takeover=takeover)
     frames = []
     for kind, data in items:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fullduplex.core.extensions.permessage_deflate import PerMessageDeflate
+from fullduplex.core.extensions.deflate import PerMessageDeflate
 
 from ..kit.bytes import BINARY, CLOSE, CONT, PING, TEXT, frame
 from .bodies import NAMES, body, cut
@@ -21,7 +21,7 @@ def reader_of(
     wire: ModuleType, messages: int | None, size: int | None = None, **kwds: Any
 ) -> tuple[Any, Any, Frames]:
     """Return a reader with marks, its queue, and the frames that are no messages."""
-    inbox, frames = wire.Inbox(), []
+    inbox, frames = wire.MessageQueue(), []
 
     def handler(head: int, payload: bytes) -> bool:
         frames.append((head, payload))
@@ -121,7 +121,7 @@ def test_bytes_above_their_mark_stop_the_reader_too(wire: ModuleType) -> None:
 
 
 def test_inbox_knows_its_size(wire: ModuleType) -> None:
-    inbox = wire.Inbox()
+    inbox = wire.MessageQueue()
     assert inbox.size() == 0
     for item in ("é𝄞", b"abc", Part("xy"), Part(b"")):
         inbox.append(item)
@@ -169,7 +169,7 @@ def test_reader_that_has_stopped_holds_nothing(wire: ModuleType, end: str) -> No
 
 
 def test_handler_that_raises_ends_reading_in_what_is_held(wire: ModuleType) -> None:
-    inbox = wire.Inbox()
+    inbox = wire.MessageQueue()
 
     def handler(head: int, payload: bytes) -> bool:
         raise KeyboardInterrupt
@@ -261,7 +261,7 @@ def test_same_messages_in_the_same_order_and_never_more_than_marks_and_one(
 
     outcomes = []
     for name in NAMES:
-        reader, inbox, frames = reader_of(body("_wire", name), mark, size)
+        reader, inbox, frames = reader_of(body("wire._wire", name), mark, size)
         reader.allowed_rsv = 0x40
         reader.deflate = PerMessageDeflate(True, True, 15, 15)
         received: list[str | bytes] = []

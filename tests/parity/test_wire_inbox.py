@@ -16,14 +16,14 @@ from .bodies import NAMES, body
 
 
 def test_inbox_is_empty_at_first(wire: ModuleType) -> None:
-    inbox = wire.Inbox()
+    inbox = wire.MessageQueue()
     assert not inbox
     assert len(inbox) == 0
     assert list(inbox) == []
 
 
 def test_inbox_gives_messages_in_order_of_arrival(wire: ModuleType) -> None:
-    inbox = wire.Inbox()
+    inbox = wire.MessageQueue()
     for i in range(100):
         inbox.append(i)
     assert len(inbox) == 100
@@ -33,7 +33,7 @@ def test_inbox_gives_messages_in_order_of_arrival(wire: ModuleType) -> None:
 
 
 def test_inbox_gives_up_its_newest_with_pop(wire: ModuleType) -> None:
-    inbox = wire.Inbox()
+    inbox = wire.MessageQueue()
     for i in range(3):
         inbox.append(i)
     assert inbox.pop() == 2
@@ -43,7 +43,7 @@ def test_inbox_gives_up_its_newest_with_pop(wire: ModuleType) -> None:
 
 @pytest.mark.parametrize("take", ["popleft", "pop"])
 def test_inbox_that_is_empty_refuses_to_give(wire: ModuleType, take: str) -> None:
-    inbox = wire.Inbox()
+    inbox = wire.MessageQueue()
     with pytest.raises(IndexError):
         getattr(inbox, take)()
     inbox.append("a")
@@ -55,7 +55,7 @@ def test_inbox_that_is_empty_refuses_to_give(wire: ModuleType, take: str) -> Non
 def test_inbox_above_its_floor_gives_and_below_leaves_everything(
     wire: ModuleType,
 ) -> None:
-    inbox = wire.Inbox()
+    inbox = wire.MessageQueue()
     assert inbox.take() is None
     for i in range(5):
         inbox.append(i)
@@ -66,7 +66,7 @@ def test_inbox_above_its_floor_gives_and_below_leaves_everything(
 
 
 def test_inbox_that_was_cleared_may_be_used_again(wire: ModuleType) -> None:
-    inbox = wire.Inbox()
+    inbox = wire.MessageQueue()
     for i in range(5000):
         inbox.append(i)
     inbox.clear()
@@ -88,7 +88,7 @@ class Item:
 @pytest.mark.parametrize("end", ["popleft", "pop", "clear", "drop", "iterate"])
 def test_inbox_keeps_nothing_that_it_gave_up(wire: ModuleType, end: str) -> None:
     Item.alive = 0
-    inbox = wire.Inbox()
+    inbox = wire.MessageQueue()
     for _ in range(2000):
         inbox.append(Item())
     assert Item.alive == 2000
@@ -119,7 +119,7 @@ def test_inbox_keeps_nothing_that_it_gave_up(wire: ModuleType, end: str) -> None
 )
 def test_inbox_does_what_a_deque_does(steps: list[Any]) -> None:
     for name in NAMES:
-        inbox: Any = body("_wire", name).Inbox()
+        inbox: Any = body("wire._wire", name).MessageQueue()
         model: deque[object] = deque()
         for count, act in enumerate(steps):
             if act == "clear":
@@ -142,7 +142,7 @@ def test_inbox_does_what_a_deque_does(steps: list[Any]) -> None:
 
 
 def test_reader_puts_messages_straight_into_an_inbox(wire: ModuleType) -> None:
-    inbox = wire.Inbox()
+    inbox = wire.MessageQueue()
     frames: list[tuple[int, bytes]] = []
     reader = wire.FrameReader(
         lambda head, payload: frames.append((head, payload)), inbox, masked=False

@@ -113,7 +113,7 @@ def readings(
 ) -> list[Record]:
     """Let each body read the same."""
     return [
-        Reading(body("_wire", name), **kwds).run(cut(data, places), feed=feed)
+        Reading(body("wire._wire", name), **kwds).run(cut(data, places), feed=feed)
         for name in NAMES
     ]
 
@@ -151,7 +151,7 @@ def test_cuts_change_neither_the_messages_nor_the_verdict(
     for name in NAMES:
         whole, pieces = (
             Reading(
-                body("_wire", name),
+                body("wire._wire", name),
                 masked=masked,
                 max_size=2**12,
                 direct_view=direct_view,
@@ -178,7 +178,7 @@ def test_both_readers_stop_at_the_same_byte_of_invalid_text(
     pieces = [data[:edge], *(data[i : i + 1] for i in range(edge, len(data)))]
     stops = []
     for name in NAMES:
-        reading = Reading(body("_wire", name), masked=masked)
+        reading = Reading(body("wire._wire", name), masked=masked)
         stop = None
         for i, piece in enumerate(pieces):
             try:
@@ -208,12 +208,12 @@ def test_both_writers_build_what_a_reader_understands(
     messages: list[str | bytes], mask: bool
 ) -> None:
     for name in NAMES:
-        writer = body("_wire", name).FrameWriter(mask=mask)
+        writer = body("wire._wire", name).FrameWriter(mask=mask)
         for message in messages:
             assert writer.add_message(message)
         pending = writer.pending
         data = writer.take()
         assert len(data) == pending == writer.total
         for reader in NAMES:
-            record = Reading(body("_wire", reader), masked=mask).run([data])
+            record = Reading(body("wire._wire", reader), masked=mask).run([data])
             assert record.events == messages

@@ -61,7 +61,7 @@ def test_forget_masks_leaves_the_writer_usable(wire: ModuleType) -> None:
 
 FORKING = """
 import os
-from fullduplex.core.{module} import FrameWriter
+from fullduplex.core.wire.{module} import FrameWriter
 
 def key():
     writer = FrameWriter(mask=True)
@@ -274,19 +274,19 @@ def test_what_was_taken_does_not_change_with_what_is_added_later(
 def test_what_one_body_writes_the_other_reads(
     write: str, parse: str, mask: bool
 ) -> None:
-    writer = body("_wire", write).FrameWriter(mask=mask)
+    writer = body("wire._wire", write).FrameWriter(mask=mask)
     messages: list[str | bytes] = []
     for size in SIZES:
         messages += ["ü" * (size // 2), bytes(i % 256 for i in range(size))]
     for message in messages:
         assert writer.add_message(message)
-    reading = Reading(body("_wire", parse), masked=mask)
+    reading = Reading(body("wire._wire", parse), masked=mask)
 
     assert reading.run([writer.take()]).events == messages
 
 
 def test_masks_that_are_taken_within_one_another_differ() -> None:
-    masks = import_module("fullduplex.core._masks")
+    masks = import_module("fullduplex.core.wire._writer")
     masks.forget_masks()
     inner: list[bytes] = []
 

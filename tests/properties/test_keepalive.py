@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fullduplex.core.keepalive import DOUBT, LOOKS, Due, Keepalive
-from fullduplex.core.tcp import Link
+from fullduplex.core.endpoint.keepalive import DOUBT, LOOKS, Keepalive, TimerResult
+from fullduplex.core.endpoint.tcp_info import TCPInfo
 
 EXAMPLES = int(os.environ.get("FULLDUPLEX_EXAMPLES", "150"))
 
@@ -91,15 +91,17 @@ class World:
         """The timer fires."""
         if self.paused and not self.accused:
             self.read_at = self.now
-        link = Link(self.flushed, self.received, not self.left) if self.told else None
+        link = (
+            TCPInfo(self.flushed, self.received, not self.left) if self.told else None
+        )
         self.keepalive.output(self.flushed, self.left, self.now, link)
         due = self.keepalive.expired(self.now)
-        if due is Due.PING:
+        if due is TimerResult.PING:
             self.pings += 1
-        elif due is Due.STALLED:
+        elif due is TimerResult.STALLED:
             assert self.paused
             self.stalls += 1
-        self.dead = due is Due.DEAD
+        self.dead = due is TimerResult.DEAD
 
     def pass_time(self, seconds: float, late: float = 0.0) -> None:
         """Let time pass and the timer fire when it is due, or `late`."""

@@ -16,12 +16,13 @@ from hypothesis.stateful import (
     rule,
 )
 
-from fullduplex.core.closing import State
+from fullduplex.core.endpoint.endpoint import Endpoint
+from fullduplex.core.endpoint.message_sender import FragmentSender
+from fullduplex.core.endpoint.operation import Operation
 from fullduplex.core.errors import ConnectionClosed
-from fullduplex.core.extensions.permessage_deflate import PerMessageDeflate
-from fullduplex.core.messages import Fragment
-from fullduplex.core.sending import Fragments
-from fullduplex.core.session import Operation, Session
+from fullduplex.core.extensions.deflate import PerMessageDeflate
+from fullduplex.core.frames.close import State
+from fullduplex.core.frames.messages import Fragment
 
 from ..kit.pair import SessionPair, Sink, Waiter, finish, received, step
 
@@ -76,7 +77,7 @@ def test_recv_cut_anywhere_in_messages_of_fragments_loses_nothing(
 ) -> None:
     pair = connected(deflate)
     for message, text in zip(messages, texts, strict=False):
-        fragments = Fragments(pair.client, text)
+        fragments = FragmentSender(pair.client, text)
         for piece in message:
             finish(fragments.add(piece))
         finish(fragments.end())
@@ -123,10 +124,10 @@ class Conversation(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.pair: SessionPair
-        self.sent: dict[Session, list[str | bytes]] = {}
-        self.arrived: dict[Session, list[str | bytes]] = {}
-        self.receiving: dict[Session, tuple[Operation[Any], Waiter]] = {}
-        self.sending: dict[Session, deque[tuple[Operation[None], Waiter, Any]]] = {}
+        self.sent: dict[Endpoint, list[str | bytes]] = {}
+        self.arrived: dict[Endpoint, list[str | bytes]] = {}
+        self.receiving: dict[Endpoint, tuple[Operation[Any], Waiter]] = {}
+        self.sending: dict[Endpoint, deque[tuple[Operation[None], Waiter, Any]]] = {}
         self.pings: list[Sink] = []
 
     @initialize(deflate=st.booleans(), high=st.sampled_from([0, 2, None]))
@@ -143,11 +144,11 @@ class Conversation(RuleBasedStateMachine):
             self.arrived[session] = []
             self.sending[session] = deque()
 
-    def session(self, side: str) -> Session:
-        session: Session = getattr(self.pair, side)
+    def session(self, side: str) -> Endpoint:
+        session: Endpoint = getattr(self.pair, side)
         return session
 
-    def receive(self, session: Session, operation: Operation[Any]) -> None:
+    def receive(self, session: Endpoint, operation: Operation[Any]) -> None:
         message, waiter = step(operation, self.pair.now)
         if waiter is None:
             assert message is not None
@@ -169,7 +170,9 @@ class Conversation(RuleBasedStateMachine):
                     continue
                 self.send_on(session, sending, message)
 
-    def send_on(self, session: Session, sending: Operation[None], message: Any) -> None:
+    def send_on(
+        self, session: Endpoint, sending: Operation[None], message: Any
+    ) -> None:
         _, waiter = step(sending, self.pair.now)
         if waiter is None:
             self.sent[session].append(message)
@@ -198,7 +201,7 @@ class Conversation(RuleBasedStateMachine):
         session = self.session(side)
         if session.writing_paused:
             return
-        fragments = Fragments(session, None)
+        fragments = FragmentSender(session, None)
         for piece in pieces:
             finish(fragments.add(piece))
         finish(fragments.end())
@@ -239,7 +242,7 @@ class Conversation(RuleBasedStateMachine):
         self.arrived[session].append(type(pieces[0])().join(pieces))
         self.resume()
 
-    def carry_some(self, session: Session) -> bool:
+    def carry_some(self, session: Endpoint) -> bool:
         peer = self.pair.other(session)
         if not self.pair.flush(peer):
             return False

@@ -332,7 +332,7 @@ def test_tls_in_tls_works(
 ) -> None:
     """As behind a proxy that speaks TLS."""
     from fullduplex.core.uri import parse_uri
-    from fullduplex.sync._channel import Channel
+    from fullduplex.sync._channel import HandshakeSocket
 
     with listening(context=server_tls) as listener:
 
@@ -369,7 +369,7 @@ def test_tls_in_tls_works(
 
         relaying = serve_each(listener, relay)
         sock = socket.create_connection(("127.0.0.1", listener.port))
-        channel = Channel(sock, float("inf"))
+        channel = HandshakeSocket(sock, float("inf"))
         channel.start_tls(client_tls, server_hostname="localhost")
         channel.start_tls(client_tls, server_hostname="127.0.0.1")
         ws = ClientConnection()

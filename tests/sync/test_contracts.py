@@ -16,7 +16,7 @@ import pytest
 
 from fullduplex import ConnectionClosed, ConnectionClosedError
 from fullduplex.sync import ClientConnection, connect
-from fullduplex.sync import _housekeeping as housekeeping
+from fullduplex.sync import _background as housekeeping
 
 from ..kit.bytes import CLOSE, CONT, PING, PONG, TEXT, close_frame, frame
 from ..kit.clock import Stopwatch, until

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import trustme
 
-from fullduplex.core.errors import InvalidProxyStatus, ProxyError
+from fullduplex.core.handshake.errors import InvalidProxyStatus, ProxyError
 from fullduplex.sync import ServerConnection, connect
 
 from ..kit.bytes import redirect, response

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from fullduplex.core.backoff import Backoff
-from fullduplex.core.reconnect import delays_from
+from fullduplex.core.client.backoff import Backoff
+from fullduplex.core.client.reconnect import delays_from
 from fullduplex.sync import ClientConnection, reconnect
 
 from .kit import served

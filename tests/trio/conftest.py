@@ -13,7 +13,7 @@ import pytest
 import trio
 
 from fullduplex.trio import _server_connection, client
-from fullduplex.trio._pipe import StreamPipe
+from fullduplex.trio._byte_stream import StreamPipe
 
 from ..kit.fixtures import authority, client_tls, no_proxies, server_tls
 from ..kit.leaks import sockets

@@ -23,7 +23,7 @@ from fullduplex import (
     State,
 )
 from fullduplex.trio import ClientConnection, connect, unix_connect
-from fullduplex.trio._reach import encrypt
+from fullduplex.trio._connector import encrypt
 
 from ..kit.bytes import TEXT, frame, redirect
 from ..kit.clock import PATIENCE

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import trio
 
-from fullduplex.core.backoff import Backoff
+from fullduplex.core.client.backoff import Backoff
 from fullduplex.trio import ClientConnection, connect, serve
 
 

@@ -12,8 +12,6 @@ import contextlib
 import select
 from typing import Any
 
-__all__ = ["HangUps", "new_hang_ups"]
-
 
 class HangUps:
     """

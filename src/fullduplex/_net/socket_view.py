@@ -10,8 +10,6 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["SocketView"]
-
 OF_SOCKET = frozenset(
     {
         "family",

@@ -21,10 +21,8 @@ from __future__ import annotations
 import ssl
 from typing import Any
 
-from .._tls import remember, resume
 from ..core.typing import BytesLike
-
-__all__ = ["RECORD", "TLS"]
+from .tls_context import remember, resume
 
 #: Bytes of plain text in one record at most (RFC 8446, 5.1).
 RECORD = 16384

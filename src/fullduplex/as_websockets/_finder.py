@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from importlib.metadata import Distribution, DistributionFinder
 
-__all__ = ["COMPATIBLE", "ROOT", "Finder"]
 
 ROOT = "websockets"
 OURS = __name__.partition(".")[0]

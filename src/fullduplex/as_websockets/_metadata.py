@@ -7,8 +7,6 @@ from importlib.metadata import Distribution
 
 from ._finder import COMPATIBLE, ROOT
 
-__all__ = ["Compatible"]
-
 
 class Compatible(Distribution):
     """A distribution with a name and a version, and no files."""

@@ -6,22 +6,20 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..core.datastructures import HeadersLike
+from ..core.client.connection import BaseClientConnection
 from ..core.extensions.base import ClientExtensionFactory
 from ..core.handshake.client import BODY_TIMEOUT
-from ..core.handshake.draft import Draft
-from ..core.http1 import USER_AGENT
+from ..core.handshake.request_template import RequestTemplate
+from ..core.http.headers import HeadersLike
+from ..core.http.messages import USER_AGENT
 from ..core.logs import check_logger
-from ..core.offering import Offering
 from ..core.typing import LoggerLike
 from ..core.uri import WebSocketURI
 from .connection import Connection
 
-__all__ = ["ClientConnection"]
-
 
 class ClientConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
-    Offering, Connection
+    BaseClientConnection, Connection
 ):
     """
     A connection to a server, as `connect` returns it.
@@ -85,7 +83,7 @@ class ClientConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
         super().__init__(options, check_logger(logger, "fullduplex.client"))
 
     def _prepare(
-        self, uri: WebSocketURI, draft: Draft | None = None
+        self, uri: WebSocketURI, draft: RequestTemplate | None = None
     ) -> Callable[[], asyncio.BaseProtocol]:
         """Make the request for `uri`; returns what a transport is made with."""
         self._prepare_handshake(uri, draft)

@@ -9,8 +9,6 @@ from weakref import WeakKeyDictionary
 
 from .._net.hang_up import HangUps, new_hang_ups
 
-__all__ = ["forget", "watch"]
-
 _watches: WeakKeyDictionary[asyncio.AbstractEventLoop, HangUps] = WeakKeyDictionary()
 
 Told = Callable[[bool], object]

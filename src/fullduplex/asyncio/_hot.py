@@ -11,8 +11,8 @@ import asyncio
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from ..core._select import IMPLEMENTATION, loading
-from ..core.session import Session
+from ..core.endpoint.endpoint import Endpoint
+from ..core.implementation import IMPLEMENTATION, loading
 from ._running_loop import check_running
 from ._time_slice import time_slice
 
@@ -22,7 +22,7 @@ else:
     with loading():
         from ._waiter_c import Waiter
 
-__all__ = ["JOIN", "Hot"]
+__all__ = ["JOIN", "HotDriver"]
 
 # A write that follows another one within this time (seconds) begins a burst.  It leaves
 # at once.  The writes that follow it in the same step of the same task are joined and
@@ -34,7 +34,7 @@ JOIN = 65536
 UNCORKED, UNWRITTEN, CORKED = range(3)
 
 
-class Hot:
+class HotDriver:
     """
     The base of `Driver`.
 
@@ -61,7 +61,7 @@ class Hot:
         self.loop = loop
         self._eager = eager
         self.transport: Any = None
-        self.session: Session | None = None
+        self.session: Endpoint | None = None
         #: where the transport reads to (asyncio calls this); from `carry` on it is
         #: the reader's own method
         self.get_buffer: Any = None
@@ -74,7 +74,7 @@ class Hot:
         self.time_slice = time_slice(loop)
         self.ended = False
 
-    def carry(self, session: Session) -> None:
+    def carry(self, session: Endpoint) -> None:
         """Turn from the handshake to the messages of `session`."""
         self.session = session
         self.get_buffer = session.reader.get_buffer

@@ -1,19 +1,19 @@
-from ..core._exchange_c cimport Exchange
+from ..core.endpoint._hot_c cimport HotEndpoint
 from ._time_slice_c cimport TimeSlice
 
 
-cdef class Link:
+cdef class NativeTransport:
     cdef int send(self, bytes data, bint last=*) except -1
     cdef int readable(self) except -1
     cdef bint leaving(self) except -1
 
 
-cdef class Hot:
+cdef class HotDriver:
     cdef public object loop
     cdef public object transport
     cdef public object get_buffer
     cdef public object _burst
-    cdef public Exchange session
+    cdef public HotEndpoint session
     cdef public bint ended
     cdef public TimeSlice time_slice
     cdef public double _wrote_at
@@ -23,7 +23,7 @@ cdef class Hot:
     cdef bint _eager
     # Where the event loop ran when it was last looked for.
     cdef unsigned long _thread
-    cdef Link _link
+    cdef NativeTransport _link
     cdef object _put
     cdef int check_thread(self) except -1
     cdef object send_plain(self, message)

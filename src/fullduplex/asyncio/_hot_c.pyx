@@ -4,7 +4,7 @@
 cimport cython
 from cpython.bytes cimport PyBytes_GET_SIZE
 
-from ..core._exchange_c cimport Exchange
+from ..core.endpoint._hot_c cimport HotEndpoint
 from ._time_slice_c cimport TimeSlice
 from ._waiter_c cimport Waiter, current_step, new_waiter
 
@@ -13,7 +13,7 @@ from ._time_slice_c import time_slice
 from asyncio import _get_running_loop as running_loop
 from ._running_loop import check_running
 
-include "../core/_clock_c.pxi"
+include "../core/kernels/_clock_c.pxi"
 
 cdef extern from "Python.h":
     unsigned long PyThread_get_thread_ident() noexcept
@@ -30,7 +30,7 @@ cdef enum:
     CORKED
 
 
-cdef class Link:
+cdef class NativeTransport:
     """Interface of our own transports for a driver."""
 
     cdef int send(self, bytes data, bint last=False) except -1:
@@ -44,7 +44,7 @@ cdef class Link:
         return self.is_closing()
 
 
-cdef class Hot:
+cdef class HotDriver:
     def __init__(self, loop, bint eager):
         self.loop = loop
         self._eager = eager
@@ -58,10 +58,10 @@ cdef class Hot:
             self._thread = PyThread_get_thread_ident()
         return 0
 
-    def carry(self, Exchange session not None):
+    def carry(self, HotEndpoint session not None):
         self.session = session
         self.get_buffer = session.reader.get_buffer
-        if isinstance(self.transport, Link):
+        if isinstance(self.transport, NativeTransport):
             self._link = self.transport
         else:
             self._put = self.transport.write
@@ -74,7 +74,7 @@ cdef class Hot:
 
     @cython.nonecheck(False)
     cdef int received(self, Py_ssize_t size) except -1:
-        cdef Exchange session = self.session
+        cdef HotEndpoint session = self.session
         cdef object waiter
         cdef bint fired, attention
         if session is None or session.writer is None or session.messages is None:
@@ -110,7 +110,7 @@ cdef class Hot:
         return 0
 
     def expect(self):
-        cdef Exchange session = self.session
+        cdef HotEndpoint session = self.session
         cdef Waiter waiter
         if session is None:
             return None
@@ -125,7 +125,7 @@ cdef class Hot:
 
     @cython.nonecheck(False)
     cdef object send_plain(self, message):
-        cdef Exchange session = self.session
+        cdef HotEndpoint session = self.session
         if session is None or not session.clear_to_send or session.writer is None:
             return False
         self.check_thread()
@@ -137,7 +137,7 @@ cdef class Hot:
         return None if session.writing_paused else True
 
     def broadcast_now(self, bytes frame, double now, bint fresh):
-        cdef Exchange session = self.session
+        cdef HotEndpoint session = self.session
         if session is None or not session.clear_to_send or session.writer.masked:
             return False
         session.sent_at = now
@@ -161,7 +161,7 @@ cdef class Hot:
 
     @cython.nonecheck(False)
     cdef int _wrote(self) except -1:
-        cdef Exchange session = self.session
+        cdef HotEndpoint session = self.session
         cdef double now
         cdef void *step
         if session is None or session.writer is None:
@@ -192,7 +192,7 @@ cdef class Hot:
 
     @cython.nonecheck(False)
     cdef int _write(self) except -1:
-        cdef Exchange session = self.session
+        cdef HotEndpoint session = self.session
         cdef bytes data
         if session is None or session.writer is None:
             return 0

@@ -7,8 +7,6 @@ from typing import Any, Self
 
 from ..core.typing import Data
 
-__all__ = ["Iteration", "done", "over"]
-
 
 async def done() -> None:
     """Be what `aclose` of an iterator gives, which has nothing to wait for."""

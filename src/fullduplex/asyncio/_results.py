@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
-from ..core.session import Session
+from ..core.endpoint.endpoint import Endpoint
 from ..core.typing import Data
-from ._drive import Driver
-
-__all__ = ["FragmentStream", "Pong"]
+from ._driver import Driver
 
 
 class FragmentStream:
     """The payloads of the frames of one message, as they arrive."""
 
-    def __init__(self, session: Session, driver: Driver, decode: bool | None) -> None:
+    def __init__(self, session: Endpoint, driver: Driver, decode: bool | None) -> None:
         self._began = False
         self._done = False
         self._session = session

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 
-__all__ = ["check_running", "explain_other_loop"]
-
 TEXT = (
     "this connection belongs to another event loop; "
     "use asyncio.run_coroutine_threadsafe() with that loop"

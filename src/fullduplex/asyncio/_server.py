@@ -16,15 +16,13 @@ from time import monotonic, time
 from types import TracebackType
 from typing import Any, Self
 
-from ..core.admission import Admission
-from ..core.overrides import overridden
-from ..core.reception import PERSUASION, SHUTDOWN_GRACE, Reception, named
-from ..core.serving import Settings
-from ._listen import Listener
+from ..core.connection.overrides import overridden
+from ..core.server.base import PERSUASION, SHUTDOWN_GRACE, BaseServer, named
+from ..core.server.config import ServerSettings
+from ..core.server.limits import ConnectionLimits
+from ._listener import Listener
 from ._server_connection import ServerConnection
 from .connection import CLOSE
-
-__all__ = ["Server"]
 
 
 class _Refused(asyncio.Protocol):
@@ -35,7 +33,7 @@ class _Refused(asyncio.Protocol):
         transport.abort()
 
 
-class Server(Reception[ServerConnection]):
+class Server(BaseServer[ServerConnection]):
     """
     A running server, as `serve` returns it.
 
@@ -48,9 +46,9 @@ class Server(Reception[ServerConnection]):
     def __init__(
         self,
         handler: Callable[[ServerConnection], Any],
-        settings: Settings,
+        settings: ServerSettings,
         create: Callable[..., ServerConnection],
-        admission: Admission,
+        admission: ConnectionLimits,
     ) -> None:
         super().__init__(settings, admission)
         self._handler = handler

@@ -6,17 +6,15 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from ..core.datastructures import Headers
-from ..core.hooks import maybe
-from ..core.http1 import Request
-from ..core.unopened import NOT_OPEN
-from ._standalone import Standalone
+from ..core.endpoint.not_open import NOT_OPEN
+from ..core.http.headers import Headers
+from ..core.http.messages import Request
+from ..core.server.hooks import maybe
+from ._protocol_server_connection import Standalone
 from .connection import Connection
 
 if TYPE_CHECKING:
     from ._server import Server
-
-__all__ = ["ServerConnection"]
 
 
 class ServerConnection(Standalone, face=True):

@@ -14,22 +14,21 @@ from functools import partial
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
-from ..core.answering import LINGER, Answer
-from ..core.handling import Handling
-from ..core.hooks import waited
-from ..core.http1 import Request, RequestParser, Response
-from ..core.serving import Settings
+from ..core.endpoint.not_open import NOT_OPEN
+from ..core.http.messages import Request, Response
+from ..core.http.parser import RequestParser
+from ..core.server.config import ServerSettings
+from ..core.server.connection import Handling
+from ..core.server.hooks import waited
+from ..core.server.responder import LINGER, HandshakeResult
 from ..core.typing import StatusLike
-from ..core.unopened import NOT_OPEN
-from ._drive import begin
+from ._driver import begin
 from ._tls_transport import TlsTransport
-from ._transport import unsent
+from ._transports import unsent
 from .connection import Connection
 
 if TYPE_CHECKING:
     from ._server import Server
-
-__all__ = ["Opening"]
 
 
 class Opening(  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -58,7 +57,7 @@ class Opening(  # pyright: ignore[reportIncompatibleVariableOverride]
     ) -> None:
         settings = ws_server.settings
         if kwds != settings.keywords:
-            settings = Settings(kwds, settings.logger)
+            settings = ServerSettings(kwds, settings.logger)
         super().__init__(settings.options, settings.logger)
         #: the server that accepted the connection
         self.server: Any = ws_server
@@ -148,7 +147,7 @@ class Opening(  # pyright: ignore[reportIncompatibleVariableOverride]
         """Call the hooks, which may wait, and answer; returns whether it is open."""
         return self._carry_out(await waited(self._answer(request, time())))
 
-    def _carry_out(self, answer: Answer) -> bool:
+    def _carry_out(self, answer: HandshakeResult) -> bool:
         """Do what `answer` says; returns whether the connection is open now."""
         transport = self.transport
         if answer.then == "abort":

@@ -22,8 +22,6 @@ from collections.abc import Generator
 from time import monotonic
 from weakref import WeakKeyDictionary
 
-__all__ = ["CALLS", "SECONDS", "STRIDE", "TimeSlice", "time_slice", "yield_once"]
-
 SECONDS = 0.001
 CALLS = 4096
 STRIDE = 64

@@ -5,7 +5,7 @@ from weakref import WeakKeyDictionary
 
 from ._time_slice import CALLS, SECONDS, STRIDE, UNTIMED, yield_once
 
-include "../core/_clock_c.pxi"
+include "../core/kernels/_clock_c.pxi"
 
 cdef double _seconds = SECONDS
 cdef Py_ssize_t _most_calls = CALLS

@@ -13,8 +13,6 @@ from typing import Any
 
 from .._net.tls import RECORD, TLS
 
-__all__ = ["TlsLink"]
-
 # Encrypted bytes that TLS is given at a time: its memory for input stays with it.
 PORTION = RECORD + 2048
 

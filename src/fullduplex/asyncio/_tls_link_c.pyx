@@ -19,8 +19,8 @@ from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.stdint cimport uint8_t
 from libc.string cimport memcpy
 
-from ..core._wire_c cimport Source
-from ._hot_c cimport Hot, Link
+from ..core.wire._wire_c cimport ReaderInterface
+from ._hot_c cimport HotDriver, NativeTransport
 
 cdef object WantRead = ssl.SSLWantReadError
 cdef object ZeroReturn = ssl.SSLZeroReturnError
@@ -57,7 +57,7 @@ cdef object view_of(char *start, Py_ssize_t size):
     return _view
 
 
-cdef class TlsLink(Link):
+cdef class TlsLink(NativeTransport):
     cdef public object lower
     cdef public object protocol
     cdef public object tls
@@ -74,8 +74,8 @@ cdef class TlsLink(Link):
     cdef object _outgoing
     # The protocol again, once it is a driver that carries messages; and the
     # transport below, if it is one of ours.
-    cdef Hot _hot
-    cdef Link _link
+    cdef HotDriver _hot
+    cdef NativeTransport _link
     cdef uint8_t *_start
     # Whether what arrives is not seen to be records, so that TLS is to judge it.
     cdef bint _unframed
@@ -182,7 +182,7 @@ cdef class TlsLink(Link):
         cdef bytes rest
         cdef Py_buffer view
         cdef char *start
-        cdef Source reader
+        cdef ReaderInterface reader
         cdef object memory = None
         cdef object failure = None
         while not (self.paused or self.closing):
@@ -351,12 +351,12 @@ cdef class TlsLink(Link):
     def set_protocol(self, protocol):
         self.protocol = protocol
         self._hot = None
-        if isinstance(protocol, Hot) and (<Hot>protocol).session is not None:
+        if isinstance(protocol, HotDriver) and (<HotDriver>protocol).session is not None:
             self._hot = protocol
 
     def set_lower(self, lower):
         self.lower = lower
-        self._link = lower if isinstance(lower, Link) else None
+        self._link = lower if isinstance(lower, NativeTransport) else None
 
     cdef int readable(self) except -1:
         return 0  # the transport below is what is polled

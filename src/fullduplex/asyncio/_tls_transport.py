@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from .._net.tls import RECORD, TLS
-from .._tls import CONTEXT
-from ..core._select import IMPLEMENTATION, loading
+from .._net.tls_context import CONTEXT
+from ..core.implementation import IMPLEMENTATION, loading
 
 if TYPE_CHECKING or IMPLEMENTATION == "pure":
     from ._tls_link import TlsLink

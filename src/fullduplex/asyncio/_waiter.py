@@ -15,8 +15,6 @@ from collections.abc import Callable, Iterator
 from contextvars import Context
 from typing import Any
 
-__all__ = ["Waiter", "nests"]
-
 
 def nests(loop: asyncio.AbstractEventLoop) -> bool:
     """

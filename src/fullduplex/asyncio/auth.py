@@ -7,10 +7,10 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from ..core.auth import Credentials, authenticate, challenge, checker, the_check
-from ..core.datastructures import Headers
-from ..core.hooks import waited
-from ..core.http1 import Request, Response
+from ..core.http.headers import Headers
+from ..core.http.messages import Request, Response
+from ..core.server.auth import Credentials, authenticate, challenge, checker, the_check
+from ..core.server.hooks import waited
 from ._server_connection import ServerConnection
 
 __all__ = [

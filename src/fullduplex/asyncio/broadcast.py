@@ -8,16 +8,16 @@ from collections.abc import Iterable
 from time import monotonic
 from typing import TypeVar
 
-from ..core.broadcast import (
+from ..core.endpoint.broadcast import (
     BroadcastResult,
     OnSlow,
     SharedMessage,
     check_policy,
-    offer,
+    deliver,
 )
-from ..core.frames import CloseCode
+from ..core.frames.close import CloseCode
 from ..core.typing import DataLike
-from ._drive import JOIN, Driver
+from ._driver import JOIN, Driver
 from ._running_loop import check_running
 from .connection import Connection
 
@@ -128,7 +128,7 @@ def broadcast(
 def _send_one(
     connection: C,
     shared: SharedMessage,
-    turn: _Turn,
+    turn: LoopBatch,
     fresh: bool,
     on_slow: OnSlow,
     cap: int | None,
@@ -147,7 +147,7 @@ def _send_one(
         result.skipped.append(connection)
         return
     waiting = driver.transport.get_write_buffer_size()
-    fate = offer(session, shared, waiting, on_slow, cap)
+    fate = deliver(session, shared, waiting, on_slow, cap)
     if fate == "skipped":
         result.skipped.append(connection)
     elif fate == "dropped":
@@ -167,7 +167,7 @@ def _send_one(
             turn.join(driver, fate, fresh)
 
 
-class _Turn:
+class LoopBatch:
     """
     One iteration of an event loop, which broadcasts share.
 
@@ -215,13 +215,13 @@ class _Turn:
             driver.end_turn()
 
 
-_turns: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Turn] = (
+_turns: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopBatch] = (
     weakref.WeakKeyDictionary()
 )
 
 
-def _turn(loop: asyncio.AbstractEventLoop) -> _Turn:
+def _turn(loop: asyncio.AbstractEventLoop) -> LoopBatch:
     turn = _turns.get(loop)
     if turn is None:
-        turn = _turns[loop] = _Turn()
+        turn = _turns[loop] = LoopBatch()
     return turn

@@ -18,8 +18,9 @@ from time import monotonic, time
 from types import TracebackType
 from typing import Any
 
-from .._tls import CONTEXT
-from ..core.backoff import (
+from .._net.tls_context import CONTEXT
+from ..core.arguments import callable_or_none, deprecated, one_of, reject_unknown
+from ..core.client.backoff import (
     BACKOFF_FACTOR,
     BACKOFF_INITIAL_DELAY,
     BACKOFF_MAX_DELAY,
@@ -27,26 +28,30 @@ from ..core.backoff import (
     Backoff,
     backoff,
 )
-from ..core.connecting import Elsewhere, Plan, check_tls
-from ..core.datastructures import HeadersLike
-from ..core.errors import InvalidStatus
-from ..core.exposed import shown as attribute
+from ..core.client.plan import ConnectPlan, Elsewhere, check_tls
+from ..core.client.proxy.address import Proxy, check_proxy_tls
+from ..core.client.reconnect import (
+    Reconnector,
+    StateChange,
+    delays_from,
+    process_exception,
+)
+from ..core.client.redirect_steps import RedirectSteps
+from ..core.client.redirects import display_uri
+from ..core.connection.overrides import overridden
+from ..core.connection.websockets_names import shown as attribute
+from ..core.diagnostics.connect_trace import ConnectTrace
 from ..core.extensions.base import ClientExtensionFactory
-from ..core.http1 import USER_AGENT
-from ..core.keywords import callable_or_none, deprecated, either, unknown
+from ..core.handshake.errors import InvalidStatus
+from ..core.http.headers import HeadersLike
+from ..core.http.messages import USER_AGENT
 from ..core.logs import check_logger
-from ..core.opening import Opening
-from ..core.overrides import overridden
-from ..core.proxy import Proxy, check_proxy_tls
-from ..core.reconnect import Reconnector, StateChange, delays_from, process_exception
-from ..core.redirect_steps import RedirectSteps
-from ..core.redirects import shown
 from ..core.typing import LoggerLike, PathLike
 from ..core.uri import WebSocketURI
 from ..imports import reexport
 from ._client_connection import ClientConnection
-from ._deadline import Deadline
-from ._reach import Reach
+from ._connector import Connector
+from ._timeout import Deadline
 
 __all__ = [
     "ClientConnection",
@@ -180,7 +185,7 @@ class connect(RedirectSteps):
     logger: LoggerLike
 
     # A subclass may call `__init__` as late as when it is awaited.
-    _plan: Plan | None = None
+    _plan: ConnectPlan | None = None
     _uri: str = ""
     _unix_path: PathLike | None = None
     _on_state: Callable[[StateChange], Any] | None = None
@@ -226,7 +231,7 @@ class connect(RedirectSteps):
                 create_protocol = klass
             for name in ("loop", "legacy_recv"):
                 deprecated(kwds, name, "nothing instead", None)
-            unknown(
+            reject_unknown(
                 "connect", kwds, CONNECTION_KEYWORDS | PROXY_KEYWORDS | _own_keywords()
             )
         for name, value in (
@@ -274,7 +279,7 @@ class connect(RedirectSteps):
             },
         )
         self._create = (
-            either(
+            one_of(
                 "create_protocol",
                 create_protocol,
                 "create_connection",
@@ -289,7 +294,7 @@ class connect(RedirectSteps):
         self._on_state = on_state
 
     def _make_plan(self, uri: str, given: dict[str, Any]) -> None:
-        plan = Plan(uri, given, elsewhere=self._elsewhere)
+        plan = ConnectPlan(uri, given, elsewhere=self._elsewhere)
         check_tls(plan.uri, self._kwds, CONTEXT)
         if isinstance(plan.proxy, Proxy):
             check_proxy_tls(plan.proxy, self._kwds)
@@ -348,7 +353,7 @@ class connect(RedirectSteps):
         """The same as `connection`."""
         return self.connection
 
-    def _checked_plan(self) -> Plan:
+    def _checked_plan(self) -> ConnectPlan:
         if self._plan is None:
             raise RuntimeError(
                 f"{type(self).__qualname__} has not called super().__init__() yet"
@@ -374,7 +379,7 @@ class connect(RedirectSteps):
 
     async def _open(self) -> ClientConnection:
         plan = self._checked_plan()
-        opening = Opening(shown(plan.uri), monotonic())
+        opening = ConnectTrace(display_uri(plan.uri), monotonic())
         try:
             with Deadline(asyncio.get_running_loop(), plan.open_timeout):
                 plan.begin()
@@ -389,7 +394,7 @@ class connect(RedirectSteps):
                     except InvalidStatus as exc:
                         if not plan.redirected(self._judged(exc)):
                             raise
-                        opening.redirected(shown(plan.uri))
+                        opening.redirected(display_uri(plan.uri))
         except Exception as exc:
             if isinstance(exc, TimeoutError) and isinstance(
                 exc.__cause__, asyncio.CancelledError
@@ -398,7 +403,9 @@ class connect(RedirectSteps):
             plan.failed(exc, opening)
             raise
 
-    async def _attempt(self, plan: Plan, opening: Opening) -> ClientConnection:
+    async def _attempt(
+        self, plan: ConnectPlan, opening: ConnectTrace
+    ) -> ClientConnection:
         uri = plan.uri
         connection = self._create(
             **plan.keywords, host=uri.host, port=uri.port, secure=uri.secure
@@ -412,7 +419,7 @@ class connect(RedirectSteps):
         opening.use_proxy(str(route.proxy) if route.proxy else None, route.reason)
         connection._note(*route.record(host or uri.host, port or uri.port))
         opening.begin(monotonic())
-        reach = Reach(
+        reach = Connector(
             uri,
             route,
             self._kwds,

@@ -22,29 +22,33 @@ from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
-from ..core._select import IMPLEMENTATION, loading
-from ..core.attributes import Attributes
-from ..core.closing import State
+from ..core.connection.base import BaseConnection
+from ..core.connection.overrides import overridden
+from ..core.endpoint.endpoint import Endpoint
+from ..core.endpoint.message_sender import (
+    FragmentSender,
+    control_payload,
+    message_payload,
+)
+from ..core.endpoint.not_open import NOT_OPEN
+from ..core.endpoint.options import Options
 from ..core.errors import ConnectionClosedOK
-from ..core.extensions.base import Extension
-from ..core.http1 import Request, Response
-from ..core.options import Options
-from ..core.overrides import overridden
-from ..core.sending import Fragments, control_payload, single
-from ..core.session import Session
+from ..core.frames.close import State
+from ..core.frames.frame import Extension
+from ..core.http.messages import Request, Response
+from ..core.implementation import IMPLEMENTATION, loading
 from ..core.typing import BytesLike, Data, DataLike, LoggerLike
-from ..core.unopened import NOT_OPEN
 from ..imports import reexport
-from ._drive import Driver
+from ._driver import Driver
 from ._iteration import Iteration
 from ._results import FragmentStream, Pong
-from ._transport import read_buffer
+from ._transports import read_buffer
 
 if TYPE_CHECKING or IMPLEMENTATION == "pure":
-    from . import _calls as calls
+    from . import _awaitables as calls
 else:
     with loading():
-        from . import _calls_c as calls
+        from . import _awaitables_c as calls
 
 __all__ = ["Connection"]
 
@@ -63,7 +67,7 @@ def coroutine_function(function: T) -> T:
     return function
 
 
-class Connection(Attributes):
+class Connection(BaseConnection):
     """
     A WebSocket connection; see `ClientConnection` and `ServerConnection`.
 
@@ -89,7 +93,7 @@ class Connection(Attributes):
             on_handshake=self._handshake_received,
             on_end=self._ended,
         )
-        self._session: Session = NOT_OPEN
+        self._session: Endpoint = NOT_OPEN
         #: the opening handshake; None before it was sent or received
         self.request: Request | None = None
         #: the answer; None before it was received or sent
@@ -182,7 +186,7 @@ class Connection(Attributes):
         if self.transport is not None:
             self.transport.abort()
 
-    def _take_step(self, step: Callable[[Session], Any]) -> None:
+    def _take_step(self, step: Callable[[Endpoint], Any]) -> None:
         self._session.now = monotonic()
         for waiter in step(self._session) or ():
             waiter.fire_soon()
@@ -325,7 +329,7 @@ class Connection(Attributes):
     async def _send(
         self, message: Any, text: bool | None, compress: bool | None
     ) -> None:
-        payload = single(message, text)
+        payload = message_payload(message, text)
         if payload is None:
             await self._send_fragments(message, text, compress)
         else:
@@ -338,7 +342,7 @@ class Connection(Attributes):
         self, message: Any, text: bool | None, compress: bool | None
     ) -> None:
         run = self._driver.run_sending
-        fragments = Fragments(self._session, text, compress)
+        fragments = FragmentSender(self._session, text, compress)
         failure: BaseException | None = None
         try:
             if isinstance(message, AsyncIterable):

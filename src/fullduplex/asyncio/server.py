@@ -8,16 +8,15 @@ from collections.abc import Awaitable, Callable, Generator, Sequence
 from types import TracebackType
 from typing import Any
 
+from ..core.arguments import deprecated, reject_unknown
 from ..core.extensions.base import ServerExtensionFactory
 from ..core.handshake.negotiation import OriginRule
-from ..core.hosting import Hosting
-from ..core.http1 import SERVER, Response
-from ..core.keywords import deprecated, unknown
+from ..core.http.messages import SERVER, Response
 from ..core.logs import check_logger
-from ..core.serving import ExtraHeaders
+from ..core.server.config import ExtraHeaders, ServeConfig
 from ..core.typing import LoggerLike, PathLike
 from ..imports import reexport
-from . import _transport
+from . import _transports as _transport
 from ._server import Server
 from ._server_connection import ServerConnection
 from .auth import (
@@ -186,10 +185,10 @@ class serve:
             create_protocol = klass
         for name in ("loop", "legacy_recv"):
             deprecated(kwds, name, "nothing instead", None)
-        unknown("serve", kwds, SERVER_KEYWORDS | _own_keywords())
+        reject_unknown("serve", kwds, SERVER_KEYWORDS | _own_keywords())
         if kwds.get("sock") is not None and (host is not None or port is not None):
             raise ValueError("sock is given, so host and port must not be")
-        hosting = Hosting(
+        hosting = ServeConfig(
             ServerConnection,
             check_logger(logger, "fullduplex.server"),
             {

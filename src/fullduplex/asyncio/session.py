@@ -12,13 +12,13 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from ..core.buffers import byte_view
+from ..core.client.outbox import Outbox, Overflow
+from ..core.endpoint.message_sender import message_payload
 from ..core.errors import ConcurrencyError, ConnectionClosed
-from ..core.frames import Close
-from ..core.outbox import Outbox, Overflow
-from ..core.sending import single
+from ..core.frames.close import Close
 from ..core.typing import Data, DataLike
 from ._client_connection import ClientConnection
-from ._drive import time_slice
+from ._driver import time_slice
 from ._time_slice import yield_once
 from .client import connect
 
@@ -414,7 +414,7 @@ def _checked(message: Any) -> Any:
         return message
     data = byte_view(message)
     if data is None:
-        single(message, None)
+        message_payload(message, None)
         raise TypeError(
             f"a session sends str or bytes-like, not {type(message).__name__}"
         )

@@ -15,10 +15,8 @@ from typing import NoReturn
 import click
 
 from . import version_line
-from ._session import Options, run_session
+from ._client import Options, run_session
 from ._target import Target, check_seconds, with_target
-
-__all__ = ["run"]
 
 
 def run(arguments: Sequence[str]) -> NoReturn:

@@ -28,15 +28,14 @@ from rich.progress import (
 from .. import connect, serve
 from ..exceptions import ConnectionClosed, WebSocketException
 from . import program, python, version_line
-from ._failures import one_line
-from ._payloads import mixed_messages, size_of
+from ._demo_messages import mixed_messages, size_of
+from ._errors import one_line
 from ._render import keep_printing
 
 if TYPE_CHECKING:
     from ..asyncio.client import ClientConnection
     from ..asyncio.server import ServerConnection
 
-__all__ = ["run_demo"]
 
 _FAILED = 1
 _INTERRUPTED = 130

@@ -12,17 +12,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..core.explain import explain_failure, milliseconds
-from ..core.opening import Opening
+from ..core.diagnostics.connect_trace import ConnectTrace
+from ..core.diagnostics.explain import explain_failure, milliseconds
 from ..exceptions import ConnectionClosed, WebSocketException
-from ._failures import describe
+from ._errors import describe
 from ._render import keep_printing
 from ._target import OPEN_TIMEOUT, Target, open_target, with_target
 
 if TYPE_CHECKING:
     from ..asyncio.client import ClientConnection
 
-__all__ = ["command", "run_explain"]
 
 FAILED = 1
 INTERRUPTED = 130
@@ -44,7 +43,7 @@ async def _tell(target: Target) -> int:
     try:
         ws = await open_target(target, ping_interval=None)
     except (OSError, WebSocketException, ImportError) as error:
-        _show(explain_failure(error, Opening(target.uri, began)))
+        _show(explain_failure(error, ConnectTrace(target.uri, began)))
         reason = describe(error, open_timeout=OPEN_TIMEOUT)
         print(
             f"fullduplex: cannot connect to {target.shown_uri}: {reason}",

@@ -21,8 +21,6 @@ from ._render import MessagePrinter
 if TYPE_CHECKING:
     from ..asyncio.client import ClientConnection
 
-__all__ = ["converse"]
-
 
 async def converse(ws: ClientConnection, shown_uri: str) -> None:
     """

@@ -12,8 +12,6 @@ import os
 import sys
 from typing import TextIO
 
-__all__ = ["OutputFailed", "take_over"]
-
 
 class OutputFailed(Exception):
     """

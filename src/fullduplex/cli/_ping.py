@@ -12,17 +12,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..core.opening import show_address
-from ..core.stats import percentile
+from ..core.diagnostics.connect_trace import show_address
+from ..core.diagnostics.stats import percentile
 from ..exceptions import ConnectionClosed, WebSocketException
-from ._failures import describe, one_line
+from ._errors import describe, one_line
 from ._render import keep_printing
 from ._target import OPEN_TIMEOUT, Target, check_seconds, open_target, with_target
 
 if TYPE_CHECKING:
     from ..asyncio.client import ClientConnection
 
-__all__ = ["Options", "Tally", "command", "run_ping"]
 
 FAILED = 1
 INTERRUPTED = 130

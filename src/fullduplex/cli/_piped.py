@@ -24,7 +24,6 @@ from ._render import MessagePrinter
 if TYPE_CHECKING:
     from ..asyncio.client import ClientConnection
 
-__all__ = ["exchange"]
 
 _CHUNK = 65_536  # bytes
 

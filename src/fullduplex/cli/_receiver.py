@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 from ..exceptions import ConnectionClosedError
 from ..frames import Close
-from ._failures import one_line
+from ._errors import one_line
 from ._render import MessagePrinter
 
 if TYPE_CHECKING:
     from ..asyncio.client import ClientConnection
 
-__all__ = ["AbnormalEnd", "Receiver"]
 
 _NO_CODE = 1005  # the peer's close frame was empty (RFC 6455, 7.4.1)
 

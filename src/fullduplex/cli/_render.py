@@ -18,8 +18,6 @@ from rich.text import Text
 
 from ..core.credentials import UNSAFE, escape
 
-__all__ = ["MessagePrinter", "escape", "escape_json", "is_json", "keep_printing"]
-
 # Outside its strings, JSON allows these control characters and no other;
 # inside, none.
 _JSON_LINE_BREAK = re.compile(r"[\t\n\r][\t\n\r ]*")

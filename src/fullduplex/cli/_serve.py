@@ -22,9 +22,7 @@ import click
 
 from .. import Server, ServerConnection, broadcast, serve, unix_serve
 from ..exceptions import ConnectionClosed
-from ._failures import one_line
-
-__all__ = ["Options", "Stop", "command", "run_server"]
+from ._errors import one_line
 
 FAILED = 1
 INTERRUPTED = 130

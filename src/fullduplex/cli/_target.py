@@ -14,12 +14,11 @@ import click
 
 from .. import connect
 from ..exceptions import WebSocketException
-from ._failures import one_line, without_credentials
+from ._errors import one_line, without_credentials
 
 if TYPE_CHECKING:
     from ..asyncio.client import ClientConnection
 
-__all__ = ["OPEN_TIMEOUT", "Target", "check_seconds", "open_target", "with_target"]
 
 OPEN_TIMEOUT = 10.0  # seconds
 # Short: somebody waits for the prompt of their shell.

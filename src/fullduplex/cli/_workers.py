@@ -27,8 +27,6 @@ from ._serve import (
     welcome,
 )
 
-__all__ = ["serve_together", "work"]
-
 READY = b"ready\n"
 # Seconds from the end of draining until a worker must be gone.
 PATIENCE = 15.0

@@ -6,8 +6,6 @@ from typing import Any
 
 from .typing import BytesLike
 
-__all__ = ["byte_view", "check_bytes"]
-
 
 def byte_view(value: Any) -> BytesLike | None:
     """

@@ -10,18 +10,6 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = [
-    "HIDDEN",
-    "UNSAFE",
-    "display_address",
-    "display_header",
-    "display_uri",
-    "escape",
-    "hide_header",
-    "hide_userinfo",
-    "is_secret",
-]
-
 HIDDEN: Final = "[hidden]"
 
 # Headers whose values are credentials, by RFC 9110 and by habit.

@@ -10,12 +10,10 @@ import os
 from collections.abc import Callable
 from typing import TypeVar
 
-__all__ = ["setting"]
-
 T = TypeVar("T")
 
 
-def setting(name: str, default: T, convert: Callable[[str], T]) -> T:
+def environment_value(name: str, default: T, convert: Callable[[str], T]) -> T:
     """
     Read one setting.
 

@@ -21,84 +21,354 @@ All of these can be copied and pickled.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .credentials import HIDDEN, display_address, escape, is_secret
+
+if TYPE_CHECKING:
+    from .diagnostics.diagnosis import Diagnosis
 import warnings
 from typing import TYPE_CHECKING
 
-from ._errors_base import WebSocketException
-from ._errors_handshake import (
-    AbortHandshake,
-    DuplicateParameter,
-    HeaderLineTooLong,
-    InvalidHandshake,
-    InvalidHeader,
-    InvalidHeaderFormat,
-    InvalidHeaderValue,
-    InvalidMessage,
-    InvalidMethod,
-    InvalidOrigin,
-    InvalidParameterName,
-    InvalidParameterValue,
-    InvalidProtocol,
-    InvalidProxy,
-    InvalidProxyMessage,
-    InvalidProxyStatus,
-    InvalidStatus,
-    InvalidStatusCode,
-    InvalidUpgrade,
-    InvalidURI,
-    NegotiationError,
-    ProxyError,
-    RedirectHandshake,
-    RequestLineTooLong,
-    SecurityError,
-    StatusLineTooLong,
-    TooManyHeaders,
-)
-
 if TYPE_CHECKING:
-    from .diagnosis import Diagnosis
-    from .frames import Close
-    from .session import Session
+    from .diagnostics.diagnosis import Diagnosis
+    from .endpoint.endpoint import Endpoint
+    from .frames.close import Close
 
-__all__ = [
-    "WebSocketException",
-    "ConnectionClosed",
-    "ConnectionClosedOK",
-    "ConnectionClosedError",
-    "InvalidURI",
-    "InvalidProxy",
-    "InvalidHandshake",
-    "SecurityError",
-    "RequestLineTooLong",
-    "StatusLineTooLong",
-    "HeaderLineTooLong",
-    "TooManyHeaders",
-    "InvalidMessage",
-    "InvalidMethod",
-    "InvalidProtocol",
-    "InvalidStatus",
-    "InvalidStatusCode",
-    "InvalidHeader",
-    "InvalidHeaderFormat",
-    "InvalidHeaderValue",
-    "InvalidOrigin",
-    "InvalidUpgrade",
-    "NegotiationError",
-    "DuplicateParameter",
-    "InvalidParameterName",
-    "InvalidParameterValue",
-    "AbortHandshake",
-    "RedirectHandshake",
-    "ProxyError",
-    "InvalidProxyMessage",
-    "InvalidProxyStatus",
-    "InvalidState",
-    "ConcurrencyError",
-    "ProtocolError",
-    "WebSocketProtocolError",
-    "PayloadTooBig",
-    "TooManyFragments",
-]
+
+def _rebuild(
+    cls: type[WebSocketException], args: tuple[Any, ...]
+) -> WebSocketException:
+    exc = cls.__new__(cls, *args)
+    exc.args = args
+    return exc
+
+
+class WebSocketException(Exception):
+    """Base of all exceptions defined here."""
+
+    def __init_subclass__(cls, **kwds: Any) -> None:
+        super().__init_subclass__(**kwds)
+        # Tracebacks and pickles name the public module.
+        if cls.__module__.startswith("fullduplex.core."):
+            cls.__module__ = "fullduplex.exceptions"
+
+    # BaseException would call the class with ``args``, which fails for every
+    # constructor that does not keep its arguments there.
+    def __reduce__(self) -> tuple[Any, ...]:
+        state = self.__dict__.copy()
+        # A connection cannot be pickled; what it has to say can.
+        if state.pop("_witness", None) is not None:
+            state["_diagnosis"] = self.diagnosis  # type: ignore[attr-defined]
+        return _rebuild, (type(self), self.args), state
+
+
+WebSocketException.__module__ = "fullduplex.exceptions"
+
+
+E = TypeVar("E", bound=BaseException)
+
+
+def without_traces(exc: E) -> E:
+    """
+    Return an exception that was caught, without the frames that it has passed.
+
+    A connection remembers what ended it, and the frames lead back to the connection:
+    its memory would wait for the garbage collector.
+    """
+    link: BaseException | None = exc
+    while link is not None and link.__traceback__ is not None:
+        link.__traceback__ = link.__context__ = None
+        link = link.__cause__
+    return exc
+
+
+# -- Addresses -----------------------------------------------------------------
+
+
+class InvalidURI(WebSocketException, ValueError):
+    """
+    A WebSocket URI cannot be used.
+
+    Raised when the URI is parsed, before anything is opened; also when a
+    redirect leads to such a URI.  It is a :exc:`ValueError` too, because a URI
+    is an argument like any other.
+
+    Args:
+        uri: the URI; user name and password are left out of the
+            text, and of ``repr()``.
+        msg: the rule that it breaks.
+    """
+
+    uri: str
+    msg: str
+
+    def __init__(self, uri: str, msg: str) -> None:
+        super().__init__(uri, msg)
+        self.uri = uri
+        self.msg = msg
+
+    def __str__(self) -> str:
+        return f"{display_address(self.uri)} isn't a valid URI: {self.msg}"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({display_address(self.uri)!r}, {self.msg!r})"
+
+
+class InvalidProxy(WebSocketException, ValueError):
+    """
+    The address of a proxy cannot be used; nothing was opened.
+
+    Args:
+        proxy: the address; user name and password are left out of the
+            text, and of ``repr()``.
+        msg: the rule that it breaks.
+    """
+
+    proxy: str
+    msg: str
+
+    def __init__(self, proxy: str, msg: str) -> None:
+        super().__init__(proxy, msg)
+        self.proxy = proxy
+        self.msg = msg
+
+    def __str__(self) -> str:
+        return f"{display_address(self.proxy)} isn't a valid proxy: {self.msg}"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({display_address(self.proxy)!r}, {self.msg!r})"
+
+
+# -- The opening handshake -----------------------------------------------------
+
+
+class InvalidHandshake(WebSocketException):
+    """
+    The opening handshake failed.
+
+    Base of what follows.  No connection was made; a client's socket is closed, a
+    server answers with an HTTP error where that is still possible.
+    """
+
+    _diagnosis: Diagnosis | None = None
+
+    @property
+    def diagnosis(self) -> Diagnosis:
+        """Cause of the refusal, its layer, and the known facts of the attempt."""
+        if self._diagnosis is None:
+            # Imported here because it names what is defined here.
+            from .diagnostics.diagnosis import of_failure
+
+            self._diagnosis = of_failure(self)
+        return self._diagnosis
+
+    @diagnosis.setter
+    def diagnosis(self, diagnosis: Diagnosis) -> None:
+        self._diagnosis = diagnosis
+
+
+class SecurityError(InvalidHandshake):
+    """
+    A rule that protects this side was broken during the handshake.
+
+    A limit on the size of HTTP messages or on redirects was exceeded, or a
+    redirect would have given up TLS.
+    """
+
+
+class RequestLineTooLong(SecurityError):
+    """The first line of a request is over ``MAX_LINE_LENGTH``; answered with 414."""
+
+
+class StatusLineTooLong(SecurityError):
+    """The first line of a response is over ``MAX_LINE_LENGTH``."""
+
+
+class HeaderLineTooLong(SecurityError):
+    """A header line is over ``MAX_LINE_LENGTH``; a server answers with 431."""
+
+
+class TooManyHeaders(SecurityError):
+    """There are more than ``MAX_NUM_HEADERS`` headers; a server answers with 431."""
+
+
+class InvalidMessage(InvalidHandshake):
+    """
+    The peer did not send a valid HTTP/1.1 message.
+
+    ``__cause__`` tells why: :exc:`EOFError` when it ended too early,
+    :exc:`ValueError` when it is malformed, :exc:`SecurityError` when it is too
+    large.
+    """
+
+
+class InvalidMethod(InvalidHandshake):
+    """
+    The request's method is not GET; answered with 405.
+
+    Args:
+        method: the method received.
+    """
+
+    method: str
+
+    def __init__(self, method: str) -> None:
+        super().__init__(method)
+        self.method = method
+
+    def __str__(self) -> str:
+        return f"invalid HTTP method; expected GET; got {self.method[:64]}"
+
+
+class InvalidProtocol(InvalidHandshake):
+    """
+    The request's version is not HTTP/1.1; answered with 505.
+
+    Args:
+        protocol: the version received, such as ``HTTP/1.0``.
+    """
+
+    protocol: str
+
+    def __init__(self, protocol: str) -> None:
+        super().__init__(protocol)
+        self.protocol = protocol
+
+    def __str__(self) -> str:
+        return f"invalid protocol; expected HTTP/1.1; got {self.protocol[:64]}"
+
+
+class InvalidHeader(InvalidHandshake):
+    """
+    A header is missing, repeated or wrong.
+
+    Args:
+        name: the name of the header.
+        value: the fault, or the bad value; None if the header is missing, ``""`` if it
+            is empty.
+    """
+
+    name: str
+    value: str | None
+
+    def __init__(self, name: str, value: str | None = None) -> None:
+        super().__init__(name, value)
+        self.name = name
+        self.value = value
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return f"missing {self.name} header"
+        if self.value == "":
+            return f"empty {self.name} header"
+        return f"invalid {self.name} header: {escape(self.value)}"
+
+
+class InvalidHeaderFormat(InvalidHeader):
+    """
+    A header does not follow its grammar.
+
+    Args:
+        name: the name of the header.
+        error: the expected value.
+        header: the whole value; the text shows the 64 characters around ``pos``.
+        pos: where parsing stopped, an index into ``header``.
+    """
+
+    def __init__(self, name: str, error: str, header: str, pos: int) -> None:
+        start = max(0, pos - 32) if len(header) > 64 else 0
+        shown = header[start : start + 64]
+        if is_secret(name):
+            shown = HIDDEN
+        elif not shown.isprintable():
+            shown = repr(shown)
+        super().__init__(name, f"{error} at {pos} in {shown}")
+
+
+class InvalidHeaderValue(InvalidHeader):
+    """A header follows its grammar, but its value is not acceptable."""
+
+
+class InvalidOrigin(InvalidHeader):
+    """
+    The request comes from an origin that is not allowed; answered with 403.
+
+    Args:
+        origin: the origin; None if the header is missing.
+    """
+
+    def __init__(self, origin: str | None) -> None:
+        super().__init__("Origin", origin)
+
+
+class InvalidUpgrade(InvalidHeader):
+    """``Connection`` or ``Upgrade`` doesn't ask for WebSocket; answered with 426."""
+
+
+class NegotiationError(InvalidHandshake):
+    """Extensions or subprotocols could not be agreed upon."""
+
+
+class DuplicateParameter(NegotiationError):
+    """
+    A parameter of an extension is given twice.
+
+    Args:
+        name: the name of the parameter.
+    """
+
+    name: str
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        return f"duplicate parameter: {self.name[:64]}"
+
+
+class InvalidParameterName(NegotiationError):
+    """
+    An extension has no parameter of this name.
+
+    Args:
+        name: the name of the parameter.
+    """
+
+    name: str
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        return f"invalid parameter name: {self.name[:64]}"
+
+
+class InvalidParameterValue(NegotiationError):
+    """
+    A parameter of an extension has a wrong value.
+
+    Args:
+        name: the name of the parameter.
+        value: its value; None if it is missing.
+    """
+
+    name: str
+    value: str | None
+
+    def __init__(self, name: str, value: str | None) -> None:
+        super().__init__(name, value)
+        self.name = name
+        self.value = value
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return f"missing value for parameter {self.name}"
+        if self.value == "":
+            return f"empty value for parameter {self.name}"
+        return f"invalid value for parameter {self.name}: {self.value[:64]}"
 
 
 # -- A connection has ended ----------------------------------------------------
@@ -127,7 +397,7 @@ class ConnectionClosed(WebSocketException):
     rcvd_then_sent: bool | None
     _diagnosis: Diagnosis | None = None
     # The session that ended; asked when somebody wants to know more.
-    _witness: Session | None = None
+    _witness: Endpoint | None = None
 
     def __init__(
         self,
@@ -174,7 +444,7 @@ class ConnectionClosed(WebSocketException):
         """
         if self._diagnosis is None and self._witness is not None:
             # Imported here because it names what is defined here.
-            from .diagnosis import of_closed
+            from .diagnostics.diagnosis import of_closed
 
             self._diagnosis = of_closed(self._witness)
         return self._diagnosis
@@ -317,8 +587,3 @@ class TooManyFragments(WebSocketException):
 
     def __str__(self) -> str:
         return f"message has more than {self.max_fragments:,} fragments"
-
-
-# Tracebacks and pickles name this module, wherever a class is written.
-for _name in __all__:
-    globals()[_name].__module__ = __name__

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import weakref
 from collections.abc import Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, Final
 
-from .credentials import display_header, escape
-from .datastructures import Headers
+from .http.logs import _own
 from .typing import LoggerLike
 
 if TYPE_CHECKING:
     _Adapter = logging.LoggerAdapter[Any]
 else:
     _Adapter = logging.LoggerAdapter
-
-__all__ = [
-    "PEER",
-    "ConnectionLogger",
-    "check_logger",
-    "find_logger",
-    "log_head",
-    "rename_loggers",
-]
 
 
 class _Peer:
@@ -59,23 +48,6 @@ class ConnectionLogger(_Adapter):
         return msg, kwargs
 
 
-def log_head(logger: LoggerLike, mark: str, start: str, headers: Headers) -> None:
-    """
-    Log a handshake message at DEBUG, without credentials and control characters.
-
-    Args:
-        mark: ``>`` for what is sent, ``<`` for what is received.
-        start: the request line or the status line.
-    """
-    if not logger.isEnabledFor(logging.DEBUG):
-        return
-    logger.debug("%s %s", mark, escape(start))
-    for name, value in headers.raw_items():
-        logger.debug("%s %s: %s", mark, name, display_header(name, value))
-
-
-# Looking it up takes a lock, and gives the same one each time.
-_own = functools.cache(logging.getLogger)
 # Other names of our loggers, while another library's name is ours.
 _names: dict[str, str] = {}
 

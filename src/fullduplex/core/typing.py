@@ -8,22 +8,6 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NewType, TypeAlias
 
-__all__ = [
-    "BytesLike",
-    "ConnectionOption",
-    "Data",
-    "DataLike",
-    "ExtensionHeader",
-    "ExtensionName",
-    "ExtensionParameter",
-    "LoggerLike",
-    "Origin",
-    "PathLike",
-    "StatusLike",
-    "Subprotocol",
-    "UpgradeProtocol",
-]
-
 Data: TypeAlias = str | bytes
 """A received message: :class:`str` for a text message, :class:`bytes` for binary."""
 

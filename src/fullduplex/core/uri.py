@@ -12,11 +12,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import quote, unquote_to_bytes
 
+from .arguments import exact_str
 from .credentials import HIDDEN
 from .errors import InvalidURI
-from .keywords import exact_str
-
-__all__ = ["WebSocketURI", "parse_uri"]
 
 _DEFAULT_PORTS = {False: 80, True: 443}
 

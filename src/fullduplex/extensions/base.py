@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from ..core.extensions.base import (
-    ClientExtensionFactory,
-    Extension,
-    ServerExtensionFactory,
-)
+from ..core.extensions.base import ClientExtensionFactory, ServerExtensionFactory
+from ..core.frames.frame import Extension
 from ..imports import reexport
 
 __all__ = ["ClientExtensionFactory", "Extension", "ServerExtensionFactory"]

@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
-from ..core.extensions.permessage_deflate import *  # noqa: F403
-from ..core.extensions.permessage_deflate import __all__ as __all__
+from ..core.extensions.deflate import PerMessageDeflate
+from ..core.extensions.permessage_deflate import (
+    ClientPerMessageDeflateFactory,
+    ServerPerMessageDeflateFactory,
+    enable_client_permessage_deflate,
+    enable_server_permessage_deflate,
+)
 from ..imports import reexport
+
+__all__ = [
+    "ClientPerMessageDeflateFactory",
+    "PerMessageDeflate",
+    "ServerPerMessageDeflateFactory",
+    "enable_client_permessage_deflate",
+    "enable_server_permessage_deflate",
+]
 
 reexport(globals())

@@ -20,29 +20,10 @@ from typing import Any
 from urllib.parse import unquote
 
 from ..core.buffers import check_bytes
-from ..core.closing import MAX_REASON
-from ..core.datastructures import Headers
-from ..core.frames import CloseCode
-from ..core.http1 import Request
-from ..core.protocol import Protocol
-
-__all__ = [
-    "ACCEPT",
-    "BODY",
-    "CLOSE",
-    "CONNECT",
-    "Denial",
-    "Event",
-    "SEND",
-    "START",
-    "Stage",
-    "add_headers",
-    "check_event",
-    "close_arguments",
-    "disconnect_event",
-    "payload_of",
-    "scope_of",
-]
+from ..core.endpoint.frame_protocol import FrameProtocol
+from ..core.frames.close import MAX_REASON_SIZE, CloseCode
+from ..core.http.headers import Headers
+from ..core.http.messages import Request
 
 Event = MutableMapping[str, Any]
 
@@ -173,11 +154,11 @@ def close_arguments(message: Event) -> tuple[int | None, str]:
     reason = message.get("reason") or ""
     if code == CloseCode.NO_STATUS_RCVD:
         return None, ""
-    shortened = reason.encode()[:MAX_REASON].decode(errors="ignore")
+    shortened = reason.encode()[:MAX_REASON_SIZE].decode(errors="ignore")
     return CloseCode.NORMAL_CLOSURE if code is None else code, shortened
 
 
-def disconnect_event(protocol: Protocol | None) -> dict[str, Any]:
+def disconnect_event(protocol: FrameProtocol | None) -> dict[str, Any]:
     """
     Tell how the connection ended: by the close frame that came first.
 

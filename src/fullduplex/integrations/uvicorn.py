@@ -10,10 +10,11 @@ from __future__ import annotations
 from uvicorn.protocols.utils import ClientDisconnected
 
 from ..asyncio._time_slice import yield_once
-from ..core.closing import State
+from ..core.endpoint.endpoint import Endpoint
+from ..core.endpoint.message_sender import message_payload
+from ..core.endpoint.operation import Operation
 from ..core.errors import ConnectionClosed
-from ..core.sending import single
-from ..core.session import Operation, Session
+from ..core.frames.close import State
 from ._asgi import (
     CLOSE,
     CONNECT,
@@ -25,7 +26,7 @@ from ._asgi import (
     disconnect_event,
     payload_of,
 )
-from ._uvicorn_opening import Opening
+from ._uvicorn_handshake import HandshakePhase
 
 __all__ = ["WebSocketProtocol"]
 
@@ -34,7 +35,7 @@ __all__ = ["WebSocketProtocol"]
 SHUTDOWN_TIMEOUT = 3.0
 
 
-class WebSocketProtocol(Opening):
+class WebSocketProtocol(HandshakePhase):
     """
     One WebSocket connection of a uvicorn server; uvicorn makes it.
 
@@ -157,7 +158,7 @@ class WebSocketProtocol(Opening):
             await self._wait()
         return await self.receive()
 
-    async def _receive_slowly(self, session: Session) -> Event:
+    async def _receive_slowly(self, session: Endpoint) -> Event:
         """Receive where reading is paused, fragments are queued, or all is over."""
         if (
             self.stage is Stage.DONE
@@ -209,7 +210,7 @@ class WebSocketProtocol(Opening):
             raise
         await self.share()
 
-    async def _send_open(self, session: Session, message: Event) -> None:
+    async def _send_open(self, session: Endpoint, message: Event) -> None:
         protocol = session.protocol
         if message["type"] == CLOSE:
             if protocol.state is State.OPEN:
@@ -220,7 +221,7 @@ class WebSocketProtocol(Opening):
             exc = protocol.close_exc
             raise ClientDisconnected(str(exc)) from exc
         given = payload_of(message)
-        payload = single(given, None)
+        payload = message_payload(given, None)
         if payload is None:
             raise TypeError(
                 "'text' must be str and 'bytes' must be bytes, "

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["is_credentials"]
-
 
 def is_credentials(value: Any) -> bool:
     """Tell whether a value is a pair of a user name and a password."""

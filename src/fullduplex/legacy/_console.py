@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sys
 
-__all__ = ["print_during_input", "print_over_input"]
-
 # ECMA-48: save and restore the cursor, up a line, insert a line, erase a line.
 SAVE, RESTORE, UP = "\N{ESC}7", "\N{ESC}8", "\N{ESC}M"
 INSERT, ERASE = "\N{ESC}[L", "\N{ESC}[K"

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from ..core.datastructures import Headers
 from ..core.errors import InvalidHeaderValue
 from ..core.handshake.keys import accept_key, check_key, generate_key
-from ..core.handshake.negotiation import check_upgrade, single
-
-__all__ = ["build_request", "build_response", "check_request", "check_response"]
+from ..core.handshake.negotiation import check_upgrade, required_header
+from ..core.http.headers import Headers
 
 
 def build_request(headers: Headers) -> str:
@@ -31,12 +29,12 @@ def check_request(headers: Headers) -> str:
         InvalidHandshake: it doesn't.
     """
     check_upgrade(headers)
-    key = single(headers, "Sec-WebSocket-Key")
+    key = required_header(headers, "Sec-WebSocket-Key")
     try:
         check_key(key)
     except ValueError as exc:
         raise InvalidHeaderValue("Sec-WebSocket-Key", key) from exc
-    version = single(headers, "Sec-WebSocket-Version")
+    version = required_header(headers, "Sec-WebSocket-Version")
     if version != "13":
         raise InvalidHeaderValue("Sec-WebSocket-Version", version)
     return key
@@ -60,6 +58,6 @@ def check_response(headers: Headers, key: str) -> None:
         InvalidHandshake: it doesn't.
     """
     check_upgrade(headers)
-    accept = single(headers, "Sec-WebSocket-Accept")
+    accept = required_header(headers, "Sec-WebSocket-Accept")
     if accept != accept_key(key):
         raise InvalidHeaderValue("Sec-WebSocket-Accept", accept)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..core.datastructures import Headers
 from ..core.errors import SecurityError
-from ..core.http1 import MAX_LINE_LENGTH, RequestParser, ResponseParser
+from ..core.http.headers import Headers
+from ..core.http.messages import MAX_LINE_LENGTH
+from ..core.http.parser import RequestParser, ResponseParser
 
 if TYPE_CHECKING:
     from asyncio import StreamReader
-
-__all__ = ["d", "read_headers", "read_line", "read_request", "read_response"]
 
 
 async def read_request(stream: StreamReader) -> tuple[str, Headers]:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from ..core.datastructures import Headers, HeadersLike
+from ..core.http.headers import Headers, HeadersLike
 from ..core.typing import StatusLike
-
-__all__ = ["HTTPResponse", "HeadersLikeOrCallable"]
 
 HTTPResponse: TypeAlias = tuple[StatusLike, HeadersLike, bytes]
 """Result of ``process_request`` that answers with plain HTTP."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import codecs
 
-__all__ = ["is_utf8_fragment"]
-
 
 def is_utf8_fragment(
     data: bytes, must_start_clean: bool = False, must_end_clean: bool = False

@@ -8,7 +8,7 @@ from ..imports import deprecate, reexport
 
 if TYPE_CHECKING:
     from ..asyncio import server as _server
-    from ..core import auth as _auth
+    from ..core.server import auth as _auth
 
     BasicAuthWebSocketServerProtocol = _server.BasicAuthWebSocketServerProtocol
     basic_auth_protocol_factory = _server.basic_auth_protocol_factory
@@ -28,7 +28,7 @@ deprecate(
             "..asyncio.server",
             "fullduplex.basic_auth",
         ),
-        "Credentials": ("..core.auth", "tuple[str, str]"),
+        "Credentials": ("..core.server.auth", "tuple[str, str]"),
         "basic_auth_protocol_factory": ("..asyncio.server", "fullduplex.basic_auth"),
     },
 )

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 from ..imports import deprecate, reexport
 
 if TYPE_CHECKING:
-    from ..core import errors as _errors
-
-    AbortHandshake = _errors.AbortHandshake
-    InvalidMessage = _errors.InvalidMessage
-    InvalidStatusCode = _errors.InvalidStatusCode
-    RedirectHandshake = _errors.RedirectHandshake
+    from ..core.errors import InvalidMessage as InvalidMessage
+    from ..core.handshake.errors import AbortHandshake as AbortHandshake
+    from ..core.handshake.errors import InvalidStatusCode as InvalidStatusCode
+    from ..core.handshake.errors import RedirectHandshake as RedirectHandshake
 
 __all__ = [
     "AbortHandshake",
@@ -28,11 +26,11 @@ deprecate(
     globals(),
     {
         "AbortHandshake": (
-            "..core.errors",
+            "..core.handshake.errors",
             "a Response that process_request returns",
         ),
         "RedirectHandshake": (
-            "..core.errors",
+            "..core.handshake.errors",
             "nothing instead; connect follows redirects",
         ),
         **{

@@ -8,7 +8,7 @@ from ..imports import deprecate, reexport
 
 if TYPE_CHECKING:
     from .. import frames as _frames
-    from . import _framing
+    from . import _frames as _framing
 
     encode_data = prepare_ctrl = _frames.prepare_ctrl
     prepare_data = _frames.prepare_data
@@ -29,11 +29,11 @@ reexport(globals())
 deprecate(
     globals(),
     {
-        "Frame": ("._framing", "fullduplex.frames.Frame"),
+        "Frame": ("._frames", "fullduplex.frames.Frame"),
         "encode_data": ("..frames:prepare_ctrl", "fullduplex.frames.prepare_ctrl"),
-        "parse_close": ("._framing", "fullduplex.frames.Close.parse"),
+        "parse_close": ("._frames", "fullduplex.frames.Close.parse"),
         "prepare_ctrl": ("..frames", "fullduplex.frames.prepare_ctrl"),
         "prepare_data": ("..frames", "fullduplex.frames.prepare_data"),
-        "serialize_close": ("._framing", "fullduplex.frames.Close.serialize"),
+        "serialize_close": ("._frames", "fullduplex.frames.Close.serialize"),
     },
 )

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..core.datastructures import Headers
-from ..core.errors import InvalidHandshake, InvalidState, InvalidStatus
-from ..core.extensions.base import ClientExtensionFactory, Extension
+from ..core.endpoint.frame_protocol import Side
+from ..core.errors import InvalidHandshake, InvalidState
+from ..core.extensions.base import ClientExtensionFactory
+from ..core.frames.frame import Extension
 from ..core.handshake.client import ClientHandshake, refuse_message
+from ..core.handshake.errors import InvalidStatus
 from ..core.handshake.negotiation import (
     process_client_extensions,
     process_client_subprotocol,
 )
-from ..core.http1 import Request, Response, ResponseParser
-from ..core.logs import log_head
-from ..core.protocol import Side
+from ..core.http.headers import Headers
+from ..core.http.logs import log_head
+from ..core.http.messages import Request, Response
+from ..core.http.parser import ResponseParser
 from ..core.typing import LoggerLike, Subprotocol
 from ..core.uri import WebSocketURI
 from .protocol import Protocol, State

@@ -10,16 +10,16 @@ import uuid
 from typing import Final, TypeAlias
 
 from ..core.buffers import check_bytes
-from ..core.closing import State, Step, after
+from ..core.endpoint.frame_protocol import Side
+from ..core.endpoint.options import Options
 from ..core.errors import ConnectionClosed, InvalidState, ProtocolError
-from ..core.extensions.base import Extension
-from ..core.frames import Close, CloseCode, Frame, Opcode, prepare_ctrl
-from ..core.http1 import Request, Response
+from ..core.frames.close import Close, CloseCode, CloseEvent, State, next_state
+from ..core.frames.frame import Extension, Frame, prepare_ctrl
+from ..core.frames.opcode import Opcode
+from ..core.http.messages import Request, Response
 from ..core.logs import find_logger
-from ..core.options import Options
-from ..core.protocol import Side
 from ..core.typing import BytesLike, LoggerLike, Origin, Subprotocol
-from ._frames import FrameLevel
+from ._frame_events import FrameEvents
 
 __all__ = ["SEND_EOF", "Event", "Protocol", "Side", "State"]
 
@@ -66,7 +66,7 @@ class Protocol:
         if logger is None:
             logger = find_logger(f"fullduplex.{side.name.lower()}")
         limits = Options.check(max_size=max_size)
-        self._frames = FrameLevel(
+        self._frames = FrameEvents(
             side,
             max_size=limits.max_size,
             max_fragment=limits.max_fragment,
@@ -201,7 +201,7 @@ class Protocol:
         self._deaf = True
         # A client has waited for the server to be the first (RFC 6455, 7.1.1).
         self._end_output()
-        self.state = after(self.state, Step.TCP_ENDED)
+        self.state = next_state(self.state, CloseEvent.TCP_ENDED)
 
     def _handshake_received(self, data: bytes) -> None:
         raise InvalidState("only a client or a server has an opening handshake")
@@ -217,7 +217,7 @@ class Protocol:
 
     def _open(self, leftover: bytes) -> None:
         """Turn from the handshake to frames; some may have come already."""
-        self.state = after(self.state, Step.ACCEPTED)
+        self.state = next_state(self.state, CloseEvent.ACCEPTED)
         if leftover:
             self._frames_received(leftover)
 

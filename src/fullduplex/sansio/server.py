@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from time import time
 from typing import TypeAlias
 
-from ..core.datastructures import Headers
-from ..core.dates import http_date
+from ..core.endpoint.frame_protocol import Side
 from ..core.errors import InvalidHandshake, InvalidMessage, InvalidState, SecurityError
-from ..core.extensions.base import Extension, ServerExtensionFactory
+from ..core.extensions.base import ServerExtensionFactory
+from ..core.frames.frame import Extension
 from ..core.handshake.negotiation import (
     OriginRule,
     choose_subprotocol,
@@ -17,10 +17,12 @@ from ..core.handshake.negotiation import (
     process_server_extensions,
     process_server_subprotocol,
 )
-from ..core.handshake.server import Agreement, ServerHandshake
-from ..core.http1 import Request, RequestParser, Response
-from ..core.logs import log_head
-from ..core.protocol import Side
+from ..core.handshake.server import ResponseFields, ServerHandshake
+from ..core.http.dates import http_date
+from ..core.http.headers import Headers
+from ..core.http.logs import log_head
+from ..core.http.messages import Request, Response
+from ..core.http.parser import RequestParser
 from ..core.typing import LoggerLike, StatusLike, Subprotocol
 from .protocol import Protocol, State
 
@@ -149,7 +151,7 @@ class ServerProtocol(Protocol):
 
     # Steps that may be overridden
 
-    def process_request(self, request: Request) -> Agreement:
+    def process_request(self, request: Request) -> ResponseFields:
         """
         Check a request, and choose extensions and a subprotocol.
 

@@ -16,7 +16,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ._broadcast import BroadcastResult, broadcast
+    from ..core.endpoint.broadcast import BroadcastResult
+    from ._broadcast import broadcast
     from .auth import basic_auth
     from .client import (
         ClientConnection,

@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypeVar
 
-from ..core.broadcast import (
+from ..core.endpoint.broadcast import (
     BUFFER_FACTOR,
     BroadcastResult,
     OnSlow,
     SharedMessage,
     check_policy,
-    offer,
+    deliver,
 )
-from ..core.frames import CloseCode
+from ..core.endpoint.not_open import NOT_OPEN
+from ..core.frames.close import CloseCode
 from ..core.typing import DataLike
-from ..core.unopened import NOT_OPEN
 from .connection import Connection
-
-__all__ = ["BroadcastResult", "broadcast"]
 
 C = TypeVar("C", bound=Connection)
 
@@ -117,7 +115,7 @@ def _send_one(
     with driver.lock:
         driver.mend()
         session = driver.session
-        fate = offer(session, shared, driver.backlog.size, on_slow, cap)
+        fate = deliver(session, shared, driver.backlog.size, on_slow, cap)
         if isinstance(fate, bytes):
             session.writer.add_raw(fate)
         if isinstance(fate, bytes) or fate == "queued":

@@ -17,8 +17,6 @@ from typing import Any
 from .._net.tls import TLS
 from ..core.typing import BytesLike
 
-__all__ = ["DONTWAIT", "IN", "OUT", "Channel", "wait_for"]
-
 IN, OUT = 1, 4
 #: flag for calls that must not wait; without it, the socket is non-blocking
 DONTWAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
@@ -61,7 +59,7 @@ else:  # pragma: no cover (Windows)
         return IN * bool(readable or failed) | OUT * bool(writable)
 
 
-class Channel:
+class HandshakeSocket:
     """
     A connected socket, and the TLS connections on it.
 

@@ -5,20 +5,18 @@ from __future__ import annotations
 from time import monotonic
 from typing import Any
 
+from ..core.client.connection import BaseClientConnection
 from ..core.handshake.client import BODY_TIMEOUT
-from ..core.handshake.draft import Draft
+from ..core.handshake.request_template import RequestTemplate
 from ..core.logs import check_logger
-from ..core.offering import Offering
 from ..core.typing import LoggerLike
 from ..core.uri import WebSocketURI
-from ._channel import Channel
+from ._channel import HandshakeSocket
 from .connection import Connection
-
-__all__ = ["ClientConnection"]
 
 
 class ClientConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
-    Offering, Connection
+    BaseClientConnection, Connection
 ):
     """
     A connection to a server, as `connect` returns it.
@@ -57,7 +55,10 @@ class ClientConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
         super().__init__(options, check_logger(logger, "fullduplex.client"))
 
     def _shake_hands(
-        self, channel: Channel, uri: WebSocketURI, draft: Draft | None = None
+        self,
+        channel: HandshakeSocket,
+        uri: WebSocketURI,
+        draft: RequestTemplate | None = None,
     ) -> None:
         """
         Open the connection on a channel.

@@ -11,11 +11,9 @@ import math
 import threading
 from typing import Any
 
-from ..core.backlog import Backlog
-from ..core.session import PAUSED
-from ..core.wire import ReadBuffer
-
-__all__ = ["NOTHING", "Hot", "give_buffer", "spare_buffer", "take_buffer"]
+from ..core.endpoint._hot import PAUSED
+from ..core.endpoint.write_buffer import WriteBuffer
+from ..core.wire.wire import ReadBuffer
 
 NOTHING = object()
 """Result of `Hot.receive_now` where the general way must be taken."""
@@ -46,7 +44,7 @@ def give_buffer(buffer: ReadBuffer) -> None:
         _spare.append(buffer)
 
 
-class Hot:
+class HotDriver:
     """
     The base of `Driver`.
 
@@ -104,7 +102,7 @@ class Hot:
         #: that has none is in one as well
         self.blocked: list[Any] = []
         #: bytes that the system has not taken yet
-        self.backlog = Backlog()
+        self.backlog = WriteBuffer()
         #: sending calls since input was looked for
         self.unseen = 0
         #: size of what was read and not parsed yet

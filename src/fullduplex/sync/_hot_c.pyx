@@ -15,12 +15,12 @@ from cpython.exc cimport PyErr_CheckSignals
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.errno cimport EAGAIN, EINTR, errno
 
-from ..core._exchange_c cimport Exchange
-from ..core._wire_c cimport Inbox, ReadBuffer, Source
+from ..core.endpoint._hot_c cimport HotEndpoint
+from ..core.wire._wire_c cimport MessageQueue, ReadBuffer, ReaderInterface
 
-from ..core.backlog import Backlog
+from ..core.endpoint.write_buffer import WriteBuffer as Backlog
 
-include "../core/_clock_c.pxi"
+include "../core/kernels/_clock_c.pxi"
 include "_lock_c.pxi"
 
 NOTHING = object()
@@ -92,7 +92,7 @@ cpdef give_buffer(ReadBuffer buffer):
         _spares += 1
 
 
-cdef class Hot:
+cdef class HotDriver:
     cdef public bint aside
     cdef public object backlog
     cdef public list blocked
@@ -105,7 +105,7 @@ cdef class Hot:
     cdef public list got
     cdef public object leader
     cdef readonly Lock lock
-    cdef public Exchange session
+    cdef public HotEndpoint session
     cdef public object sock
     cdef public object tls
     cdef public int unseen
@@ -152,7 +152,7 @@ cdef class Hot:
     # Sending
 
     def send_now(self, message):
-        cdef Exchange session = self.session
+        cdef HotEndpoint session = self.session
         cdef Lock lock = self.lock
         cdef bytes data
         cdef Py_ssize_t size
@@ -200,8 +200,8 @@ cdef class Hot:
     # Receiving
 
     def receive_now(self, double deadline):
-        cdef Exchange session = self.session
-        cdef Inbox messages = session.messages
+        cdef HotEndpoint session = self.session
+        cdef MessageQueue messages = session.messages
         cdef Lock lock = self.lock
         cdef ReadBuffer buffer
         cdef object message
@@ -279,8 +279,8 @@ cdef class Hot:
 
     cdef object _received(self, ReadBuffer buffer, Py_ssize_t size):
         """Stop leading, parse what was read, and take a message."""
-        cdef Exchange session = self.session
-        cdef Inbox messages = session.messages
+        cdef HotEndpoint session = self.session
+        cdef MessageQueue messages = session.messages
         cdef Lock lock = self.lock
         cdef object message = _nothing
         cdef object interrupt = None
@@ -328,8 +328,8 @@ cdef class Hot:
 
     cdef bint _decrypt(self, ReadBuffer buffer, Py_ssize_t size, double now) except -1:
         """Parse what was read through TLS; false if the peer has ended it."""
-        cdef Exchange session = self.session
-        cdef Source reader = session.reader
+        cdef HotEndpoint session = self.session
+        cdef ReaderInterface reader = session.reader
         cdef char *start = NULL
         cdef Py_ssize_t room = 0
         cdef object view

@@ -17,23 +17,21 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, Self
 
-from ..core.admission import Admission
-from ..core.exhaustion import ACCEPT_PAUSE, Exhaustion
-from ..core.overrides import overridden
-from ..core.reception import PERSUASION, SHUTDOWN_GRACE, Reception, named
-from ..core.serving import Settings
-from ._channel import IN, Channel, wait_for
+from ..core.connection.overrides import overridden
+from ..core.server.base import PERSUASION, SHUTDOWN_GRACE, BaseServer, named
+from ..core.server.config import ServerSettings
+from ..core.server.exhaustion import ACCEPT_PAUSE, Exhaustion
+from ..core.server.limits import ConnectionLimits
+from ._channel import IN, HandshakeSocket, wait_for
 from ._server_connection import ServerConnection
 from .connection import CLOSE
-
-__all__ = ["Server"]
 
 # Seconds between looks at what is due, while a server waits for clients or for the
 # end of handlers.
 LOOK = 0.5
 
 
-class Server(Reception[ServerConnection]):
+class Server(BaseServer[ServerConnection]):
     """
     A server that listens, as `serve` returns it; `serve_forever` makes it accept.
 
@@ -46,9 +44,9 @@ class Server(Reception[ServerConnection]):
         self,
         sock: socket.socket,
         handler: Callable[[ServerConnection], Any],
-        settings: Settings,
+        settings: ServerSettings,
         create: Callable[..., ServerConnection],
-        admission: Admission,
+        admission: ConnectionLimits,
         context: ssl.SSLContext | None,
     ) -> None:
         super().__init__(settings, admission)
@@ -107,7 +105,7 @@ class Server(Reception[ServerConnection]):
             )
             timeout = self.settings.open_timeout
             deadline = math.inf if timeout is None else monotonic() + timeout
-            connection._connected(Channel(sock, deadline))
+            connection._connected(HandshakeSocket(sock, deadline))
         except OSError:
             sock.close()
             return

@@ -12,20 +12,19 @@ from ssl import SSLContext
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
-from ..core.answering import LINGER, Answer
-from ..core.datastructures import Headers
-from ..core.handling import Handling
-from ..core.http1 import Request, RequestParser, Response
-from ..core.serving import Settings
+from ..core.endpoint.not_open import NOT_OPEN
+from ..core.http.headers import Headers
+from ..core.http.messages import Request, Response
+from ..core.http.parser import RequestParser
+from ..core.server.config import ServerSettings
+from ..core.server.connection import Handling
+from ..core.server.responder import LINGER, HandshakeResult
 from ..core.typing import StatusLike
-from ..core.unopened import NOT_OPEN
-from ._channel import Channel
+from ._channel import HandshakeSocket
 from .connection import Connection
 
 if TYPE_CHECKING:
     from ._server import Server
-
-__all__ = ["ServerConnection"]
 
 
 class _ServerCloses(Exception):
@@ -68,7 +67,7 @@ class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
     ) -> None:
         settings = ws_server.settings
         if kwds != settings.keywords:
-            settings = Settings(kwds, settings.logger)
+            settings = ServerSettings(kwds, settings.logger)
         super().__init__(settings.options, settings.logger)
         #: the server that accepted the connection
         self.server = ws_server
@@ -104,24 +103,24 @@ class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
         self._parser = None
         return False
 
-    def _handshake(self, channel: Channel) -> Answer:
+    def _handshake(self, channel: HandshakeSocket) -> HandshakeResult:
         try:
             channel.look = self._look
             context = self.server._context
             if context is not None and not self._encrypted(channel, context):
-                return Answer(b"", "abort")
-            taken: Request | Answer | None = None
+                return HandshakeResult(b"", "abort")
+            taken: Request | HandshakeResult | None = None
             while taken is None:
                 data = channel.receive()
                 if not data:
                     self._note(logging.DEBUG, "! the client left before a request")
-                    return Answer(b"", "abort")
+                    return HandshakeResult(b"", "abort")
                 taken = self._take(data, time())
         except _ServerCloses:
             return self._shut_out(time())
         finally:
             channel.look = None
-        if isinstance(taken, Answer):
+        if isinstance(taken, HandshakeResult):
             return taken
         answer = self._at_once(taken, self.server._requested(self), time())
         if answer is not None:
@@ -132,7 +131,7 @@ class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
         finally:
             self._asking = False
 
-    def _encrypted(self, channel: Channel, context: SSLContext) -> bool:
+    def _encrypted(self, channel: HandshakeSocket, context: SSLContext) -> bool:
         """Do the TLS handshake; returns whether it did not fail."""
         peer = self.remote_address
         try:
@@ -148,7 +147,7 @@ class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
         if self.server._shuts_out():
             raise _ServerCloses
 
-    def _carry_out(self, channel: Channel, answer: Answer) -> bool:
+    def _carry_out(self, channel: HandshakeSocket, answer: HandshakeResult) -> bool:
         """Do what `answer` says; returns whether the connection is open now."""
         if answer.then == "abort":
             return False
@@ -264,7 +263,7 @@ class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
         return self._cut or self._tcp_ended()
 
 
-def asked(steps: Generator[Any, Any, Answer]) -> Answer:
+def asked(steps: Generator[Any, Any, HandshakeResult]) -> HandshakeResult:
     """Give back what the hooks return, until there is an answer."""
     try:
         value = next(steps)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..core.auth import Credentials, authenticate, challenge, the_check
-from ..core.http1 import Request, Response
+from ..core.http.messages import Request, Response
+from ..core.server.auth import Credentials, authenticate, challenge, the_check
 from ._server_connection import ServerConnection
 
 __all__ = ["basic_auth"]

@@ -11,30 +11,35 @@ from time import monotonic, sleep, time
 from types import TracebackType
 from typing import Any
 
-from .._tls import CONTEXT
-from ..core.backoff import (
+from .._net.tls_context import CONTEXT
+from ..core.arguments import callable_or_none, deprecated, one_of, reject_unknown
+from ..core.client.backoff import (
     BACKOFF_FACTOR,
     BACKOFF_INITIAL_DELAY,
     BACKOFF_MAX_DELAY,
     BACKOFF_MIN_DELAY,
     Backoff,
 )
-from ..core.connecting import Elsewhere, Plan, check_tls
-from ..core.datastructures import HeadersLike
-from ..core.errors import InvalidStatus
+from ..core.client.plan import ConnectPlan, Elsewhere, check_tls
+from ..core.client.proxy.address import Proxy, check_proxy_tls
+from ..core.client.reconnect import (
+    Reconnector,
+    StateChange,
+    delays_from,
+    process_exception,
+)
+from ..core.client.redirects import display_uri
+from ..core.connection.overrides import overridden
+from ..core.diagnostics.connect_trace import ConnectTrace
 from ..core.extensions.base import ClientExtensionFactory
-from ..core.http1 import USER_AGENT
-from ..core.keywords import callable_or_none, deprecated, either, unknown
+from ..core.handshake.errors import InvalidStatus
+from ..core.http.headers import HeadersLike
+from ..core.http.messages import USER_AGENT
 from ..core.logs import check_logger
-from ..core.opening import Opening
-from ..core.overrides import overridden
-from ..core.proxy import Proxy, check_proxy_tls
-from ..core.reconnect import Reconnector, StateChange, delays_from, process_exception
-from ..core.redirects import shown
 from ..core.typing import LoggerLike, PathLike
 from ..imports import reexport
 from ._client_connection import ClientConnection
-from ._reach import Reach
+from ._connector import Connector
 
 __all__ = [
     "ClientConnection",
@@ -88,7 +93,7 @@ class _Call:
         **keywords: Any,
     ) -> None:
         ssl = deprecated(kwds, "ssl_context", "ssl", ssl)
-        unknown(function, kwds, CONNECTION_KEYWORDS | _own_keywords())
+        reject_unknown(function, kwds, CONNECTION_KEYWORDS | _own_keywords())
         for name, value in (
             ("create_connection", create_connection),
             ("create_protocol", create_protocol),
@@ -110,7 +115,7 @@ class _Call:
             elsewhere = "unix"
         elif has_address:
             elsewhere = "address"
-        self.plan = Plan(uri, keywords, elsewhere=elsewhere)
+        self.plan = ConnectPlan(uri, keywords, elsewhere=elsewhere)
         #: arguments for TLS, with the names of the parameters
         self._given = {
             name: value
@@ -127,7 +132,7 @@ class _Call:
             check_proxy_tls(self.plan.proxy, self._given)
         self.logger = check_logger(keywords.get("logger"), "fullduplex.client")
         self._create = (
-            either(
+            one_of(
                 "create_connection",
                 create_connection,
                 "create_protocol",
@@ -158,7 +163,7 @@ class _Call:
         plan.begin()
         if plan.ask_headers is not None:
             plan.supply(plan.ask_headers())
-        opening = Opening(shown(plan.uri), monotonic())
+        opening = ConnectTrace(display_uri(plan.uri), monotonic())
         try:
             while True:
                 try:
@@ -166,14 +171,14 @@ class _Call:
                 except InvalidStatus as exc:
                     if not plan.redirected(exc):
                         raise
-                    opening.redirected(shown(plan.uri))
+                    opening.redirected(display_uri(plan.uri))
         except Exception as exc:
             if isinstance(exc, TimeoutError) and monotonic() >= deadline:
                 raise plan.timed_out(opening) from exc
             plan.failed(exc, opening)
             raise
 
-    def _attempt(self, opening: Opening, deadline: float) -> ClientConnection:
+    def _attempt(self, opening: ConnectTrace, deadline: float) -> ClientConnection:
         plan = self.plan
         uri = plan.uri
         connection = self._create(
@@ -185,7 +190,7 @@ class _Call:
         opening.use_proxy(str(route.proxy) if route.proxy else None, route.reason)
         connection._note(*route.record(host or uri.host, port or uri.port))
         opening.begin(monotonic())
-        channel = Reach(
+        channel = Connector(
             uri,
             route,
             opening,

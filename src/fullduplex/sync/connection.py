@@ -15,21 +15,26 @@ from types import TracebackType
 from typing import Any, Literal, Self, overload
 
 from .._net.socket_view import SocketView
-from ..core.attributes import Attributes
+from ..core.connection.base import BaseConnection
+from ..core.connection.overrides import overridden
+from ..core.endpoint.endpoint import Endpoint
+from ..core.endpoint.message_sender import (
+    FragmentSender,
+    control_payload,
+    message_payload,
+)
+from ..core.endpoint.not_open import NOT_OPEN
+from ..core.endpoint.options import Options
 from ..core.errors import ConcurrencyError, ConnectionClosedOK
-from ..core.extensions.base import Extension
-from ..core.http1 import Request, Response
-from ..core.options import Options
-from ..core.overrides import overridden
-from ..core.sending import Fragments, control_payload, single
-from ..core.session import Session
+from ..core.frames.frame import Extension
+from ..core.http.messages import Request, Response
 from ..core.typing import BytesLike, Data, DataLike, LoggerLike
-from ..core.unopened import NOT_OPEN
 from ..imports import reexport
-from ._channel import Channel
-from ._drive import NOTHING, Driver, Waiter, spare_buffer
-from ._housekeeping import look_after
-from ._results import FragmentStream, Messages, Pong, nothing
+from ._background import look_after
+from ._channel import HandshakeSocket
+from ._driver import Driver, Waiter
+from ._fragment_stream import FragmentStream, Messages, Pong, nothing
+from ._socket_io import NOTHING, spare_buffer
 
 __all__ = ["Connection"]
 
@@ -55,7 +60,7 @@ class _NoDriver:
 NO_DRIVER: Any = _NoDriver()
 
 
-class Connection(Attributes):
+class Connection(BaseConnection):
     """
     A WebSocket connection; see `ClientConnection` and `ServerConnection`.
 
@@ -82,9 +87,9 @@ class Connection(Attributes):
     def __init__(self, options: Options, logger: LoggerLike) -> None:
         self._options = options
         self._base_logger = logger
-        self._channel: Channel | None = None
+        self._channel: HandshakeSocket | None = None
         self._driver: Driver = NO_DRIVER
-        self._session: Session = NOT_OPEN
+        self._session: Endpoint = NOT_OPEN
         self._addresses: dict[str, Any] = {}
         #: the opening handshake; None before it was sent or received
         self.request: Request | None = None
@@ -93,7 +98,7 @@ class Connection(Attributes):
         #: subprotocol, if one was negotiated
         self.subprotocol: str | None = None
 
-    def _connected(self, channel: Channel) -> None:
+    def _connected(self, channel: HandshakeSocket) -> None:
         """Note the socket, before the handshake."""
         self._channel = channel
         sock = channel.sock
@@ -166,7 +171,7 @@ class Connection(Attributes):
     def _end_tcp(self) -> None:
         self._abandon()
 
-    def _take_step(self, step: Callable[[Session], Any]) -> None:
+    def _take_step(self, step: Callable[[Endpoint], Any]) -> None:
         driver = self._driver
         with driver.lock:
             driver.mend()
@@ -320,7 +325,7 @@ class Connection(Attributes):
         if taken is None:
             driver.run_sending(self._session.drain(), deadline)
             return
-        payload = single(message, text)
+        payload = message_payload(message, text)
         if self._fragmenter == threading.get_ident():
             raise ConcurrencyError(
                 "send() within the iterable that another send() takes from"
@@ -340,7 +345,7 @@ class Connection(Attributes):
         if isinstance(message, AsyncIterable) and not isinstance(message, Iterable):
             raise TypeError("message is an asynchronous iterable; send an iterable")
         driver = self._driver
-        fragments = Fragments(self._session, text, compress)
+        fragments = FragmentSender(self._session, text, compress)
         failure: BaseException | None = None
         mine = False
         try:

@@ -11,10 +11,10 @@ import ssl as ssl_module
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .._tls import CONTEXT
-from ..core.hooks import adapt_process_request
-from ..core.http1 import Request
-from ..core.routing import Routes, make_router
+from .._net.tls_context import CONTEXT
+from ..core.http.messages import Request
+from ..core.server.hook_forms import adapt_process_request
+from ..core.server.routing import Routes, make_router
 from ..core.typing import PathLike
 from ..imports import reexport
 from .server import Server, ServerConnection, serve, unix_serve

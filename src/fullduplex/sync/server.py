@@ -7,15 +7,14 @@ import ssl as tls
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .._sockets import listen_unix
-from .._tls import CONTEXT
+from .._net.sockets import listen_unix
+from .._net.tls_context import CONTEXT
+from ..core.arguments import deprecated, reject_unknown
 from ..core.extensions.base import ServerExtensionFactory
 from ..core.handshake.negotiation import OriginRule
-from ..core.hosting import Hosting
-from ..core.http1 import SERVER, Response
-from ..core.keywords import deprecated, unknown
+from ..core.http.messages import SERVER, Response
 from ..core.logs import check_logger
-from ..core.serving import ExtraHeaders
+from ..core.server.config import ExtraHeaders, ServeConfig
 from ..core.typing import LoggerLike, PathLike
 from ..imports import reexport
 from ._broadcast import broadcast
@@ -145,12 +144,12 @@ def serve(
     """
     ssl = deprecated(kwds, "ssl_context", "ssl", ssl)
     path = kwds.pop("path", None)
-    unknown("serve", kwds, SERVER_KEYWORDS | _own_keywords())
+    reject_unknown("serve", kwds, SERVER_KEYWORDS | _own_keywords())
     if sock is not None and (host is not None or port is not None or path is not None):
         raise ValueError("sock is given, so host, port and path must not be")
     if ssl is not None and not isinstance(ssl, CONTEXT):
         raise TypeError(f"ssl must be an SSLContext, not {type(ssl).__name__}")
-    hosting = Hosting(
+    hosting = ServeConfig(
         ServerConnection,
         check_logger(logger, "fullduplex.server"),
         {

@@ -7,22 +7,20 @@ from collections.abc import Sequence
 
 import trio
 
-from .._tls import remember
-from ..core.datastructures import HeadersLike
+from .._net.tls_context import remember
+from ..core.client.connection import BaseClientConnection
 from ..core.extensions.base import ClientExtensionFactory
 from ..core.handshake.client import BODY_TIMEOUT
-from ..core.http1 import USER_AGENT
+from ..core.http.headers import HeadersLike
+from ..core.http.messages import USER_AGENT
 from ..core.logs import check_logger
-from ..core.offering import Offering
 from ..core.typing import LoggerLike
-from ._pipe import Pipe, receive_head, send_all
+from ._byte_stream import ByteStream, receive_head, send_all
 from .connection import Connection
-
-__all__ = ["ClientConnection"]
 
 
 class ClientConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
-    Offering, Connection
+    BaseClientConnection, Connection
 ):
     """
     A connection to a server, as `connect` returns it.
@@ -77,7 +75,7 @@ class ClientConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
         )
         super().__init__(options, check_logger(logger, "fullduplex.client"))
 
-    async def _shake_hands(self, pipe: Pipe) -> None:
+    async def _shake_hands(self, pipe: ByteStream) -> None:
         """
         Open the connection over `pipe`.
 

@@ -9,8 +9,6 @@ import trio
 
 from .._net.hang_up import HangUps, new_hang_ups
 
-__all__ = ["forget", "watch"]
-
 Told = Callable[[bool], object]
 
 

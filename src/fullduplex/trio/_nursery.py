@@ -8,8 +8,6 @@ from types import TracebackType
 
 import trio
 
-__all__ = ["QuietNursery", "ungrouped"]
-
 
 class QuietNursery:
     """

@@ -15,19 +15,17 @@ from typing import Any, Self
 
 import trio
 
-from ..core.exhaustion import ACCEPT_PAUSE, Exhaustion
-from ..core.hosting import Hosting
-from ..core.overrides import overridden
-from ..core.reception import PERSUASION, SHUTDOWN_GRACE, Reception, named
+from ..core.connection.overrides import overridden
+from ..core.server.base import PERSUASION, SHUTDOWN_GRACE, BaseServer, named
+from ..core.server.config import ServeConfig
+from ..core.server.exhaustion import ACCEPT_PAUSE, Exhaustion
 from ._nursery import ungrouped
 from ._server_connection import ServerConnection
 from ._waiter import run_clock
 from .connection import CLOSE
 
-__all__ = ["Server"]
 
-
-class Server(Reception[ServerConnection]):
+class Server(BaseServer[ServerConnection]):
     """
     A running server, as `serve` passes it to ``task_status.started``.
 
@@ -39,7 +37,7 @@ class Server(Reception[ServerConnection]):
 
     def __init__(
         self,
-        hosting: Hosting,
+        hosting: ServeConfig,
         listeners: Sequence[trio.abc.Listener[Any]],
         ssl: tls.SSLContext | None,
     ) -> None:

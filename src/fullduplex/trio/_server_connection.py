@@ -16,23 +16,22 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from ..core.answering import LINGER, Answer
-from ..core.datastructures import Headers
-from ..core.handling import Handling
-from ..core.hooks import maybe, waited
-from ..core.http1 import Request, RequestParser, Response
-from ..core.serving import Settings
+from ..core.endpoint.not_open import NOT_OPEN
+from ..core.http.headers import Headers
+from ..core.http.messages import Request, Response
+from ..core.http.parser import RequestParser
+from ..core.server.config import ServerSettings
+from ..core.server.connection import Handling
+from ..core.server.hooks import maybe, waited
+from ..core.server.responder import LINGER, HandshakeResult
 from ..core.typing import StatusLike
-from ..core.unopened import NOT_OPEN
+from ._byte_stream import StreamPipe, discard, make_pipe, receive_head
+from ._connector import encrypt
 from ._nursery import QuietNursery
-from ._pipe import StreamPipe, discard, make_pipe, receive_head
-from ._reach import encrypt
 from .connection import Connection
 
 if TYPE_CHECKING:
     from ._server import Server
-
-__all__ = ["ServerConnection"]
 
 
 class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -72,7 +71,7 @@ class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
     ) -> None:
         settings = ws_server.settings
         if kwds != settings.keywords:
-            settings = Settings(kwds, settings.logger)
+            settings = ServerSettings(kwds, settings.logger)
         super().__init__(settings.options, settings.logger)
         #: the server that accepted the connection
         self.server = ws_server
@@ -115,7 +114,7 @@ class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
 
     async def _open_or_refuse(
         self, stream: trio.abc.Stream, ssl: tls.SSLContext | None
-    ) -> Answer | None:
+    ) -> HandshakeResult | None:
         """Read a request and judge it; None for nothing to say."""
         answer = None
         timeout = self._settings.open_timeout
@@ -146,7 +145,7 @@ class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
         self._running = False
         return answer
 
-    async def _hear(self) -> Answer | None:
+    async def _hear(self) -> HandshakeResult | None:
         """Read the request; returns the answer, or None if the client leaves."""
         pipe = self._driver.pipe
         assert pipe is not None
@@ -192,7 +191,7 @@ class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
         self._driver.ended = True
         self._gone.set()
 
-    async def _carry_out(self, answer: Answer | None) -> bool:
+    async def _carry_out(self, answer: HandshakeResult | None) -> bool:
         """Do what `answer` says; returns whether the connection is open now."""
         pipe = self._driver.pipe
         if answer is None or pipe is None or answer.then == "abort":

@@ -8,9 +8,7 @@ from typing import Any
 import trio
 from trio.lowlevel import Abort, current_task, reschedule
 
-from ..core.wire import ReadBuffer
-
-__all__ = ["Waiter", "run_buffer", "run_clock"]
+from ..core.wire.wire import ReadBuffer
 
 
 def run_clock() -> Callable[[], float]:

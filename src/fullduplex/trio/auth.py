@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from ..core.auth import Credentials, authenticate, challenge, the_check
-from ..core.hooks import waited
-from ..core.http1 import Request, Response
+from ..core.http.messages import Request, Response
+from ..core.server.auth import Credentials, authenticate, challenge, the_check
+from ..core.server.hooks import waited
 from ._server_connection import ServerConnection
 
 __all__ = ["basic_auth"]

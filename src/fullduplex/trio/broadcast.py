@@ -7,16 +7,16 @@ from typing import TypeVar
 
 from trio.lowlevel import cancel_shielded_checkpoint, checkpoint_if_cancelled
 
-from ..core.broadcast import (
+from ..core.endpoint.broadcast import (
     BroadcastResult,
     OnSlow,
     SharedMessage,
     check_policy,
-    offer,
+    deliver,
 )
-from ..core.frames import CloseCode
+from ..core.frames.close import CloseCode
 from ..core.typing import DataLike
-from ._drive import HANDING_OVER
+from ._driver import HANDING_OVER
 from .connection import Connection
 
 __all__ = ["BroadcastResult", "broadcast"]
@@ -119,7 +119,7 @@ def _send_one(
     if session is None or driver.ended:
         result.skipped.append(connection)
         return
-    fate = offer(session, shared, driver.backlog.size, on_slow, max_buffer)
+    fate = deliver(session, shared, driver.backlog.size, on_slow, max_buffer)
     if fate == "skipped":
         result.skipped.append(connection)
     elif fate == "dropped":

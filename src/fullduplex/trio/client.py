@@ -11,35 +11,40 @@ from typing import Any
 
 import trio
 
-from .._tls import CONTEXT
-from ..core.backoff import (
+from .._net.tls_context import CONTEXT
+from ..core.arguments import callable_or_none, one_of, reject_unknown
+from ..core.client.backoff import (
     BACKOFF_FACTOR,
     BACKOFF_INITIAL_DELAY,
     BACKOFF_MAX_DELAY,
     BACKOFF_MIN_DELAY,
     Backoff,
 )
-from ..core.connecting import Elsewhere, Plan, check_tls
-from ..core.datastructures import HeadersLike
-from ..core.errors import InvalidStatus
+from ..core.client.plan import ConnectPlan, Elsewhere, check_tls
+from ..core.client.proxy.address import Proxy, check_proxy_tls
+from ..core.client.reconnect import (
+    Reconnector,
+    StateChange,
+    delays_from,
+    process_exception,
+)
+from ..core.client.redirect_steps import RedirectSteps
+from ..core.client.redirects import display_uri
+from ..core.connection.overrides import overridden
+from ..core.diagnostics.connect_trace import ConnectTrace
 from ..core.extensions.base import ClientExtensionFactory
-from ..core.http1 import USER_AGENT
-from ..core.keywords import callable_or_none, either, unknown
+from ..core.handshake.errors import InvalidStatus
+from ..core.http.headers import HeadersLike
+from ..core.http.messages import USER_AGENT
 from ..core.logs import check_logger
-from ..core.opening import Opening
-from ..core.overrides import overridden
-from ..core.proxy import Proxy, check_proxy_tls
-from ..core.reconnect import Reconnector, StateChange, delays_from, process_exception
-from ..core.redirect_steps import RedirectSteps
-from ..core.redirects import shown
 from ..core.typing import LoggerLike, PathLike
 from ..imports import reexport
+from ._byte_stream import discard, make_pipe
 from ._client_connection import ClientConnection
-from ._dial import DIALING
+from ._connector import Connector
 from ._nursery import QuietNursery
-from ._pipe import discard, make_pipe
-from ._reach import Reach
-from ._reconnecting import Reconnecting
+from ._reconnect import Reconnecting
+from ._tcp_connect import DIALING
 
 __all__ = ["ClientConnection", "connect", "unix_connect"]
 
@@ -185,7 +190,7 @@ class connect(RedirectSteps):
         create_protocol: Callable[..., ClientConnection] | None = None,
         **kwds: Any,
     ) -> None:
-        unknown("connect", kwds, DIALING | {"host", "port"} | _own_keywords())
+        reject_unknown("connect", kwds, DIALING | {"host", "port"} | _own_keywords())
         for name, value in (
             ("create_protocol", create_protocol),
             ("create_connection", create_connection),
@@ -205,7 +210,7 @@ class connect(RedirectSteps):
             elsewhere = "unix"
         elif has_address:
             elsewhere = "address"
-        self._plan = Plan(
+        self._plan = ConnectPlan(
             uri,
             {
                 "origin": origin,
@@ -243,7 +248,7 @@ class connect(RedirectSteps):
         if isinstance(self._plan.proxy, Proxy):
             check_proxy_tls(self._plan.proxy, self._given)
         self._create = (
-            either(
+            one_of(
                 "create_protocol",
                 create_protocol,
                 "create_connection",
@@ -302,7 +307,7 @@ class connect(RedirectSteps):
     async def _open(self) -> ClientConnection:
         plan = self._plan
         timeout = plan.open_timeout
-        opening = Opening(shown(plan.uri), trio.current_time())
+        opening = ConnectTrace(display_uri(plan.uri), trio.current_time())
         try:
             with trio.move_on_after(math.inf if timeout is None else max(timeout, 0)):
                 plan.begin()
@@ -317,13 +322,13 @@ class connect(RedirectSteps):
                     except InvalidStatus as exc:
                         if not plan.redirected(self._judged(exc)):
                             raise
-                        opening.redirected(shown(plan.uri))
+                        opening.redirected(display_uri(plan.uri))
         except Exception as exc:
             plan.failed(exc, opening)
             raise
         raise plan.timed_out(opening)
 
-    async def _attempt(self, opening: Opening) -> ClientConnection:
+    async def _attempt(self, opening: ConnectTrace) -> ClientConnection:
         plan, uri = self._plan, self._plan.uri
         connection = self._create(
             **plan.keywords, host=uri.host, port=uri.port, secure=uri.secure
@@ -337,7 +342,7 @@ class connect(RedirectSteps):
         opening.use_proxy(str(route.proxy) if route.proxy else None, route.reason)
         connection._note(*route.record(host or uri.host, port or uri.port))
         opening.begin(trio.current_time())
-        reach = Reach(
+        reach = Connector(
             uri,
             route,
             opening,

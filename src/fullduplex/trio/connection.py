@@ -17,19 +17,23 @@ from trio.lowlevel import (
     checkpoint_if_cancelled,
 )
 
-from ..core.attributes import Attributes
+from ..core.connection.base import BaseConnection
+from ..core.endpoint.endpoint import Endpoint
+from ..core.endpoint.message_sender import (
+    FragmentSender,
+    control_payload,
+    message_payload,
+)
+from ..core.endpoint.not_open import NOT_OPEN
+from ..core.endpoint.options import Options
 from ..core.errors import ConnectionClosedOK
-from ..core.extensions.base import Extension
-from ..core.http1 import Request, Response
-from ..core.options import Options
-from ..core.sending import Fragments, control_payload, single
-from ..core.session import Session
+from ..core.frames.frame import Extension
+from ..core.http.messages import Request, Response
 from ..core.typing import BytesLike, Data, DataLike, LoggerLike
-from ..core.unopened import NOT_OPEN
-from ..core.wire import Inbox
+from ..core.wire.wire import MessageQueue
 from ..imports import reexport
-from ._drive import Driver
-from ._pipe import Pipe, discard
+from ._byte_stream import ByteStream, discard
+from ._driver import Driver
 from ._results import FragmentStream, Messages, Pong
 from ._waiter import Waiter, run_buffer
 
@@ -38,7 +42,7 @@ __all__ = ["Connection"]
 reexport(globals())
 
 
-class Connection(Attributes):
+class Connection(BaseConnection):
     """
     A WebSocket connection; see `ClientConnection` and `ServerConnection`.
 
@@ -58,8 +62,8 @@ class Connection(Attributes):
         self._options = options
         self._base_logger = logger
         self._driver = Driver(self._ended)
-        self._session: Session = NOT_OPEN
-        self._messages = Inbox()
+        self._session: Endpoint = NOT_OPEN
+        self._messages = MessageQueue()
         #: the opening handshake; None before it was sent or received
         self.request: Request | None = None
         #: the answer; None before it was received or sent
@@ -85,14 +89,14 @@ class Connection(Attributes):
     # Attributes
 
     def _address(self, name: str) -> Any:
-        pipe: Pipe | None = self._driver.pipe
+        pipe: ByteStream | None = self._driver.pipe
         return None if pipe is None else pipe.address(name)
 
     def _tcp_ended(self) -> bool:
         return self._driver.ended
 
     def _tls(self) -> Any:
-        pipe: Pipe | None = self._driver.pipe
+        pipe: ByteStream | None = self._driver.pipe
         return None if pipe is None else pipe.tls
 
     def _now(self) -> float:
@@ -104,7 +108,7 @@ class Connection(Attributes):
     def _end_tcp(self) -> None:
         self._driver.abort()
 
-    def _take_step(self, step: Callable[[Session], Any]) -> None:
+    def _take_step(self, step: Callable[[Endpoint], Any]) -> None:
         self._session.now = self._driver.clock()
         for waiter in step(self._session) or ():
             waiter.fire()
@@ -263,7 +267,7 @@ class Connection(Attributes):
                 else:
                     await self._driver.hand_over()
                 return
-        payload = single(message, text)
+        payload = message_payload(message, text)
         if payload is None:
             await self._send_fragments(message, text, compress)
         else:
@@ -273,7 +277,7 @@ class Connection(Attributes):
         self, message: Any, text: bool | None, compress: bool | None
     ) -> None:
         run = self._driver.run_sending
-        fragments = Fragments(self._session, text, compress)
+        fragments = FragmentSender(self._session, text, compress)
         failure: BaseException | None = None
         try:
             if isinstance(message, AsyncIterable):

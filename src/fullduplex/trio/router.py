@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from .._tls import CONTEXT
-from ..core.hooks import adapt_process_request, maybe
-from ..core.http1 import Request
-from ..core.routing import Routes, make_router
+from .._net.tls_context import CONTEXT
+from ..core.http.messages import Request
+from ..core.server.hook_forms import adapt_process_request
+from ..core.server.hooks import maybe
+from ..core.server.routing import Routes, make_router
 from ..core.typing import PathLike
 from ..imports import reexport
 from .server import Server, ServerConnection, serve, unix_serve

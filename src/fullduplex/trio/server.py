@@ -8,15 +8,14 @@ from typing import Any
 
 import trio
 
-from .._sockets import listen_unix
-from .._tls import CONTEXT
+from .._net.sockets import listen_unix
+from .._net.tls_context import CONTEXT
+from ..core.arguments import reject_unknown
 from ..core.extensions.base import ServerExtensionFactory
 from ..core.handshake.negotiation import OriginRule
-from ..core.hosting import Hosting
-from ..core.http1 import SERVER, Response
-from ..core.keywords import unknown
+from ..core.http.messages import SERVER, Response
 from ..core.logs import check_logger
-from ..core.serving import ExtraHeaders
+from ..core.server.config import ExtraHeaders, ServeConfig
 from ..core.typing import LoggerLike, PathLike
 from ..imports import reexport
 from ._server import Server
@@ -154,8 +153,8 @@ async def serve(
         ValueError: an argument is out of range, or there is nothing to listen on.
         OSError: the address cannot be used.
     """
-    unknown("serve", kwds, {"ws_handler", "create_protocol"} | _OWN)
-    hosting = Hosting(
+    reject_unknown("serve", kwds, {"ws_handler", "create_protocol"} | _OWN)
+    hosting = ServeConfig(
         ServerConnection,
         check_logger(logger, "fullduplex.server"),
         {

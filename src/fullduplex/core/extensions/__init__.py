@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from .base import ClientExtensionFactory, Extension, ServerExtensionFactory
+from ..frames.frame import Extension
+from .base import ClientExtensionFactory, ServerExtensionFactory
 
 __all__ = ["ClientExtensionFactory", "Extension", "ServerExtensionFactory"]

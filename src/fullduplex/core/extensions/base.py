@@ -9,56 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..frames import Frame
+from ..frames.frame import Extension
 from ..typing import ExtensionName, ExtensionParameter
-
-__all__ = ["Extension", "ClientExtensionFactory", "ServerExtensionFactory"]
-
-
-class Extension:
-    """
-    An extension in use on one connection.
-
-    Subclasses set :attr:`name` and override :meth:`decode` and :meth:`encode`.
-    """
-
-    __slots__ = ()
-
-    name: ExtensionName
-    """Name in ``Sec-WebSocket-Extensions``."""
-
-    def decode(self, frame: Frame, *, max_size: int | None = None) -> Frame:
-        """
-        Rewrite a frame that was received.
-
-        Args:
-            frame: frame as it arrived, unmasked.  Control frames come too.
-            max_size: largest payload to return, in bytes; a frame of exactly this
-                size passes.  ``None`` sets no limit.
-
-        Returns:
-            The frame for the application or for the next extension.
-
-        Raises:
-            PayloadTooBig: the payload would be larger than ``max_size``.  Raise it
-                before memory grows past the limit.  The connection fails with 1009.
-            ProtocolError: the frame is not one this extension may receive.  The
-                connection fails with 1002.
-        """
-        raise NotImplementedError
-
-    def encode(self, frame: Frame) -> Frame:
-        """
-        Rewrite a frame that is about to be sent.
-
-        Args:
-            frame: frame of the application or of the previous extension, unmasked.
-                Control frames come too.
-
-        Returns:
-            The frame to send.
-        """
-        raise NotImplementedError
 
 
 class ClientExtensionFactory:

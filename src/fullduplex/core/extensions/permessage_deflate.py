@@ -24,23 +24,11 @@ from ..errors import (
     InvalidParameterValue,
     NegotiationError,
 )
+from ..frames.frame import Extension
 from ..typing import ExtensionParameter
-from ._deflate import (
-    NAME,
-    PerMessageDeflate,
-    check_compress_settings,
-    check_window_bits,
-)
-from ._policy import check_policy
-from .base import ClientExtensionFactory, Extension, ServerExtensionFactory
-
-__all__ = [
-    "PerMessageDeflate",
-    "ClientPerMessageDeflateFactory",
-    "ServerPerMessageDeflateFactory",
-    "enable_client_permessage_deflate",
-    "enable_server_permessage_deflate",
-]
+from .base import ClientExtensionFactory, ServerExtensionFactory
+from .compression_policy import check_policy
+from .deflate import NAME, PerMessageDeflate, check_compress_settings, check_window_bits
 
 # Window 12 and level 5 keep both streams below 64 KiB a connection and compress short
 # messages as well as the larger defaults of zlib.

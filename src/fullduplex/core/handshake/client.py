@@ -16,27 +16,27 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Final, NoReturn
 
-from ..datastructures import Headers, HeadersLike
 from ..errors import (
     InvalidHandshake,
     InvalidHeaderValue,
     InvalidMessage,
-    InvalidStatusCode,
     StatusLineTooLong,
 )
-from ..extensions.base import ClientExtensionFactory, Extension
-from ..http1 import USER_AGENT, Request, Response, ResponseParser, is_redirect
+from ..extensions.base import ClientExtensionFactory
+from ..frames.frame import Extension
+from ..http.headers import Headers, HeadersLike
+from ..http.messages import USER_AGENT, Request, Response
+from ..http.parser import ResponseParser, is_redirect
 from ..uri import WebSocketURI
-from .draft import Draft
+from .errors import InvalidStatusCode
 from .keys import accept_key, generate_key
 from .negotiation import (
     check_upgrade,
     process_client_extensions,
     process_client_subprotocol,
-    single,
+    required_header,
 )
-
-__all__ = ["BODY_TIMEOUT", "ClientHandshake", "body_late"]
+from .request_template import RequestTemplate
 
 BODY_TIMEOUT: Final = 1.0
 """Seconds for the body of a refusal, once its head has said all that decides."""
@@ -97,10 +97,10 @@ class ClientHandshake:
         process_extensions: ClientExtensions | None = None,
         process_subprotocol: ClientSubprotocol | None = None,
         random: Callable[[int], bytes] = os.urandom,
-        draft: Draft | None = None,
+        draft: RequestTemplate | None = None,
     ) -> None:
         if draft is None:
-            draft = Draft(
+            draft = RequestTemplate(
                 uri,
                 origin=origin,
                 extensions=extensions,
@@ -149,7 +149,7 @@ class ClientHandshake:
             InvalidHeader: its key was removed or repeated.
         """
         if self._request is not None:
-            self._key = single(self._request.headers, "Sec-WebSocket-Key")
+            self._key = required_header(self._request.headers, "Sec-WebSocket-Key")
             self._data = self._request.serialize()
         return self._data
 
@@ -255,7 +255,7 @@ class ClientHandshake:
             raise InvalidStatusCode(response) from self._parser.fault
         headers = response.headers
         check_upgrade(headers)
-        accept = single(headers, "Sec-WebSocket-Accept")
+        accept = required_header(headers, "Sec-WebSocket-Accept")
         expected = accept_key(self._key)
         if accept != expected:
             raise InvalidHeaderValue(

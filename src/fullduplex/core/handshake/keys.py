@@ -8,8 +8,6 @@ from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable
 from typing import Final
 
-__all__ = ["accept_key", "check_key", "generate_key"]
-
 GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 KEY_SIZE: Final = 16  # bytes, before base64

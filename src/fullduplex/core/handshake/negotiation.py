@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias, TypeVar
 
-from ..datastructures import Headers
+from ..arguments import exact_str
 from ..errors import (
     InvalidHeader,
     InvalidHeaderValue,
@@ -22,12 +22,9 @@ from ..errors import (
     InvalidUpgrade,
     NegotiationError,
 )
-from ..extensions.base import (
-    ClientExtensionFactory,
-    Extension,
-    ServerExtensionFactory,
-)
-from ..headers import (
+from ..extensions.base import ClientExtensionFactory, ServerExtensionFactory
+from ..frames.frame import Extension
+from ..http.grammar import (
     build_extension,
     check_items,
     parse_connection,
@@ -35,21 +32,8 @@ from ..headers import (
     parse_subprotocol,
     parse_upgrade,
 )
-from ..keywords import exact_str
+from ..http.headers import Headers
 from ..typing import ExtensionHeader, Subprotocol
-
-__all__ = [
-    "OriginRule",
-    "SelectSubprotocol",
-    "check_upgrade",
-    "choose_subprotocol",
-    "process_client_extensions",
-    "process_client_subprotocol",
-    "process_origin",
-    "process_server_extensions",
-    "process_server_subprotocol",
-    "single",
-]
 
 OriginRule: TypeAlias = str | re.Pattern[str] | None
 """An origin that is allowed; ``None`` stands for requests without one."""
@@ -60,7 +44,7 @@ SelectSubprotocol: TypeAlias = Callable[[list[Subprotocol]], str | None]
 T = TypeVar("T")
 
 
-def single(headers: Headers, name: str) -> str:
+def required_header(headers: Headers, name: str) -> str:
     """
     Get a header that must be there once.
 
@@ -88,11 +72,11 @@ def check_upgrade(headers: Headers) -> None:
         return
     options = parse_all(parse_connection, headers, "Connection")
     if not any(option.lower() == "upgrade" for option in options):
-        raise InvalidUpgrade("Connection", shown(options))
+        raise InvalidUpgrade("Connection", quote(options))
     protocols = parse_all(parse_upgrade, headers, "Upgrade")
     # For now, upgrading to one of several protocols makes no sense to a client.
     if len(protocols) != 1 or protocols[0].lower() != "websocket":
-        raise InvalidUpgrade("Upgrade", shown(protocols))
+        raise InvalidUpgrade("Upgrade", quote(protocols))
 
 
 # -- Client --------------------------------------------------------------------
@@ -161,10 +145,10 @@ def process_client_subprotocol(
     if not chosen:
         return None
     if available_subprotocols and len(chosen) > 1:
-        raise InvalidHeaderValue(name, f"{shown(chosen)}, expected one subprotocol")
+        raise InvalidHeaderValue(name, f"{quote(chosen)}, expected one subprotocol")
     if chosen[0] not in (available_subprotocols or ()):
         raise NegotiationError(
-            f"server chose subprotocol {shown(chosen)!r}; "
+            f"server chose subprotocol {quote(chosen)!r}; "
             f"offered: {', '.join(available_subprotocols or ()) or 'none'}"
         )
     return chosen[0]
@@ -192,7 +176,7 @@ def process_origin(
         InvalidOrigin: the origin is not allowed, or missing.  Answer with 403.
         InvalidHeader: there are several.  Answer with 400.
     """
-    origin = single(headers, "Origin") if "Origin" in headers else None
+    origin = required_header(headers, "Origin") if "Origin" in headers else None
     if origins is None:
         return origin
     for rule in origins:
@@ -270,7 +254,7 @@ def process_server_subprotocol(
         if chosen not in offered:
             raise ValueError(
                 f"select_subprotocol returned {chosen!r}, "
-                f"which is not in what the client offers: {shown(offered)}"
+                f"which is not in what the client offers: {quote(offered)}"
             )
         return Subprotocol(exact_str(chosen))
     return choose_subprotocol(offered, available_subprotocols)
@@ -294,7 +278,7 @@ def choose_subprotocol(
     if not offered:
         raise NegotiationError(f"missing subprotocol; expected one of: {supported}")
     raise NegotiationError(
-        f"invalid subprotocol {shown(offered)!r}; expected one of: {supported}"
+        f"invalid subprotocol {quote(offered)!r}; expected one of: {supported}"
     )
 
 
@@ -317,6 +301,6 @@ def parse_all(parse: Callable[[str], list[T]], headers: Headers, name: str) -> l
     return [item for value in values for item in parse(value)]
 
 
-def shown(items: Sequence[Any]) -> str | None:
+def quote(items: Sequence[Any]) -> str | None:
     """Show what a peer sent: at most 64 characters; ``None`` if it sent nothing."""
     return ", ".join(items)[:64] or None

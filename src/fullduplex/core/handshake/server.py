@@ -33,8 +33,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from http import HTTPStatus
 from typing import Final
 
-from .._http1_messages import MalformedRequest
-from ..datastructures import Headers
 from ..errors import (
     HeaderLineTooLong,
     InvalidHandshake,
@@ -47,9 +45,12 @@ from ..errors import (
     RequestLineTooLong,
     TooManyHeaders,
 )
-from ..extensions.base import Extension, ServerExtensionFactory
-from ..headers import validate_subprotocols
-from ..http1 import SERVER, Request, RequestParser, Response
+from ..extensions.base import ServerExtensionFactory
+from ..frames.frame import Extension
+from ..http.grammar import validate_subprotocols
+from ..http.headers import Headers
+from ..http.messages import SERVER, MalformedRequest, Request, Response
+from ..http.parser import RequestParser
 from .keys import accept_key, check_key
 from .negotiation import (
     OriginRule,
@@ -58,10 +59,8 @@ from .negotiation import (
     process_origin,
     process_server_extensions,
     process_server_subprotocol,
-    single,
+    required_header,
 )
-
-__all__ = ["ServerHandshake"]
 
 ServerOrigin = Callable[[Headers, Sequence[OriginRule] | None], str | None]
 ServerExtensions = Callable[
@@ -70,7 +69,7 @@ ServerExtensions = Callable[
 ]
 ServerSubprotocol = Callable[[Headers, Sequence[str] | None], str | None]
 
-Agreement = tuple[str, str | None, str | None]
+ResponseFields = tuple[str, str | None, str | None]
 """Values of ``Sec-WebSocket-Accept``, ``-Extensions`` and ``-Protocol``."""
 
 # RFC 9110, 7.2 with the characters of RFC 3986, 3.2.2, and those which careless
@@ -226,7 +225,7 @@ class ServerHandshake:
             status = HTTPStatus.BAD_REQUEST
         else:
             return None
-        return self.reject(status, explain(exc), now_date=now_date)
+        return self.reject(status, error_text(exc), now_date=now_date)
 
     def accept(self, request: Request, *, now_date: str | None = None) -> Response:
         """
@@ -261,7 +260,7 @@ class ServerHandshake:
             return self._refused(exc, now_date)
 
     def answer(
-        self, agree: Callable[[], Agreement], *, now_date: str | None = None
+        self, agree: Callable[[], ResponseFields], *, now_date: str | None = None
     ) -> Response:
         """
         Make the response that follows from a judgement; as :meth:`accept`.
@@ -343,7 +342,7 @@ class ServerHandshake:
 
     # Steps.
 
-    def agree(self, request: Request) -> Agreement:
+    def agree(self, request: Request) -> ResponseFields:
         """
         Check a request and choose extensions and a subprotocol.
 
@@ -359,12 +358,12 @@ class ServerHandshake:
         headers = request.headers
         check_upgrade(headers)
         check_host(headers)
-        key = single(headers, "Sec-WebSocket-Key")
+        key = required_header(headers, "Sec-WebSocket-Key")
         try:
             check_key(key)
         except ValueError as exc:
             raise InvalidHeaderValue("Sec-WebSocket-Key", repr(key[:64])) from exc
-        version = single(headers, "Sec-WebSocket-Version")
+        version = required_header(headers, "Sec-WebSocket-Version")
         if version != "13":
             raise InvalidHeaderValue(
                 "Sec-WebSocket-Version", f"{version[:64]!r}, expected '13'"
@@ -385,7 +384,7 @@ class ServerHandshake:
         self.subprotocol = subprotocol
         return accept_key(key), chosen, subprotocol
 
-    def _acceptance(self, agreed: Agreement, now_date: str | None) -> Response:
+    def _acceptance(self, agreed: ResponseFields, now_date: str | None) -> Response:
         accept, chosen, subprotocol = agreed
         answer = Headers()
         # These need no check.
@@ -402,7 +401,7 @@ class ServerHandshake:
             answer["Server"] = self._server_header
         return Response(101, HTTPStatus.SWITCHING_PROTOCOLS.phrase, answer)
 
-    def _acceptance_bytes(self, agreed: Agreement, now_date: str | None) -> bytes:
+    def _acceptance_bytes(self, agreed: ResponseFields, now_date: str | None) -> bytes:
         accept, chosen, subprotocol = agreed
         if now_date is None or chosen is not None or subprotocol is not None:
             response = self._acceptance(agreed, now_date)
@@ -419,7 +418,7 @@ class ServerHandshake:
     def refusal(self, exc: Exception, now_date: str | None) -> Response:
         """Make the response that tells a client why it was refused."""
         more: Mapping[str, str] = {}
-        text = explain(exc)
+        text = error_text(exc)
         if isinstance(exc, InvalidMethod):
             status = HTTPStatus.METHOD_NOT_ALLOWED
             more = {"Allow": "GET"}
@@ -444,7 +443,7 @@ class ServerHandshake:
         return response
 
 
-def explain(exc: Exception) -> str:
+def error_text(exc: Exception) -> str:
     """Say what is wrong with a request, with the causes."""
     causes = []
     cause: BaseException | None = exc
@@ -461,7 +460,7 @@ def check_host(headers: Headers) -> None:
     Raises:
         InvalidHeader: it is missing, repeated or malformed.
     """
-    host = single(headers, "Host")
+    host = required_header(headers, "Host")
     if not HOST.fullmatch(host):
         raise InvalidHeaderValue("Host", repr(host[:64]))
 

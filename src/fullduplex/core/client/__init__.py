@@ -1,0 +1,1 @@
+"""Client side: plan, proxies, redirects, reconnection."""

@@ -1,0 +1,1 @@
+"""Proxies: addresses, selection, HTTP tunnel, SOCKS."""

@@ -1,0 +1,1 @@
+"""Connections as programs see them."""

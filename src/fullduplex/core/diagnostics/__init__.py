@@ -1,0 +1,1 @@
+"""Diagnoses, statistics and connection traces."""

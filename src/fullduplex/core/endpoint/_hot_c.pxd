@@ -1,0 +1,27 @@
+from ..wire._wire_c cimport MessageQueue, WriterInterface, ReaderInterface
+
+
+cdef class HotEndpoint:
+    cdef public bint attention
+    cdef public bint clear_to_send
+    cdef public bint writing_paused
+    cdef int _slow
+    cdef public double now
+    cdef public double received_at
+    cdef public double sent_at
+    cdef public MessageQueue messages
+    cdef public ReaderInterface reader
+    cdef public ReaderInterface holder
+    cdef public WriterInterface writer
+    cdef public object protocol
+    cdef public object _recv_waiter
+    cdef Py_ssize_t _low
+    cdef Py_ssize_t _unread_low
+    cdef bint _above_low(self) except -1
+    cpdef refill(self)
+    cpdef taken(self)
+    cpdef take_held(self)
+    cdef object parse(self, Py_ssize_t size, double now)
+    cdef int set_slow(self, int slow) except -1
+    cdef bint expecting(self, waiter) except -1
+    cdef int expected(self) except -1

@@ -1,0 +1,15 @@
+"""Chooser of the compiled or the pure `HotEndpoint`; see ``_select``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..implementation import IMPLEMENTATION, loading
+
+if TYPE_CHECKING or IMPLEMENTATION == "pure":
+    from ._hot import HotEndpoint
+else:
+    with loading():
+        from ._hot_c import HotEndpoint
+
+__all__ = ["HotEndpoint"]

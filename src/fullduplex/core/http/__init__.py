@@ -1,0 +1,1 @@
+"""HTTP/1.1: headers, field grammar, messages, parsers (RFC 9110, 9112)."""

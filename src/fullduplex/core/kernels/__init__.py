@@ -1,0 +1,1 @@
+"""Kernels in C, each with a pure twin: masks, UTF-8, zlib."""

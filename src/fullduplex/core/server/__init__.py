@@ -1,0 +1,1 @@
+"""Server side: configuration, limits, handshake, hooks, routing."""

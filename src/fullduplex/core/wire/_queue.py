@@ -1,0 +1,30 @@
+"""Queue between the frame reader and `recv`.  Pure-Python twin of ``_inbox_c.pxi``."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+
+class MessageQueue(deque[Any]):
+    """Messages that wait to be received, in order of arrival."""
+
+    __slots__ = ("floor",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: number of messages that `take` leaves
+        self.floor = 0
+
+    def take(self) -> Any:
+        """Return the next message; None if there are at most `floor`."""
+        return self.popleft() if len(self) > self.floor else None
+
+    def size(self) -> int:
+        """Return the bytes of all messages; text counts in characters."""
+        return sum(
+            len(item if isinstance(item, (str, bytes)) else item.data) for item in self
+        )
+
+    def __call__(self, message: object) -> None:
+        self.append(message)
