@@ -21,13 +21,14 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
+from tests.kit.bytes import MASK, RSV1, TEXT, frame
+
 from .clients import CLIENTS
 from .measure.counters import resident_size
 from .peers.load import HEADERS
 from .peers.peers import allow_descriptors
 from .report.markdown import line
 from .report.report import number
-from .rows.messages import TEXT, apply_mask, header
 
 SIZES = [8, 16, 32, 64, 128, 256, 512, 1024]
 MESSAGES = 400  # of each size in a round
@@ -35,7 +36,6 @@ ROUNDS = 9  # the cheapest one is shown
 
 CONNECTIONS = 500
 WARMUP = 50  # connections before those that count
-MASK = b"\x12\x34\x56\x78"
 EXTENSION = b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
 
 # By line of the table: which library, are messages compressed, are windows kept.
@@ -109,8 +109,7 @@ def peer(port: int, count: int, deflated: bool) -> None:
         # It begins with an empty window, and so fits both kinds of streams.
         stream = zlib.compressobj(wbits=-12)
         data = (stream.compress(data) + stream.flush(zlib.Z_SYNC_FLUSH))[:-4]
-    head = header(len(data), TEXT, rsv1=deflated, mask=True)
-    message = head + MASK + apply_mask(data, MASK)
+    message = frame(TEXT, data, mask=MASK, rsv=RSV1 if deflated else 0)
     request = b"GET / HTTP/1.1\r\n" + HEADERS + EXTENSION * deflated + b"\r\n"
     socks = []
     for opened in range(1, WARMUP + count + 1):

@@ -13,9 +13,11 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from tests.kit.bytes import CLOSE, KEY, switching_protocols
+
 from ..peers.load import REQUEST
 from ..rows import messages
-from ..rows.messages import CLOSE, LAST, client_frame, message, server_frame
+from ..rows.messages import LAST, client_frame, message, server_frame
 from . import Skip, Target
 
 Message = str | bytes
@@ -119,13 +121,7 @@ async def open(target: Target) -> Connection:
 
 
 # The answer to the key in ``REQUEST``: the example of RFC 6455, 1.3.
-HANDSHAKE = (
-    b"HTTP/1.1 101 Switching Protocols\r\n"
-    b"Upgrade: websocket\r\n"
-    b"Connection: Upgrade\r\n"
-    b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
-    b"\r\n"
-)
+HANDSHAKE = switching_protocols(KEY)
 
 
 async def serve(target: Target) -> tuple[int, Callable[[], Awaitable[None]]]:

@@ -5,8 +5,6 @@ They are for ``python -m bench.faults``.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
 import socket
 import ssl
@@ -17,12 +15,13 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from ..rows.messages import BINARY, CLOSE, TEXT, header, server_frame
-from .peers import GUID, Stream
+from tests.kit.bytes import BINARY, CLOSE, PING, PONG, TEXT, frame, switching_protocols
+
+from ..rows.messages import server_frame
+from .peers import Stream
 
 # Bytes that the slow reader takes at a time, and seconds between: 2 MiB a second.
 SLOW_STEP, SLOW_PAUSE = 16 * 1024, 1 / 128
-PING, PONG = 9, 10
 
 over = threading.Event()  # set when the peers may go
 
@@ -32,11 +31,7 @@ def handshake(stream: Stream) -> None:
     head = stream.take_until(b"\r\n\r\n")
     after = head[head.lower().index(b"sec-websocket-key:") + 18 :]
     key = after.split(b"\r\n", 1)[0].strip()
-    accept = base64.b64encode(hashlib.sha1(key + GUID).digest())
-    stream.sock.sendall(
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
-        b"Connection: Upgrade\r\nSec-WebSocket-Accept: " + accept + b"\r\n\r\n"
-    )
+    stream.sock.sendall(switching_protocols(key.decode()))
 
 
 def reset(stream: Stream) -> None:
@@ -76,7 +71,7 @@ def reset_handshake(stream: Stream) -> None:
 
 def reset_message(stream: Stream) -> None:
     handshake(stream)
-    stream.sock.sendall(header(2**20, BINARY) + bytes(2**19))
+    stream.sock.sendall(frame(BINARY, bytes(2**19), length=2**20))
     time.sleep(0.2)
     reset(stream)
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 import selectors
 import socket
 
+from tests.kit.bytes import CLOSE
+
 from ..rows import messages
-from ..rows.messages import CLOSE, LAST, client_frame, message, server_frame
+from ..rows.messages import LAST, client_frame, message, server_frame
 from ..rows.rows import Row
 
 HEADERS = (

@@ -8,8 +8,6 @@ after that the peer only counts bytes, and looks again at the last message.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import os
 import resource
@@ -20,13 +18,13 @@ import struct
 import sys
 from dataclasses import dataclass
 
+from tests.kit.bytes import CLOSE, TEXT, accept_value, xor
+
 from ..growth import from_job
 from ..rows import messages
-from ..rows.messages import CLOSE, LAST, TEXT, apply_mask, message, server_frame
+from ..rows.messages import LAST, message, server_frame
 from ..rows.rows import Row
 from . import load
-
-GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 class Mismatch(Exception):
@@ -76,7 +74,7 @@ class Stream:
         if not second & 0x80:
             raise Mismatch("a client's frame has no mask")
         mask = self.take(4)
-        payload = apply_mask(self.take(size), mask)
+        payload = xor(self.take(size), mask)
         return Frame(first, payload, head + 4 + size)
 
     def expect(self, row: Row, index: int) -> Frame:
@@ -96,7 +94,7 @@ def upgrade(stream: Stream, row: Row) -> None:
         name, _, value = line.partition(b":")
         headers[name.lower()] = value.strip()
     key = headers[b"sec-websocket-key"]
-    accept = base64.b64encode(hashlib.sha1(key + GUID).digest())
+    accept = accept_value(key.decode()).encode()
     answer = [
         b"HTTP/1.1 101 Switching Protocols",
         b"Upgrade: websocket",

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import json
 import random
-import struct
 import zlib
 from dataclasses import dataclass
+
+from tests.kit.bytes import BINARY, MASK, RSV1, TEXT, frame
 
 from .rows import Row
 
 LAST = -1
-
-TEXT, BINARY, CLOSE = 1, 2, 8
 
 # Long enough for a write to be worth its system call.
 BLOCK_SIZE = 256 * 1024
@@ -64,34 +63,13 @@ def opcode(row: Row) -> int:
     return BINARY if row.kind == "binary" else TEXT
 
 
-def header(size: int, opcode: int, *, rsv1: bool = False, mask: bool = False) -> bytes:
-    """The head of a final frame without its mask (RFC 6455, 5.2)."""
-    first = 0x80 | (0x40 if rsv1 else 0) | opcode
-    bit = 0x80 if mask else 0
-    if size < 126:
-        return struct.pack("!BB", first, bit | size)
-    if size < 65536:
-        return struct.pack("!BBH", first, bit | 126, size)
-    return struct.pack("!BBQ", first, bit | 127, size)
-
-
 def server_frame(content: str | bytes, opcode: int) -> bytes:
-    data = payload(content)
-    return header(len(data), opcode) + data
+    return frame(opcode, content)
 
 
 def client_frame(content: str | bytes, opcode: int) -> bytes:
     """A masked frame.  The mask is fixed: this is for the floor, not for the wild."""
-    data = payload(content)
-    mask = b"\x12\x34\x56\x78"
-    return header(len(data), opcode, mask=True) + mask + apply_mask(data, mask)
-
-
-def apply_mask(data: bytes, mask: bytes) -> bytes:
-    size = len(data)
-    key = (mask * (size // 4 + 1))[:size]
-    number = int.from_bytes(data, "big") ^ int.from_bytes(key, "big")
-    return number.to_bytes(size, "big")
+    return frame(opcode, content, mask=MASK)
 
 
 def deflate(contents: list[str | bytes], opcode: int) -> bytes:
@@ -105,7 +83,7 @@ def deflate(contents: list[str | bytes], opcode: int) -> bytes:
     for content in contents:
         data = compressor.compress(payload(content))
         data = (data + compressor.flush(zlib.Z_SYNC_FLUSH))[:-4]
-        frames.append(header(len(data), opcode, rsv1=True) + data)
+        frames.append(frame(opcode, data, rsv=RSV1))
     return b"".join(frames)
 
 
