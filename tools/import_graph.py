@@ -44,8 +44,6 @@ TOP = "top"
 # Modules of the root that are no public names, by the node that they belong to.
 MODULES = {
     "__main__": "cli",
-    "_sockets": "_net",
-    "_tls": "_net",
     "_reexports": "imports",
     "imports": "imports",
     "version": "version",

@@ -1,6 +1,7 @@
 """Options and addresses of a connected socket, for every face, below its own I/O.
 
-``core.tcp`` decides on the options; a value that the system does not know is None.
+``core.endpoint.tcp_info`` decides on the options.  A value that the system does not
+know is None.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Accepting, and addresses, with one call of the system each: part of ``_tcp_c.pyx``.
+# Accepting, and addresses, with one call of the system each: part of ``_tcp_transport_c.pyx``.
 # Where a look at the module socket is needed, its callers take that.
 
 from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, errno

@@ -1,4 +1,4 @@
-"""Awaitables of `recv` and `send`.  Pure-Python twin of ``_calls_c.pyx``.
+"""Awaitables of `recv` and `send`.  Pure-Python twin of ``_awaitables_c.pyx``.
 
 The compiled body makes an object of a few words in place of a coroutine, which it
 needs only where a call does not take its usual course.

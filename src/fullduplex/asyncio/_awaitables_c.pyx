@@ -1,5 +1,5 @@
 # cython: language_level=3, binding=False, always_allow_keywords=False
-"""Awaitables of `recv` and `send`.  Compiled twin of ``_calls.py``.
+"""Awaitables of `recv` and `send`.  Compiled twin of ``_awaitables.py``.
 
 A call is what a coroutine would be, without a frame: the interpreter asks it through
 ``am_send``, and it answers with the message or with the waiter.  Only where a call
@@ -67,7 +67,7 @@ cdef dict _frames = {}
 cdef object _frame(str name):
     """Return a frame for those who look at coroutines: that of a generator."""
     if name not in _frames:
-        exec(compile(f"def {name}():\n    yield", "_calls_c.pyx", "exec"), _frames)
+        exec(compile(f"def {name}():\n    yield", "_awaitables_c.pyx", "exec"), _frames)
         _frames[name] = _frames[name]()
     return _frames[name].gi_frame
 

@@ -1,4 +1,4 @@
-# Functions of the system that _tcp_c.pyx calls, and their sizes.
+# Functions of the system that _tcp_transport_c.pyx calls, and their sizes.
 
 cdef extern from "sys/types.h":
     ctypedef long ssize_t

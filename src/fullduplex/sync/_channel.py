@@ -22,7 +22,7 @@ IN, OUT = 1, 4
 DONTWAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
 
 PIECE = 65536
-# Seconds between calls of `Channel.look`.
+# Seconds between calls of `HandshakeSocket.look`.
 LOOK = 0.25
 
 

@@ -16,7 +16,7 @@ from ..core.endpoint.write_buffer import WriteBuffer
 from ..core.wire.wire import ReadBuffer
 
 NOTHING = object()
-"""Result of `Hot.receive_now` where the general way must be taken."""
+"""Result of `HotDriver.receive_now` where the general way must be taken."""
 
 # Memory to read into: one for each thread that reads, not for each connection.
 _spare: list[ReadBuffer] = []

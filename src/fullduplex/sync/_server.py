@@ -55,7 +55,7 @@ class Server(BaseServer[ServerConnection]):
         self._handler = handler
         self._create = create
         self._context = context
-        # Guards what `Reception` counts; notified when something has changed.
+        # Guards the counters of `BaseServer`; notified when something has changed.
         self._changed = threading.Condition(threading.RLock())
         self._closes_others = True
         self._report_at = math.inf

@@ -1,4 +1,4 @@
-"""The server's end of a connection: one thread lives it, from TCP to the last word."""
+"""Server side of a blocking connection: one thread runs handshake, handler, close."""
 
 from __future__ import annotations
 

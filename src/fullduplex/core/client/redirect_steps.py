@@ -20,7 +20,7 @@ from .redirects import WEBSOCKET_SCHEMES, display_uri
 class RedirectSteps:
     """Decisions about redirects that a subclass of `connect` may make."""
 
-    _plan: Any  # the face's `Plan`; None before `__init__`
+    _plan: Any  # the face's `ConnectPlan`; None before `__init__`
     _named: str | None = None
 
     def __init_subclass__(cls, **kwds: Any) -> None:

@@ -1,4 +1,4 @@
-"""Receive and send paths of an open connection.  Twin of ``_exchange_c.pyx``.
+"""Receive and send paths of an open connection.  Twin of ``_hot_c.pyx``.
 
 They run for each message.  Everything rare (closing, fragments, pauses) is in the
 subclasses.

@@ -1,5 +1,5 @@
 # cython: language_level=3, binding=False, always_allow_keywords=False
-"""Receive and send paths of an open connection.  Compiled twin of ``_exchange.py``."""
+"""Receive and send paths of an open connection.  Compiled twin of ``_hot.py``."""
 
 from ..wire._wire_c cimport MessageQueue, WriterInterface, ReaderInterface
 

@@ -2,13 +2,13 @@
 
 No I/O and no clock.  A driver reports events (`data_received`, `timer_expired`,
 `transport_lost`, ...), each with the moment `now` in seconds on its own clock.  Then it
-carries out the requests of the session: the bytes of ``protocol.writer``,
+carries out the requests of the endpoint: the bytes of ``protocol.writer``,
 `reading_paused`, `watching`, `next_move()` while it is `departing`, and a timer for
 `deadline()`.  `attention` tells that one of these may have changed.
 
-A session is a chain of classes, one file each: the paths of every message (`exchange`),
-closing (`ending`), receiving (`receiving`), sending (`outgoing`), and the end of TCP
-(`departure`).  Other events of the driver, and time, are here.
+An endpoint is a chain of classes, one file each: the paths of every message (`hot`),
+closing (`operation`), receiving (`receive_queue`), sending (`pings`), and the end of
+TCP (`tcp_close`).  Other events of the driver, and time, are here.
 """
 
 from __future__ import annotations

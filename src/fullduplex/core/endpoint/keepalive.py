@@ -312,7 +312,7 @@ class Keepalive:
 
     def diagnosis(self, received_at: float, now: float) -> str:
         """
-        Say what is wrong, after `Due.STALLED` or `Due.DEAD`.
+        Say what is wrong, after `TimerResult.STALLED` or `TimerResult.DEAD`.
 
         Args:
             received_at: when the peer's last byte arrived.

@@ -245,7 +245,7 @@ cdef class Deflater(Stream):
             self._library._functions.deflate_end(&self._stream)
 
     def deflate(self, data, bint fin):
-        """Compress and flush; see `Deflater` in ``extensions/_zlib.py``."""
+        """Compress and flush; see `Deflater` in ``extensions/zlib_library.py``."""
         cdef uint8_t first[FIRST]
         cdef Py_ssize_t made, less = 4 if fin else 0
         cdef Py_buffer src

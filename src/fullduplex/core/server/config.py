@@ -1,4 +1,4 @@
-"""Arguments of a `serve` call, checked when it is made; the twin of `connecting`."""
+"""Arguments of a `serve` call, checked when it is made; as `core.client.plan`."""
 
 from __future__ import annotations
 

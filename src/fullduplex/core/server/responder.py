@@ -72,7 +72,7 @@ class Answering(Judging):
 
     @property
     def _reception(self) -> Any:
-        """The server, a `Reception`, which counts its connections."""
+        """The server, a `BaseServer`, which counts its connections."""
         return self.server
 
     def _client_gone(self) -> bool:

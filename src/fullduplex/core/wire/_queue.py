@@ -1,4 +1,4 @@
-"""Queue between the frame reader and `recv`.  Pure-Python twin of ``_inbox_c.pxi``."""
+"""Queue between the frame reader and `recv`.  Pure-Python twin of ``_queue_c.pxi``."""
 
 from __future__ import annotations
 

@@ -4,8 +4,8 @@ A face asks once for each TCP connection, because a redirect may lead elsewhere:
 
     route = plan.route()               # or choose(uri, proxy, os.environ)
     if route.proxy is None:            # connect directly
-    elif route.proxy.is_socks:         # python-socks, see `core.socks`
-    else:                              # `core.handshake.tunnel`
+    elif route.proxy.is_socks:         # python-socks, see `socks`
+    else:                              # `http_tunnel`
 
 `route.reason` says why; it belongs into the log and into every error.  Hosts that
 only this machine can mean are never reached through a proxy of the environment:
