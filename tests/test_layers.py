@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import fullduplex
+import import_graph
 
 ROOT = Path(fullduplex.__file__).parent
 TESTS = Path(__file__).parent
@@ -41,6 +42,36 @@ MAX_LINES = 700
 CYTHON_IMPORT = re.compile(r"^\s*(?:from\s+(\S+)\s+c?import|c?import\s+(\S+))", re.M)
 # Places on the machine of whoever wrote a line.
 PLACES = re.compile(r"(?<![\w.])/(?:work|root|tmp/fd)/")
+
+
+# Packages in order of dependency: each may import those above it and nothing below.
+# Those of one line do not know each other, but for the leaves of core in the first.
+ORDER = (
+    "version imports",
+    "core/typing core/environ core/implementation core/arguments core/buffers "
+    "core/credentials core/errors core/logs core/uri core",
+    "core/kernels",
+    "core/wire",
+    "core/frames",
+    "core/http",
+    "core/extensions",
+    "core/handshake",
+    "core/endpoint",
+    "core/diagnostics",
+    "core/connection",
+    "core/client",
+    "core/server",
+    "_net",
+    "_async",
+    "asyncio sync trio sansio",
+    "legacy integrations as_websockets",
+    "top",
+    "cli",
+)
+RANK = {name: rank for rank, names in enumerate(ORDER) for name in names.split()}
+LEAVES = frozenset(ORDER[1].split())
+# Words that end in -ing and are nouns of the field, or paths of websockets.
+NOUNS = {"framing", "ping", "routing", "typing"}
 
 
 def name_of(path: Path) -> str:
@@ -160,6 +191,33 @@ def test_driver_imports_core_and_its_own_io_only(path: Path) -> None:
     }
     assert not foreign
     assert not FOREIGN[driver] & {name.partition(".")[0] for name in names}
+
+
+def test_packages_import_what_stands_above_them() -> None:
+    wrong = [
+        f"{source} -> {target} ({package} -> {other})"
+        for package, others in import_graph.package_arrows(
+            import_graph.read_graph()
+        ).items()
+        for other, pairs in others.items()
+        if not (package in LEAVES and other in LEAVES)
+        if RANK[package] <= RANK[other] and package != other
+        for source, target in pairs
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize("path", modules("", (".py", ".pyx")), ids=name_of)
+def test_files_are_named_by_nouns(path: Path) -> None:
+    if path.stem.endswith("ing"):
+        assert path.stem.strip("_") in NOUNS
+
+
+@pytest.mark.parametrize("path", modules("core"), ids=name_of)
+def test_private_modules_list_no_names(path: Path) -> None:
+    # Where a compiled part may take the place of a name, the list says which they are.
+    if path.name != "__init__.py" and "with loading()" not in path.read_text():
+        assert "\n__all__" not in path.read_text()
 
 
 @pytest.mark.parametrize("path", modules("", (".py", ".pyx")), ids=name_of)

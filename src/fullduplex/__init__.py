@@ -48,9 +48,6 @@ if TYPE_CHECKING:
     from .core.endpoint.keepalive import Verdict
     from .core.errors import (
         ConcurrencyError,
-        ConnectionClosed,
-        ConnectionClosedError,
-        ConnectionClosedOK,
         DuplicateParameter,
         HeaderLineTooLong,
         InvalidHandshake,
@@ -77,7 +74,14 @@ if TYPE_CHECKING:
         TooManyHeaders,
         WebSocketException,
     )
-    from .core.frames.close import Close, CloseCode, State
+    from .core.frames.close import (
+        Close,
+        CloseCode,
+        ConnectionClosed,
+        ConnectionClosedError,
+        ConnectionClosedOK,
+        State,
+    )
     from .core.frames.frame import Frame
     from .core.frames.opcode import Opcode
     from .core.handshake.errors import (
@@ -119,11 +123,13 @@ _HOMES = {
     "asyncio.session": "Session",
     "core.client.backoff": "Backoff",
     "core.client.outbox": "OutboxFull",
-    "core.frames.close": "Close CloseCode State",
+    "core.frames.close": (
+        "Close CloseCode ConnectionClosed ConnectionClosedError ConnectionClosedOK State"
+    ),
     "core.http.headers": "Headers HeadersLike MultipleValuesError",
     "core.diagnostics.diagnosis": "Diagnosis",
     "core.errors": (
-        "ConcurrencyError ConnectionClosed ConnectionClosedError ConnectionClosedOK "
+        "ConcurrencyError "
         "DuplicateParameter HeaderLineTooLong InvalidHandshake InvalidHeader "
         "InvalidHeaderFormat InvalidHeaderValue InvalidMessage InvalidMethod "
         "InvalidOrigin InvalidParameterName InvalidParameterValue InvalidProtocol "

@@ -15,15 +15,17 @@ HOMES = {
         "InvalidStatusCode ProxyError RedirectHandshake"
     ),
     ".core.errors": (
-        "ConcurrencyError ConnectionClosed ConnectionClosedError ConnectionClosedOK "
-        "DuplicateParameter HeaderLineTooLong InvalidHandshake InvalidHeader "
-        "InvalidHeaderFormat InvalidHeaderValue InvalidMessage InvalidMethod "
-        "InvalidOrigin InvalidParameterName InvalidParameterValue InvalidProtocol "
-        "InvalidProxy InvalidState InvalidURI InvalidUpgrade NegotiationError "
-        "PayloadTooBig ProtocolError RequestLineTooLong SecurityError "
-        "StatusLineTooLong TooManyFragments TooManyHeaders"
+        "ConcurrencyError DuplicateParameter HeaderLineTooLong InvalidHandshake "
+        "InvalidHeader InvalidHeaderFormat InvalidHeaderValue InvalidMessage "
+        "InvalidMethod InvalidOrigin InvalidParameterName InvalidParameterValue "
+        "InvalidProtocol InvalidProxy InvalidState InvalidURI InvalidUpgrade "
+        "NegotiationError PayloadTooBig ProtocolError RequestLineTooLong "
+        "SecurityError StatusLineTooLong TooManyFragments TooManyHeaders"
     ),
-    ".core.frames.close": "CLOSE_CODES Close CloseCode OK_CLOSE_CODES State",
+    ".core.frames.close": (
+        "CLOSE_CODES Close CloseCode ConnectionClosed ConnectionClosedError "
+        "ConnectionClosedOK OK_CLOSE_CODES State"
+    ),
     ".protocol": "CLIENT CLOSED CONNECTING OPEN SERVER",
     ".sansio.protocol": "Protocol",
     ".sansio.client": "ClientProtocol",

@@ -6,9 +6,6 @@ from typing import TYPE_CHECKING
 
 from .core.errors import (
     ConcurrencyError,
-    ConnectionClosed,
-    ConnectionClosedError,
-    ConnectionClosedOK,
     DuplicateParameter,
     HeaderLineTooLong,
     InvalidHandshake,
@@ -34,6 +31,11 @@ from .core.errors import (
     TooManyFragments,
     TooManyHeaders,
     WebSocketException,
+)
+from .core.frames.close import (
+    ConnectionClosed,
+    ConnectionClosedError,
+    ConnectionClosedOK,
 )
 from .core.handshake.errors import (
     InvalidProxyMessage,

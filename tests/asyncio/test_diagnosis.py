@@ -110,8 +110,8 @@ async def diagnosed(ws: Any) -> Diagnosis:
         while True:
             await ws.recv()
     diagnosis = caught.value.diagnosis
-    assert diagnosis is not None
     assert caught.value.diagnosis is diagnosis
+    assert isinstance(diagnosis, Diagnosis)
     return diagnosis
 
 

@@ -12,12 +12,8 @@ import pytest
 
 from fullduplex.core.diagnostics.connect_trace import ConnectTrace
 from fullduplex.core.diagnostics.diagnosis import Diagnosis, blame, of_failure
-from fullduplex.core.errors import (
-    ConnectionClosed,
-    InvalidHeader,
-    InvalidMessage,
-    SecurityError,
-)
+from fullduplex.core.errors import InvalidHeader, InvalidMessage, SecurityError
+from fullduplex.core.frames.close import ConnectionClosed
 from fullduplex.core.handshake.errors import (
     InvalidProxyMessage,
     InvalidProxyStatus,

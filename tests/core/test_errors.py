@@ -10,9 +10,6 @@ import pytest
 from fullduplex import exceptions
 from fullduplex.core.errors import (
     ConcurrencyError,
-    ConnectionClosed,
-    ConnectionClosedError,
-    ConnectionClosedOK,
     DuplicateParameter,
     InvalidHandshake,
     InvalidHeader,
@@ -35,7 +32,13 @@ from fullduplex.core.errors import (
     TooManyFragments,
     WebSocketException,
 )
-from fullduplex.core.frames.close import Close, CloseCode
+from fullduplex.core.frames.close import (
+    Close,
+    CloseCode,
+    ConnectionClosed,
+    ConnectionClosedError,
+    ConnectionClosedOK,
+)
 from fullduplex.core.handshake.errors import (
     AbortHandshake,
     InvalidProxyStatus,

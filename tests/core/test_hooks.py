@@ -10,11 +10,8 @@ from typing import Any
 
 import pytest
 
-from fullduplex.core.errors import (
-    ConnectionClosedError,
-    ConnectionClosedOK,
-    NegotiationError,
-)
+from fullduplex.core.errors import NegotiationError
+from fullduplex.core.frames.close import ConnectionClosedError, ConnectionClosedOK
 from fullduplex.core.http.headers import Headers
 from fullduplex.core.http.messages import Request, Response
 from fullduplex.core.server.hook_forms import (

@@ -11,16 +11,15 @@ import pytest
 
 from fullduplex.core.endpoint.endpoint import Endpoint
 from fullduplex.core.endpoint.frame_protocol import FrameProtocol, Side
-from fullduplex.core.errors import (
+from fullduplex.core.errors import PayloadTooBig, ProtocolError, TooManyFragments
+from fullduplex.core.extensions.deflate import PerMessageDeflate
+from fullduplex.core.frames.close import (
+    Close,
     ConnectionClosed,
     ConnectionClosedError,
     ConnectionClosedOK,
-    PayloadTooBig,
-    ProtocolError,
-    TooManyFragments,
+    State,
 )
-from fullduplex.core.extensions.deflate import PerMessageDeflate
-from fullduplex.core.frames.close import Close, State
 from fullduplex.core.frames.frame import Extension, Frame
 from fullduplex.core.typing import ExtensionName
 

@@ -17,12 +17,12 @@ from fullduplex.core.client.backoff import Backoff, backoff
 from fullduplex.core.client.reconnect import Reconnector, StateChange, process_exception
 from fullduplex.core.endpoint.frame_protocol import FrameProtocol, Side
 from fullduplex.core.errors import (
-    ConnectionClosedError,
     InvalidHandshake,
     InvalidMessage,
     InvalidURI,
     SecurityError,
 )
+from fullduplex.core.frames.close import ConnectionClosedError
 from fullduplex.core.handshake.errors import (
     InvalidProxyStatus,
     InvalidStatus,

@@ -13,8 +13,7 @@ from fullduplex.core.endpoint.message_sender import (
     control_payload,
     message_payload,
 )
-from fullduplex.core.errors import ConnectionClosedError
-from fullduplex.core.frames.close import State
+from fullduplex.core.frames.close import ConnectionClosedError, State
 
 from ..kit.bytes import BINARY, CLOSE, CONT, TEXT, Received, close_frame
 from ..kit.pair import Waiter, deliver, finish, lose, make_session, sent, start, step

@@ -9,12 +9,12 @@ import pytest
 from fullduplex.core.endpoint._hot import RECEIVING
 from fullduplex.core.endpoint.operation import FRAGMENTS
 from fullduplex.core.endpoint.receive_queue import GRACE
-from fullduplex.core.errors import (
-    ConcurrencyError,
+from fullduplex.core.errors import ConcurrencyError
+from fullduplex.core.frames.close import (
     ConnectionClosedError,
     ConnectionClosedOK,
+    State,
 )
-from fullduplex.core.frames.close import State
 from fullduplex.core.frames.messages import Fragment
 
 from ..kit.bytes import BINARY, CLOSE, CONT, PING, PONG, TEXT, close_frame, frame

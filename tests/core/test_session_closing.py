@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from fullduplex.core.errors import ConnectionClosedOK, ProtocolError
-from fullduplex.core.frames.close import State
+from fullduplex.core.errors import ProtocolError
+from fullduplex.core.frames.close import ConnectionClosedOK, State
 
 from ..kit.bytes import CLOSE, MASK, TEXT, close_frame, frame
 from ..kit.pair import (

@@ -12,9 +12,12 @@ from hypothesis import strategies as st
 
 from fullduplex.core.endpoint._hot import PAUSED
 from fullduplex.core.endpoint.endpoint import Endpoint
-from fullduplex.core.errors import ConnectionClosedError, ConnectionClosedOK
 from fullduplex.core.extensions.deflate import PerMessageDeflate
-from fullduplex.core.frames.close import State
+from fullduplex.core.frames.close import (
+    ConnectionClosedError,
+    ConnectionClosedOK,
+    State,
+)
 
 from ..kit.bytes import BINARY, CLOSE, CONT, PING, PONG, TEXT, close_frame, frame
 from ..kit.pair import (

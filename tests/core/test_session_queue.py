@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from fullduplex.core.endpoint._hot import PAUSED
-from fullduplex.core.errors import ConnectionClosedOK
 from fullduplex.core.extensions.deflate import PerMessageDeflate
-from fullduplex.core.frames.close import State
+from fullduplex.core.frames.close import ConnectionClosedOK, State
 
 from ..kit.bytes import BINARY, CLOSE, CONT, PING, PONG, TEXT, close_frame, frame
 from ..kit.pair import (

@@ -7,13 +7,12 @@ from collections.abc import Callable
 
 import pytest
 
-from fullduplex.core.errors import (
-    ConcurrencyError,
+from fullduplex.core.errors import ConcurrencyError, ProtocolError
+from fullduplex.core.frames.close import (
     ConnectionClosedError,
     ConnectionClosedOK,
-    ProtocolError,
+    State,
 )
-from fullduplex.core.frames.close import State
 
 from ..kit.bytes import BINARY, PING, PONG, TEXT, Received, close_frame, frame
 from ..kit.pair import (

@@ -11,9 +11,8 @@ from fullduplex.core.endpoint.keepalive import Verdict
 from fullduplex.core.endpoint.message_sender import FragmentSender
 from fullduplex.core.endpoint.tcp_close import TCPStep
 from fullduplex.core.endpoint.tcp_info import TCPInfo
-from fullduplex.core.errors import ConnectionClosedError
 from fullduplex.core.extensions.deflate import PerMessageDeflate
-from fullduplex.core.frames.close import State
+from fullduplex.core.frames.close import ConnectionClosedError, State
 
 from ..kit.bytes import CLOSE, CONT, PING, PONG, TEXT, Received, frame
 from ..kit.pair import Sink, deliver, finish, lose, make_session, sent, start, step

@@ -10,7 +10,7 @@ from fullduplex.core.endpoint.endpoint import Endpoint
 from fullduplex.core.endpoint.frame_protocol import FrameProtocol, Side
 from fullduplex.core.endpoint.operation import Operation
 from fullduplex.core.endpoint.options import Options
-from fullduplex.core.errors import ConnectionClosed
+from fullduplex.core.frames.close import ConnectionClosed
 from fullduplex.core.frames.frame import Extension
 from fullduplex.core.typing import LoggerLike
 

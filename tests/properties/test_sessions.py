@@ -19,9 +19,8 @@ from hypothesis.stateful import (
 from fullduplex.core.endpoint.endpoint import Endpoint
 from fullduplex.core.endpoint.message_sender import FragmentSender
 from fullduplex.core.endpoint.operation import Operation
-from fullduplex.core.errors import ConnectionClosed
 from fullduplex.core.extensions.deflate import PerMessageDeflate
-from fullduplex.core.frames.close import State
+from fullduplex.core.frames.close import ConnectionClosed, State
 from fullduplex.core.frames.messages import Fragment
 
 from ..kit.pair import SessionPair, Sink, Waiter, finish, received, step

@@ -32,8 +32,7 @@ from ..core.endpoint.message_sender import (
 )
 from ..core.endpoint.not_open import NOT_OPEN
 from ..core.endpoint.options import Options
-from ..core.errors import ConnectionClosedOK
-from ..core.frames.close import State
+from ..core.frames.close import ConnectionClosedOK, State
 from ..core.frames.frame import Extension
 from ..core.http.messages import Request, Response
 from ..core.implementation import IMPLEMENTATION, loading

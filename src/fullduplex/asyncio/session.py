@@ -14,8 +14,8 @@ from typing import Any, Literal, Self
 from ..core.buffers import byte_view
 from ..core.client.outbox import Outbox, Overflow
 from ..core.endpoint.message_sender import message_payload
-from ..core.errors import ConcurrencyError, ConnectionClosed
-from ..core.frames.close import Close
+from ..core.errors import ConcurrencyError
+from ..core.frames.close import Close, ConnectionClosed
 from ..core.typing import Data, DataLike
 from ._client_connection import ClientConnection
 from ._driver import time_slice

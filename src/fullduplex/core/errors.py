@@ -21,19 +21,41 @@ All of these can be copied and pickled.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+import warnings
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, TypeVar
 
 from .credentials import HIDDEN, display_address, escape, is_secret
 
-if TYPE_CHECKING:
-    from .diagnostics.diagnosis import Diagnosis
-import warnings
-from typing import TYPE_CHECKING
+# Functions that make a `Diagnosis`.  The package `diagnostics` stands above this
+# module, so it registers them when it is imported.
+_diagnosing: list[Callable[[Any], Any]] = []
 
-if TYPE_CHECKING:
-    from .diagnostics.diagnosis import Diagnosis
-    from .endpoint.endpoint import Endpoint
-    from .frames.close import Close
+
+def register_diagnoses(*functions: Callable[[Any], Any]) -> None:
+    """
+    Take the functions that work out a diagnosis.
+
+    Args:
+        functions: of an exception of the opening handshake, and of an endpoint that
+            has ended.
+    """
+    _diagnosing[:] = functions
+
+
+def diagnose_failure(exc: InvalidHandshake) -> Any:
+    """Return the `Diagnosis` of a failed opening handshake."""
+    if not _diagnosing:
+        import_module("fullduplex.core.diagnostics.diagnosis")
+    return _diagnosing[0](exc)
+
+
+def diagnose_closed(endpoint: Any) -> Any:
+    """Return the `Diagnosis` of an endpoint that has ended."""
+    if not _diagnosing:
+        import_module("fullduplex.core.diagnostics.diagnosis")
+    return _diagnosing[1](endpoint)
 
 
 def _rebuild(
@@ -151,20 +173,17 @@ class InvalidHandshake(WebSocketException):
     server answers with an HTTP error where that is still possible.
     """
 
-    _diagnosis: Diagnosis | None = None
+    _diagnosis: Any = None
 
     @property
-    def diagnosis(self) -> Diagnosis:
-        """Cause of the refusal, its layer, and the known facts of the attempt."""
+    def diagnosis(self) -> Any:
+        """The `Diagnosis`: cause of the refusal, its layer, facts of the attempt."""
         if self._diagnosis is None:
-            # Imported here because it names what is defined here.
-            from .diagnostics.diagnosis import of_failure
-
-            self._diagnosis = of_failure(self)
+            self._diagnosis = diagnose_failure(self)
         return self._diagnosis
 
     @diagnosis.setter
-    def diagnosis(self, diagnosis: Diagnosis) -> None:
+    def diagnosis(self, diagnosis: Any) -> None:
         self._diagnosis = diagnosis
 
 
@@ -369,103 +388,6 @@ class InvalidParameterValue(NegotiationError):
         if self.value == "":
             return f"empty value for parameter {self.name}"
         return f"invalid value for parameter {self.name}: {self.value[:64]}"
-
-
-# -- A connection has ended ----------------------------------------------------
-
-
-class ConnectionClosed(WebSocketException):
-    """
-    The connection is closed; messages can no longer be exchanged.
-
-    Raised by every operation that needs an open connection.  Messages received
-    before the end are delivered first.  The connection is final: TCP is closed
-    and :attr:`code` will not change.
-
-    Catch this class to handle every closure.  ``__cause__`` tells, where it is
-    known, what ended a connection that did not end with close frames.
-
-    Args:
-        rcvd: the close frame that was received, or None.
-        sent: the close frame that was sent, or None.
-        rcvd_then_sent: True if the peer's close frame came first; None unless there
-            were both.
-    """
-
-    rcvd: Close | None
-    sent: Close | None
-    rcvd_then_sent: bool | None
-    _diagnosis: Diagnosis | None = None
-    # The session that ended; asked when somebody wants to know more.
-    _witness: Endpoint | None = None
-
-    def __init__(
-        self,
-        rcvd: Close | None,
-        sent: Close | None,
-        rcvd_then_sent: bool | None = None,
-    ) -> None:
-        if (rcvd_then_sent is None) != (rcvd is None or sent is None):
-            raise ValueError(
-                "rcvd_then_sent must be True or False when both close frames are "
-                "given, and None otherwise"
-            )
-        super().__init__(rcvd, sent, rcvd_then_sent)
-        self.rcvd = rcvd
-        self.sent = sent
-        self.rcvd_then_sent = rcvd_then_sent
-
-    def __str__(self) -> str:
-        if self.rcvd is None:
-            if self.sent is None:
-                return "no close frame received or sent"
-            return f"sent {self.sent}; no close frame received"
-        if self.sent is None:
-            return f"received {self.rcvd}; no close frame sent"
-        if self.rcvd_then_sent:
-            return f"received {self.rcvd}; then sent {self.sent}"
-        return f"sent {self.sent}; then received {self.rcvd}"
-
-    @property
-    def code(self) -> int:
-        """Code of the close frame received; 1006 if none was (RFC 6455, 7.1.5)."""
-        return 1006 if self.rcvd is None else self.rcvd.code
-
-    @property
-    def reason(self) -> str:
-        """Reason in the close frame received; empty if none was (7.1.6)."""
-        return "" if self.rcvd is None else self.rcvd.reason
-
-    @property
-    def diagnosis(self) -> Diagnosis | None:
-        """Cause of the end of the connection, its layer, and the last observations.
-
-        None for an exception that no connection has raised.
-        """
-        if self._diagnosis is None and self._witness is not None:
-            # Imported here because it names what is defined here.
-            from .diagnostics.diagnosis import of_closed
-
-            self._diagnosis = of_closed(self._witness)
-        return self._diagnosis
-
-
-class ConnectionClosedOK(ConnectionClosed):
-    """
-    The connection ended as it should.
-
-    Close frames went both ways, each with code 1000 or 1001 or without a code.
-    Iterating over a connection ends silently instead of raising it.
-    """
-
-
-class ConnectionClosedError(ConnectionClosed):
-    """
-    The connection ended in any other way.
-
-    Either side reported an error, the network failed, or the peer vanished.
-    ``__cause__`` is the exception behind it where there is one.
-    """
 
 
 # -- Wrong use -----------------------------------------------------------------

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import weakref
 from collections.abc import Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, Final
 
-from .http.logs import _own
 from .typing import LoggerLike
 
 if TYPE_CHECKING:
@@ -47,6 +47,9 @@ class ConnectionLogger(_Adapter):
         kwargs["extra"] = {**(kwargs.get("extra") or {}), **(self.extra or {})}
         return msg, kwargs
 
+
+# Looking it up takes a lock, and gives the same one each time.
+_own = functools.cache(logging.getLogger)
 
 # Other names of our loggers, while another library's name is ours.
 _names: dict[str, str] = {}

@@ -13,8 +13,7 @@ from ..asyncio._time_slice import yield_once
 from ..core.endpoint.endpoint import Endpoint
 from ..core.endpoint.message_sender import message_payload
 from ..core.endpoint.operation import Operation
-from ..core.errors import ConnectionClosed
-from ..core.frames.close import State
+from ..core.frames.close import ConnectionClosed, State
 from ._asgi import (
     CLOSE,
     CONNECT,

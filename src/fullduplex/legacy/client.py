@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..imports import deprecate, reexport
 
 if TYPE_CHECKING:
-    from .. import client as _new
+    from ..asyncio import client as _new
 
     Connect = connect = _new.connect
     WebSocketClientProtocol = _new.WebSocketClientProtocol

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..imports import deprecate, reexport
 
 if TYPE_CHECKING:
-    from .. import frames as _frames
+    from ..core.frames import frame as _frames
     from . import _frames as _framing
 
     encode_data = prepare_ctrl = _frames.prepare_ctrl

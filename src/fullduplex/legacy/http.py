@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..imports import deprecate, reexport
 
 if TYPE_CHECKING:
-    from .. import http11 as _http11
+    from ..core.http import messages as _http11
     from . import _http
 
     MAX_HEADERS = _http11.MAX_NUM_HEADERS

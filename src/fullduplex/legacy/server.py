@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from ..imports import deprecate, reexport
 
 if TYPE_CHECKING:
-    from .. import server as _new
+    from ..asyncio import broadcast as _broadcast
+    from ..asyncio import server as _new
     from . import _types
 
     Serve = serve = _new.serve
     WebSocketServer = _new.WebSocketServer
     WebSocketServerProtocol = _new.WebSocketServerProtocol
-    broadcast = _new.broadcast
+    broadcast = _broadcast.broadcast
     unix_serve = _new.unix_serve
     HTTPResponse = _types.HTTPResponse
     HeadersLikeOrCallable = _types.HeadersLikeOrCallable

@@ -12,8 +12,15 @@ from typing import Final, TypeAlias
 from ..core.buffers import check_bytes
 from ..core.endpoint.frame_protocol import Side
 from ..core.endpoint.options import Options
-from ..core.errors import ConnectionClosed, InvalidState, ProtocolError
-from ..core.frames.close import Close, CloseCode, CloseEvent, State, next_state
+from ..core.errors import InvalidState, ProtocolError
+from ..core.frames.close import (
+    Close,
+    CloseCode,
+    CloseEvent,
+    ConnectionClosed,
+    State,
+    next_state,
+)
 from ..core.frames.frame import Extension, Frame, prepare_ctrl
 from ..core.frames.opcode import Opcode
 from ..core.http.messages import Request, Response

@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Self
 
 from ..core.endpoint.endpoint import Endpoint
-from ..core.errors import ConnectionClosedOK
+from ..core.frames.close import ConnectionClosedOK
 from ..core.typing import Data
 from ._driver import Driver
 from ._socket_io import NOTHING

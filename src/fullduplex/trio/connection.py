@@ -26,7 +26,7 @@ from ..core.endpoint.message_sender import (
 )
 from ..core.endpoint.not_open import NOT_OPEN
 from ..core.endpoint.options import Options
-from ..core.errors import ConnectionClosedOK
+from ..core.frames.close import ConnectionClosedOK
 from ..core.frames.frame import Extension
 from ..core.http.messages import Request, Response
 from ..core.typing import BytesLike, Data, DataLike, LoggerLike

@@ -23,8 +23,8 @@ from functools import lru_cache
 from typing import Any, Final, Literal
 
 from ..endpoint.frame_protocol import FrameProtocol
-from ..errors import ConnectionClosed, InvalidMessage
-from ..frames.close import OK_CLOSE_CODES, CloseCode
+from ..errors import InvalidMessage
+from ..frames.close import OK_CLOSE_CODES, CloseCode, ConnectionClosed
 from ..handshake.errors import InvalidProxyStatus, InvalidStatus
 from ..http.dates import parse_http_date
 from ..typing import LoggerLike

@@ -15,8 +15,8 @@ from typing import Any, Generic, TypeVar, overload
 from ..endpoint.frame_protocol import Side
 from ..endpoint.not_open import NOT_OPEN
 from ..endpoint.options import UNREAD_FACTOR, Options
-from ..errors import ConnectionClosed, ConnectionClosedError, InvalidState
-from ..frames.close import Close, State
+from ..errors import InvalidState
+from ..frames.close import Close, ConnectionClosed, ConnectionClosedError, State
 from ..typing import LoggerLike
 
 T = TypeVar("T")

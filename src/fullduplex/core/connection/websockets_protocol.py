@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..buffers import check_bytes
 from ..endpoint.frame_protocol import Side
-from ..errors import ConnectionClosed, InvalidState, ProtocolError
-from ..frames.close import Close, State
+from ..errors import InvalidState, ProtocolError
+from ..frames.close import Close, ConnectionClosed, State
 from ..frames.frame import Extension, prepare_ctrl
 from ..frames.opcode import Opcode
 from ..http.messages import Request, Response
@@ -24,7 +24,6 @@ from ..uri import WebSocketURI
 
 if TYPE_CHECKING:
     from ..endpoint.endpoint import Endpoint
-    from .base import BaseConnection
 
 
 class ConnectionProtocol:
@@ -32,13 +31,13 @@ class ConnectionProtocol:
     The frame level of an open connection, with the signatures of websockets.
 
     Args:
-        connection: it is open, closing or closed.
+        connection: a `BaseConnection` that is open, closing or closed.
     """
 
     __slots__ = ("_connection",)
 
-    def __init__(self, connection: BaseConnection) -> None:
-        self._connection: Any = connection
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ConnectionProtocol):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ..credentials import escape
 from ..endpoint.keepalive import Verdict
-from ..errors import InvalidHandshake
+from ..errors import InvalidHandshake, register_diagnoses
 from ..handshake.errors import InvalidProxyStatus, InvalidStatus, ProxyError
 from ..http.messages import Response
 from .connect_trace import ConnectTrace
@@ -230,3 +230,6 @@ def blame(exc: BaseException, opening: ConnectTrace) -> None:
     For exceptions of the system too, which `connect` never wraps.
     """
     exc.diagnosis = of_failure(exc, opening)  # type: ignore[attr-defined]
+
+
+register_diagnoses(of_failure, of_closed)

@@ -7,18 +7,15 @@ values of headers with credentials are hidden.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from ..credentials import display_header, escape
 from ..endpoint.not_open import NOT_OPEN
+from ..frames.close import State
 from ..http.messages import Request, Response
 from .connect_trace import PHASES, ConnectTrace, show_address
 from .diagnosis import Diagnosis, of_closed, of_failure
 from .stats import Rtt, Stats
-
-if TYPE_CHECKING:
-    from ..connection.base import BaseConnection
-
 
 # Characters of a header's value, and of a body, that are shown.
 LONGEST = 300
@@ -26,7 +23,29 @@ LONGEST = 300
 Rows = Iterable[tuple[str, str]]
 
 
-def explain(connection: BaseConnection, tls: Any = None) -> str:
+class Explained(Protocol):
+    """Attributes that `explain` reads of a connection."""
+
+    opening: ConnectTrace | None
+    request: Request | None
+    response: Response | None
+    subprotocol: str | None
+    _session: Any
+
+    @property
+    def state(self) -> State: ...
+    @property
+    def stats(self) -> Stats: ...
+    @property
+    def extensions(self) -> Any: ...
+    @property
+    def local_address(self) -> Any: ...
+    @property
+    def remote_address(self) -> Any: ...
+    def _now(self) -> float: ...
+
+
+def explain(connection: Explained, tls: Any = None) -> str:
     """
     Tell the story of a connection, live or dead.
 
@@ -100,7 +119,7 @@ def _known(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
 
 
 def _opening(
-    opening: ConnectTrace | None, connection: BaseConnection | None = None
+    opening: ConnectTrace | None, connection: Explained | None = None
 ) -> Iterator[tuple[str, str]]:
     if opening is not None:
         yield "asked", opening.trail[0]
@@ -179,7 +198,7 @@ def _head(title: str, start: str, headers: Any) -> str:
 # Living
 
 
-def _agreed(connection: BaseConnection) -> Iterator[tuple[str, str]]:
+def _agreed(connection: Explained) -> Iterator[tuple[str, str]]:
     yield "subprotocol", connection.subprotocol or "none"
     names = [extension.name for extension in connection.extensions]
     yield "extensions", ", ".join(names) or "none"

@@ -18,9 +18,9 @@ import math
 import os
 import weakref
 from collections.abc import Callable
+from typing import Any
 
 from ..credentials import escape
-from ..diagnostics.connect_trace import ConnectTrace
 from ..frames.close import CloseCode, State
 from ..logs import PEER
 from ..typing import BytesLike
@@ -73,8 +73,8 @@ class Endpoint(TCPClose):
         super().__init__(protocol, options, new_waiter, now, random)
         #: when messages could first be exchanged
         self.opened_at = now
-        #: trace of the opening, where there is one
-        self.opening: ConnectTrace | None = None
+        #: `ConnectTrace` of the opening, where there is one; for diagnoses
+        self.opening: Any = None
         self.note = protocol.logger.log if note is None else note
         protocol.on_fault = self._faulted
 

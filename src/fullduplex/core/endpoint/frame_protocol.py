@@ -16,15 +16,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..errors import (
-    ConnectionClosed,
-    ConnectionClosedError,
-    ConnectionClosedOK,
-    PayloadTooBig,
-    ProtocolError,
-    TooManyFragments,
-    without_traces,
-)
+from ..errors import PayloadTooBig, ProtocolError, TooManyFragments, without_traces
 from ..extensions import pipeline as _chain
 from ..extensions.deflate import PerMessageDeflate
 from ..frames.close import (
@@ -32,6 +24,9 @@ from ..frames.close import (
     Close,
     CloseCode,
     CloseEvent,
+    ConnectionClosed,
+    ConnectionClosedError,
+    ConnectionClosedOK,
     State,
     next_state,
     shorten_reason,

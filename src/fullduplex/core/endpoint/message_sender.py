@@ -6,7 +6,7 @@ from collections.abc import AsyncIterable, Iterable, Mapping
 from typing import Any
 
 from ..buffers import byte_view
-from ..errors import ConnectionClosed
+from ..frames.close import ConnectionClosed
 from ..typing import BytesLike
 from .endpoint import Endpoint
 from .operation import Operation, Waiter

@@ -17,14 +17,11 @@ import enum
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 from ..credentials import escape
-from ..errors import ProtocolError
+from ..errors import ProtocolError, WebSocketException, diagnose_closed
 from ..typing import BytesLike
-
-if TYPE_CHECKING:
-    pass
 
 MAX_REASON_SIZE = 123  # bytes; what the close code leaves of it
 
@@ -227,3 +224,97 @@ def next_state(state: State, step: CloseEvent) -> State:
 def shorten_reason(reason: str) -> str:
     """Cut a reason to what fits into a close frame, at a whole character."""
     return str.encode(reason)[:MAX_REASON_SIZE].decode(errors="ignore")
+
+
+# -- A connection has ended ----------------------------------------------------
+
+
+class ConnectionClosed(WebSocketException):
+    """
+    The connection is closed; messages can no longer be exchanged.
+
+    Raised by every operation that needs an open connection.  Messages received
+    before the end are delivered first.  The connection is final: TCP is closed
+    and :attr:`code` will not change.
+
+    Catch this class to handle every closure.  ``__cause__`` tells, where it is
+    known, what ended a connection that did not end with close frames.
+
+    Args:
+        rcvd: the close frame that was received, or None.
+        sent: the close frame that was sent, or None.
+        rcvd_then_sent: True if the peer's close frame came first; None unless there
+            were both.
+    """
+
+    rcvd: Close | None
+    sent: Close | None
+    rcvd_then_sent: bool | None
+    _diagnosis: Any = None
+    # The endpoint that ended; asked when somebody wants to know more.
+    _witness: Any = None
+
+    def __init__(
+        self,
+        rcvd: Close | None,
+        sent: Close | None,
+        rcvd_then_sent: bool | None = None,
+    ) -> None:
+        if (rcvd_then_sent is None) != (rcvd is None or sent is None):
+            raise ValueError(
+                "rcvd_then_sent must be True or False when both close frames are "
+                "given, and None otherwise"
+            )
+        super().__init__(rcvd, sent, rcvd_then_sent)
+        self.rcvd = rcvd
+        self.sent = sent
+        self.rcvd_then_sent = rcvd_then_sent
+
+    def __str__(self) -> str:
+        if self.rcvd is None:
+            if self.sent is None:
+                return "no close frame received or sent"
+            return f"sent {self.sent}; no close frame received"
+        if self.sent is None:
+            return f"received {self.rcvd}; no close frame sent"
+        if self.rcvd_then_sent:
+            return f"received {self.rcvd}; then sent {self.sent}"
+        return f"sent {self.sent}; then received {self.rcvd}"
+
+    @property
+    def code(self) -> int:
+        """Code of the close frame received; 1006 if none was (RFC 6455, 7.1.5)."""
+        return 1006 if self.rcvd is None else self.rcvd.code
+
+    @property
+    def reason(self) -> str:
+        """Reason in the close frame received; empty if none was (7.1.6)."""
+        return "" if self.rcvd is None else self.rcvd.reason
+
+    @property
+    def diagnosis(self) -> Any:
+        """The `Diagnosis`: cause of the end, its layer, and the last observations.
+
+        None for an exception that no connection has raised.
+        """
+        if self._diagnosis is None and self._witness is not None:
+            self._diagnosis = diagnose_closed(self._witness)
+        return self._diagnosis
+
+
+class ConnectionClosedOK(ConnectionClosed):
+    """
+    The connection ended as it should.
+
+    Close frames went both ways, each with code 1000 or 1001 or without a code.
+    Iterating over a connection ends silently instead of raising it.
+    """
+
+
+class ConnectionClosedError(ConnectionClosed):
+    """
+    The connection ended in any other way.
+
+    Either side reported an error, the network failed, or the peer vanished.
+    ``__cause__`` is the exception behind it where there is one.
+    """

@@ -11,7 +11,7 @@ from collections.abc import Generator
 
 from ..errors import SecurityError
 from . import messages
-from .messages import ReadBytes, Request, Response
+from .messages import ReadBytes, Request, Response, register_parsers
 from .parser import RequestParser, ResponseParser
 
 
@@ -99,3 +99,24 @@ def read_line(
     if not line.endswith(b"\r\n"):
         raise ValueError(f"{expected} ends without CR")
     return line[:-2]
+
+
+def parse_request(borrowed: ReadBytes) -> Generator[None, None, Request]:
+    """Read a request; see `Request.parse`."""
+    return (yield from BorrowedRequest(borrowed).parse())
+
+
+def parse_response(
+    borrowed_line: ReadBytes,
+    borrowed_exact: ReadBytes,
+    borrowed_to_eof: ReadBytes,
+    proxy: bool,
+) -> Generator[None, None, Response]:
+    """Read a response; see `Response.parse`."""
+    parser = BorrowedResponse(
+        borrowed_line, borrowed_exact, borrowed_to_eof, proxy=proxy
+    )
+    return (yield from parser.parse())
+
+
+register_parsers(parse_request, parse_response)

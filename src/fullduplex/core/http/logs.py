@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 
 from ..credentials import display_header, escape
@@ -23,7 +22,3 @@ def log_head(logger: LoggerLike, mark: str, start: str, headers: Headers) -> Non
     logger.debug("%s %s", mark, escape(start))
     for name, value in headers.raw_items():
         logger.debug("%s %s: %s", mark, name, display_header(name, value))
-
-
-# Looking it up takes a lock, and gives the same one each time.
-_own = functools.cache(logging.getLogger)

@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from ...version import version
 from ..arguments import exact_str
@@ -47,6 +47,21 @@ ORIGIN_FORM = re.compile(rb"/[\x21\x22\x24-\x7e]*")  # RFC 9112, 3.2.1; without 
 REQUEST_LINE = re.compile(  # the three patterns above in one
     rf"{TOKEN.pattern.decode()} {TARGET.pattern.decode()} {TARGET.pattern.decode()}"
 )
+
+
+# Generator functions behind `Request.parse` and `Response.parse`.  The grammar makes
+# these values, so it stands above them, and registers its functions here.
+_parsers: list[Callable[..., Generator[None, None, Any]]] = []
+
+
+def register_parsers(*functions: Callable[..., Generator[None, None, Any]]) -> None:
+    """
+    Take the functions that read messages through readers of the caller.
+
+    Args:
+        functions: for a request, and for a response.
+    """
+    _parsers[:] = functions
 
 
 class MalformedRequest(ValueError):
@@ -105,9 +120,8 @@ class Request(_Refusable):
             NotImplementedError: the request has a transfer coding.
             SecurityError: a limit is exceeded.
         """
-        from .generators import BorrowedRequest
-
-        return (yield from BorrowedRequest(read_line).parse())
+        request: Request = yield from _parsers[0](read_line)
+        return request
 
     @classmethod
     def restore(cls, data: bytes) -> Request:
@@ -178,10 +192,9 @@ class Response(_Refusable):
                 :exc:`RuntimeError` for more than that many bytes.
             proxy: whether it answers ``CONNECT``: no body, and maybe HTTP/1.0.
         """
-        from .generators import BorrowedResponse
-
-        borrowed = BorrowedResponse(read_line, read_exact, read_to_eof, proxy=proxy)
-        return (yield from borrowed.parse())
+        parsing = _parsers[1](read_line, read_exact, read_to_eof, proxy)
+        response: Response = yield from parsing
+        return response
 
     def serialize(self) -> bytes:
         """

@@ -7,8 +7,7 @@ import logging
 from typing import Any
 
 from ..diagnostics.connect_trace import show_address
-from ..errors import ConnectionClosedOK
-from ..frames.close import State
+from ..frames.close import ConnectionClosedOK, State
 from .hooks import only_closed
 from .responder import Answering
 

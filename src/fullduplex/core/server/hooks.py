@@ -13,7 +13,8 @@ from collections.abc import Callable, Generator
 from http import HTTPStatus
 from typing import Any, TypeVar
 
-from ..errors import ConnectionClosed, InvalidHandshake
+from ..errors import InvalidHandshake
+from ..frames.close import ConnectionClosed
 from ..http.headers import Headers, HeadersLike
 from ..http.messages import Response
 

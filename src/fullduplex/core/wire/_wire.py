@@ -21,14 +21,22 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Callable
+from typing import Protocol
 
 from ..errors import PayloadTooBig, ProtocolError
-from ..extensions.deflate import PerMessageDeflate
 from ..kernels._kernels import Utf8Validator, apply_mask
 from ..typing import BytesLike
 from ._queue import MessageQueue
 from ._writer import FrameWriter as FrameWriter
 from ._writer import forget_masks as forget_masks
+
+
+class Inflater(Protocol):
+    """Method that a reader needs of permessage-deflate."""
+
+    def inflate(self, data: BytesLike, *, fin: bool, max_size: int | None) -> bytes:
+        """Return the payload of a message, or of a part of one, decompressed."""
+
 
 # An incomplete payload of at least this size, or any incomplete text, is
 # received into its own object; a smaller one waits as a tail.
@@ -156,7 +164,7 @@ class FrameReader:
         #: whether whole messages go to `append` rather than to the handler
         self.whole = True
         #: decompressor of whole messages for `append`; None gives them to the handler
-        self.deflate: PerMessageDeflate | None = None
+        self.deflate: Inflater | None = None
         #: whether an error or the handler ended reading; all input is dropped
         self.stopped = False
         #: whether the owner has something else to look at than what `append` got; it
@@ -456,7 +464,7 @@ class FrameReader:
             self._tail = bytes(memory[pos:end])
         return end
 
-    def _inflate(self, head: int, payload: bytes, deflate: PerMessageDeflate) -> None:
+    def _inflate(self, head: int, payload: bytes, deflate: Inflater) -> None:
         """Decompress a whole message (RFC 7692, 6.2)."""
         self.payload += len(payload)
         self.count += 1
