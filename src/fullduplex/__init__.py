@@ -124,18 +124,19 @@ _HOMES = {
     "core.client.backoff": "Backoff",
     "core.client.outbox": "OutboxFull",
     "core.frames.close": (
-        "Close CloseCode ConnectionClosed ConnectionClosedError ConnectionClosedOK State"
+        "Close CloseCode ConnectionClosed ConnectionClosedError ConnectionClosedOK "
+        "State"
     ),
     "core.http.headers": "Headers HeadersLike MultipleValuesError",
     "core.diagnostics.diagnosis": "Diagnosis",
     "core.errors": (
-        "ConcurrencyError "
-        "DuplicateParameter HeaderLineTooLong InvalidHandshake InvalidHeader "
-        "InvalidHeaderFormat InvalidHeaderValue InvalidMessage InvalidMethod "
-        "InvalidOrigin InvalidParameterName InvalidParameterValue InvalidProtocol "
-        "InvalidProxy InvalidState InvalidURI InvalidUpgrade NegotiationError "
-        "PayloadTooBig ProtocolError RequestLineTooLong SecurityError "
-        "StatusLineTooLong TooManyFragments TooManyHeaders WebSocketException"
+        "ConcurrencyError DuplicateParameter HeaderLineTooLong InvalidHandshake "
+        "InvalidHeader InvalidHeaderFormat InvalidHeaderValue InvalidMessage "
+        "InvalidMethod InvalidOrigin InvalidParameterName InvalidParameterValue "
+        "InvalidProtocol InvalidProxy InvalidState InvalidURI InvalidUpgrade "
+        "NegotiationError PayloadTooBig ProtocolError RequestLineTooLong "
+        "SecurityError StatusLineTooLong TooManyFragments TooManyHeaders "
+        "WebSocketException"
     ),
     "core.handshake.errors": (
         "InvalidProxyMessage InvalidProxyStatus InvalidStatus InvalidStatusCode "
