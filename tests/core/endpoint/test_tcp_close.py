@@ -11,8 +11,8 @@ from fullduplex.core.endpoint.endpoint import FAREWELL, Endpoint
 from fullduplex.core.endpoint.tcp_close import TCPStep
 from fullduplex.core.frames.close import ConnectionClosed, ConnectionClosedError
 
-from ..kit.bytes import CLOSE, MASK, PING, TEXT, close_frame, frame
-from ..kit.pair import (
+from ...kit.bytes import CLOSE, MASK, PING, TEXT, close_frame, frame
+from ...kit.pair import (
     CLIENT,
     SERVER,
     deliver,

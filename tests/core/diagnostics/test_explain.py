@@ -19,8 +19,8 @@ from fullduplex.core.handshake.errors import InvalidStatus
 from fullduplex.core.http.headers import Headers
 from fullduplex.core.http.messages import Request, Response
 
-from ..kit.bytes import PONG, TEXT, close_frame, frame
-from ..kit.pair import deliver, finish, lose, make_session, start
+from ...kit.bytes import PONG, TEXT, close_frame, frame
+from ...kit.pair import deliver, finish, lose, make_session, start
 
 
 class Connection(BaseConnection):

@@ -14,8 +14,8 @@ from fullduplex.core.frames.close import (
     State,
 )
 
-from ..kit.bytes import BINARY, PING, PONG, TEXT, Received, close_frame, frame
-from ..kit.pair import (
+from ...kit.bytes import BINARY, PING, PONG, TEXT, Received, close_frame, frame
+from ...kit.pair import (
     Sink,
     deliver,
     finish,

@@ -21,8 +21,8 @@ from fullduplex.core.errors import ConcurrencyError
 from fullduplex.core.extensions.deflate import PerMessageDeflate
 from fullduplex.core.frames.frame import Extension
 
-from ..kit.bytes import BINARY, TEXT, dissect, frame
-from ..kit.pair import Waiter
+from ...kit.bytes import BINARY, TEXT, dissect, frame
+from ...kit.pair import Waiter
 
 MESSAGE = "all of you, " * 20
 

@@ -10,8 +10,8 @@ from fullduplex.core.endpoint._hot import PAUSED
 from fullduplex.core.extensions.deflate import PerMessageDeflate
 from fullduplex.core.frames.close import ConnectionClosedOK, State
 
-from ..kit.bytes import BINARY, CLOSE, CONT, PING, PONG, TEXT, close_frame, frame
-from ..kit.pair import (
+from ...kit.bytes import BINARY, CLOSE, CONT, PING, PONG, TEXT, close_frame, frame
+from ...kit.pair import (
     deliver,
     finish,
     lose,

@@ -17,8 +17,8 @@ from fullduplex.core.frames.close import (
 )
 from fullduplex.core.frames.messages import Fragment
 
-from ..kit.bytes import BINARY, CLOSE, CONT, PING, PONG, TEXT, close_frame, frame
-from ..kit.pair import (
+from ...kit.bytes import BINARY, CLOSE, CONT, PING, PONG, TEXT, close_frame, frame
+from ...kit.pair import (
     CLIENT,
     SERVER,
     SessionPair,

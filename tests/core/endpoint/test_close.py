@@ -9,8 +9,8 @@ import pytest
 from fullduplex.core.errors import ProtocolError
 from fullduplex.core.frames.close import ConnectionClosedOK, State
 
-from ..kit.bytes import CLOSE, MASK, TEXT, close_frame, frame
-from ..kit.pair import (
+from ...kit.bytes import CLOSE, MASK, TEXT, close_frame, frame
+from ...kit.pair import (
     CLIENT,
     SERVER,
     SessionPair,

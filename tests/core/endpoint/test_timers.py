@@ -14,8 +14,8 @@ from fullduplex.core.endpoint.tcp_info import TCPInfo
 from fullduplex.core.extensions.deflate import PerMessageDeflate
 from fullduplex.core.frames.close import ConnectionClosedError, State
 
-from ..kit.bytes import CLOSE, CONT, PING, PONG, TEXT, Received, frame
-from ..kit.pair import Sink, deliver, finish, lose, make_session, sent, start, step
+from ...kit.bytes import CLOSE, CONT, PING, PONG, TEXT, Received, frame
+from ...kit.pair import Sink, deliver, finish, lose, make_session, sent, start, step
 
 
 def live(**limits: Any) -> Endpoint:

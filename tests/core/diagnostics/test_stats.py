@@ -8,8 +8,8 @@ from fullduplex.core.diagnostics.stats import Stats, percentile
 from fullduplex.core.endpoint.keepalive import Verdict
 from fullduplex.core.extensions.deflate import PerMessageDeflate
 
-from ..kit.bytes import PING, PONG, TEXT, frame
-from ..kit.pair import SessionPair, Sink, deliver, finish, lose, make_session, sent
+from ...kit.bytes import PING, PONG, TEXT, frame
+from ...kit.pair import SessionPair, Sink, deliver, finish, lose, make_session, sent
 
 
 def test_session_that_carried_nothing_has_no_ages() -> None:

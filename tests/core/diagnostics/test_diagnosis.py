@@ -22,8 +22,8 @@ from fullduplex.core.handshake.errors import (
 from fullduplex.core.http.headers import Headers
 from fullduplex.core.http.messages import Response
 
-from ..kit.bytes import frame
-from ..kit.pair import deliver, lose, make_session, rest_of
+from ...kit.bytes import frame
+from ...kit.pair import deliver, lose, make_session, rest_of
 
 
 def caused(exc: BaseException, cause: BaseException) -> BaseException:

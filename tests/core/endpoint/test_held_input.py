@@ -19,8 +19,8 @@ from fullduplex.core.frames.close import (
     State,
 )
 
-from ..kit.bytes import BINARY, CLOSE, CONT, PING, PONG, TEXT, close_frame, frame
-from ..kit.pair import (
+from ...kit.bytes import BINARY, CLOSE, CONT, PING, PONG, TEXT, close_frame, frame
+from ...kit.pair import (
     Sink,
     deliver,
     finish,

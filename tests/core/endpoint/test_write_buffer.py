@@ -7,7 +7,7 @@ from fullduplex.core.endpoint.frame_protocol import FrameProtocol, Side
 from fullduplex.core.endpoint.options import Options
 from fullduplex.core.endpoint.write_buffer import WriteBuffer
 
-from ..kit.pair import Waiter
+from ...kit.pair import Waiter
 
 
 def session() -> Endpoint:

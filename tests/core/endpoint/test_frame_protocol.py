@@ -23,7 +23,7 @@ from fullduplex.core.frames.close import (
 from fullduplex.core.frames.frame import Extension, Frame
 from fullduplex.core.typing import ExtensionName
 
-from ..kit.bytes import (
+from ...kit.bytes import (
     BINARY,
     CLOSE,
     CONT,
@@ -36,7 +36,7 @@ from ..kit.bytes import (
     dissect,
     frame,
 )
-from ..kit.pair import (
+from ...kit.pair import (
     CLIENT,
     SERVER,
     deliver,

@@ -6,7 +6,7 @@ import pytest
 
 from fullduplex.core.wire.lookahead import last_ping
 
-from ..kit.bytes import BINARY, PING, PONG, TEXT, frame
+from ...kit.bytes import BINARY, PING, PONG, TEXT, frame
 
 KEY = b"abcd"
 

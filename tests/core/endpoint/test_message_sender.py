@@ -15,8 +15,8 @@ from fullduplex.core.endpoint.message_sender import (
 )
 from fullduplex.core.frames.close import ConnectionClosedError, State
 
-from ..kit.bytes import BINARY, CLOSE, CONT, TEXT, Received, close_frame
-from ..kit.pair import Waiter, deliver, finish, lose, make_session, sent, start, step
+from ...kit.bytes import BINARY, CLOSE, CONT, TEXT, Received, close_frame
+from ...kit.pair import Waiter, deliver, finish, lose, make_session, sent, start, step
 
 
 async def items() -> AsyncIterator[str]:

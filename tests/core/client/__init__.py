@@ -1,0 +1,1 @@
+"""Parts of clients: connecting, proxies, redirects, reconnecting."""

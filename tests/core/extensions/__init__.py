@@ -1,0 +1,1 @@
+"""Extensions (RFC 6455, 9; RFC 7692)."""

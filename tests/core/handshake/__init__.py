@@ -1,0 +1,1 @@
+"""Both sides of the opening handshake (RFC 6455, 4)."""

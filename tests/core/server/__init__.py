@@ -1,0 +1,1 @@
+"""Parts of servers: limits, hooks, authentication."""

@@ -1,0 +1,1 @@
+"""Bytes of frames; both bodies are compared in ``tests/parity``."""
