@@ -151,6 +151,16 @@ def test_sansio_imports_core_and_does_no_io(path: Path) -> None:
     assert not {name for name in outside if not name.startswith(own)}
 
 
+@pytest.mark.parametrize("path", modules("_async"), ids=name_of)
+def test_what_asyncio_and_trio_share_imports_core_and_does_no_io(path: Path) -> None:
+    names = set(imports(path))
+
+    assert not BANNED_IN_CORE & {name.partition(".")[0] for name in names}
+    own = ("fullduplex.core", "fullduplex._async")
+    outside = {name for name in names if name.startswith("fullduplex.")}
+    assert not {name for name in outside if not name.startswith(own)}
+
+
 @pytest.mark.parametrize("path", modules("legacy"), ids=name_of)
 def test_older_names_are_made_of_core_and_tables(path: Path) -> None:
     own = (
@@ -175,14 +185,16 @@ def test_driver_imports_core_and_its_own_io_only(path: Path) -> None:
     driver = path.relative_to(ROOT).parts[0]
     names = set(imports(path))
 
-    shared = (
+    shared = [
         "fullduplex.core",
         "fullduplex._net",
         "fullduplex._net.sockets",
         "fullduplex._net.tls_context",
         "fullduplex.imports",
         "fullduplex.version",
-    )
+    ]
+    if driver != "sync":
+        shared.append("fullduplex._async")
     own = (*shared, f"fullduplex.{driver}")
     foreign = {
         name

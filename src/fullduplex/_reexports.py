@@ -90,7 +90,10 @@ NAMES = {
         "PONG Protocol ProtocolError Request Response State Subprotocol "
         "TooManyFragments broadcast=.asyncio.broadcast"
     ),
-    "asyncio.router": "Request Response Server=.asyncio._server",
+    "asyncio.router": (
+        "Request Response Server=.asyncio._server "
+        "ServerConnection=.asyncio._server_connection"
+    ),
     "asyncio.server": (
         "CONNECTING CloseCode Connection=.asyncio.connection InvalidHeader LoggerLike "
         "OPEN Origin Request Response SERVER ServerExtensionFactory ServerProtocol "
@@ -254,7 +257,7 @@ NAMES = {
         "Protocol ProtocolError Request Response State Subprotocol TooManyFragments "
         "broadcast=.trio.broadcast"
     ),
-    "trio.router": "Request Response",
+    "trio.router": "Request Response ServerConnection=.trio._server_connection",
     "trio.server": (
         "CONNECTING CloseCode Connection=.trio.connection LoggerLike OPEN Origin "
         "Request Response SERVER ServerExtensionFactory ServerProtocol StatusLike "

@@ -332,6 +332,9 @@ class Driver(HotDriver, asyncio.BufferedProtocol):
         if self.time_slice.spend(self.loop):
             await yield_once()
 
+    # A call that has nothing to wait for may return at once.
+    checkpoint = share
+
     async def flush(self, session: Endpoint) -> None:
         """Send what is queued, and wait while output is above its mark."""
         self.end_turn()
@@ -372,6 +375,11 @@ class Driver(HotDriver, asyncio.BufferedProtocol):
                 self.wrote()
         if session.attention:
             self._sync()
+
+    def step_threadsafe(self) -> None:
+        """Call `step` soon, from any thread or a finalizer."""
+        if not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self.step)
 
     def _sync(self) -> None:
         session = self.session

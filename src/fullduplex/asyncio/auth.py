@@ -1,15 +1,16 @@
-"""HTTP Basic authentication for `serve`: as a hook, and as a protocol factory."""
+"""HTTP Basic authentication for `serve`: the protocol factory, beside the hook."""
 
 from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
+from .._async.auth import Check, basic_auth
 from ..core.http.headers import Headers
-from ..core.http.messages import Request, Response
-from ..core.server.auth import Credentials, authenticate, challenge, checker, the_check
+from ..core.http.messages import Request
+from ..core.server.auth import Credentials, authenticate, challenge, checker
 from ..core.server.hooks import waited
 from ._server_connection import ServerConnection
 
@@ -18,42 +19,6 @@ __all__ = [
     "basic_auth",
     "basic_auth_protocol_factory",
 ]
-
-Check = Callable[[str, str], Awaitable[bool] | bool]
-
-
-def basic_auth(
-    realm: str = "",
-    credentials: Credentials | None = None,
-    check_credentials: Check | None = None,
-) -> Callable[[ServerConnection, Request], Awaitable[Response | None]]:
-    """
-    Make a `process_request` that asks for a user name and a password (RFC 7617).
-
-    The user name is then found in `ServerConnection.username`.  Use it with TLS:
-    both travel readable otherwise.
-
-    Args:
-        realm: name of the protected space, shown to the client.
-        credentials: a pair (username, password), or an iterable of pairs.
-        check_credentials: tells whether a user name and a password are right; may
-            be a coroutine function.  Give either this or `credentials`.
-
-    Raises:
-        TypeError: `credentials` has the wrong shape.
-        ValueError: both or neither of `credentials` and `check_credentials` are
-            given, or `realm` cannot be sent.
-    """
-    check = the_check(credentials, check_credentials)
-    demand = challenge(realm)
-
-    async def process_request(
-        connection: ServerConnection, request: Request
-    ) -> Response | None:
-        """Answer 401 unless the credentials are right."""
-        return await waited(authenticate(connection, request, check, demand))
-
-    return process_request
 
 
 class BasicAuthWebSocketServerProtocol(ServerConnection):

@@ -1,8 +1,8 @@
 """Base of client and server connections on asyncio.
 
-Each method starts an operation of the session and lets the driver carry it out.
-The two calls that a program makes most, `recv` with a message waiting and `send`
-below the water mark, return before an operation is made.
+`AsyncConnection` has all that does not depend on the event loop, and documents `recv`
+and `send`.  These two return before an operation is made, `recv` with a message waiting
+and `send` below the water mark.
 """
 
 from __future__ import annotations
@@ -20,27 +20,22 @@ from collections.abc import (
 )
 from time import monotonic
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from ..core.connection.base import BaseConnection
+from .._async.connection import AsyncConnection
+from .._async.iteration import Iteration
 from ..core.connection.overrides import overridden
 from ..core.endpoint.endpoint import Endpoint
-from ..core.endpoint.message_sender import (
-    FragmentSender,
-    control_payload,
-    message_payload,
-)
+from ..core.endpoint.message_sender import control_payload
 from ..core.endpoint.not_open import NOT_OPEN
 from ..core.endpoint.options import Options
 from ..core.frames.close import ConnectionClosedOK, State
 from ..core.frames.frame import Extension
-from ..core.http.messages import Request, Response
 from ..core.implementation import IMPLEMENTATION, loading
 from ..core.typing import BytesLike, Data, DataLike, LoggerLike
 from ..imports import reexport
 from ._driver import Driver
-from ._iteration import Iteration
-from ._results import FragmentStream, Pong
+from ._ping import PongFuture
 from ._transports import read_buffer
 
 if TYPE_CHECKING or IMPLEMENTATION == "pure":
@@ -66,7 +61,7 @@ def coroutine_function(function: T) -> T:
     return function
 
 
-class Connection(BaseConnection):
+class Connection(AsyncConnection):
     """
     A WebSocket connection; see `ClientConnection` and `ServerConnection`.
 
@@ -79,26 +74,19 @@ class Connection(BaseConnection):
     `recv_streaming` raise `InvalidState`, and nothing else happens.
     """
 
-    # Attributes that `recv` and `send` read are slots: no look into a dictionary.
-    __slots__ = ("__dict__", "__weakref__", "_driver", "_session")
+    __slots__ = ()
+
+    _driver: Driver
 
     def __init__(self, options: Options, logger: LoggerLike) -> None:
-        self._options = options
-        self._base_logger = logger
-        self._loop = asyncio.get_running_loop()
-        self._driver = Driver(
-            self._loop,
+        self._loop = loop = asyncio.get_running_loop()
+        driver = Driver(
+            loop,
             on_connect=self._connected,
             on_handshake=self._handshake_received,
             on_end=self._ended,
         )
-        self._session: Endpoint = NOT_OPEN
-        #: the opening handshake; None before it was sent or received
-        self.request: Request | None = None
-        #: the answer; None before it was received or sent
-        self.response: Response | None = None
-        #: subprotocol, if one was negotiated
-        self.subprotocol: str | None = None
+        super().__init__(options, logger, driver)
 
     # Methods that the driver calls
 
@@ -164,23 +152,6 @@ class Connection(BaseConnection):
         transport = self._driver.transport
         return None if transport is None else transport.get_extra_info(name)
 
-    def _tcp_ended(self) -> bool:
-        return self._driver.ended
-
-    async def ensure_open(self) -> None:
-        """
-        Return if messages can be exchanged; if not, wait for the end, and raise.
-
-        Cancellation: safe.
-
-        Raises:
-            ConnectionClosed: the connection is closed.
-        """
-        if not self.open:
-            await self.wait_closed()
-            raise self.close_exc
-        await self._driver.share()
-
     def _end_tcp(self) -> None:
         if self.transport is not None:
             self.transport.abort()
@@ -191,13 +162,7 @@ class Connection(BaseConnection):
             waiter.fire_soon()
         self._driver.step()
 
-    def _begin_close(self, code: int | None, reason: str) -> None:
-        self._driver.begin_close(code, reason)
-
     # Receiving
-
-    async def __aenter__(self) -> Self:
-        return self
 
     async def __aexit__(
         self,
@@ -209,7 +174,7 @@ class Connection(BaseConnection):
 
     def __aiter__(self) -> AsyncIterator[Data]:
         if overridden(self, "recv", RECV) or overridden(self, "__anext__", ANEXT):
-            return Iteration(self)
+            return Iteration(self, self._driver)
         return calls.Messages(self._driver, self)
 
     def __anext__(self) -> Coroutine[Any, Any, Data]:
@@ -224,32 +189,9 @@ class Connection(BaseConnection):
 
     @coroutine_function
     def recv(self, decode: bool | None = None) -> Coroutine[Any, Any, Data]:
-        """
-        Wait for the next message.
-
-        Cancellation: safe.  A cancelled call takes nothing; the next call gets the
-        message.
-
-        Args:
-            decode: True returns `str` for binary messages too, which must then be
-                UTF-8, False returns `bytes` for text messages too.
-
-        Returns:
-            `str` for a text message, `bytes` for a binary one (RFC 6455, 5.6).
-
-        Raises:
-            ConnectionClosed: the connection is closed and all messages that had
-                arrived before have been returned.
-            ConcurrencyError: another call is waiting already.
-        """
         if decode is None:
             return calls.recv(self._driver, self)
         return self._receive(decode)
-
-    async def _receive(self, decode: bool | None) -> Data:
-        # Before a message is taken, which would be lost where this is cancelled.
-        await self._driver.share()
-        return await self._driver.run(self._session.recv(decode))
 
     async def _next(self) -> Data:
         session = self._session
@@ -265,26 +207,6 @@ class Connection(BaseConnection):
         except ConnectionClosedOK:
             raise StopAsyncIteration from None
 
-    def recv_streaming(self, decode: bool | None = None) -> FragmentStream:
-        """
-        Receive the next message fragment by fragment.
-
-        Args:
-            decode: as for `recv`; a character that is split between frames comes
-                with the frame that ends it.
-
-        Returns:
-            An asynchronous iterator over the payloads of its frames.  When it is
-            abandoned, the rest of the message is discarded.
-
-        Cancellation: safe; go on with the same iterator.
-
-        Raises:
-            ConnectionClosed: (from the iterator) as `recv`.
-            ConcurrencyError: (from the iterator) as `recv`.
-        """
-        return FragmentStream(self._session, self._driver, decode)
-
     # Sending
 
     @coroutine_function
@@ -295,72 +217,16 @@ class Connection(BaseConnection):
         *,
         compress: bool | None = None,
     ) -> Coroutine[Any, Any, None]:
-        """
-        Send a message.
-
-        A `str` goes out as text, a bytes-like object as binary.  An iterable or
-        asynchronous iterable of either goes out as one message in fragments (RFC
-        6455, 5.4); other messages wait until it is complete.
-
-        It waits only while more than `write_limit` bytes are on their way.
-
-        Cancellation: a message goes out whole or not at all.  A message in fragments
-        cannot be completed then, so the connection fails with 1011.
-
-        Args:
-            text: True sends bytes as a text message, which must then be UTF-8;
-                False sends a `str` as a binary one.
-            compress: False sends this message as it is, True compresses it whatever
-                the policy says, and None, the default, leaves it to the policy (see
-                `ClientPerMessageDeflateFactory`).  Of no effect where the extension
-                was not negotiated.
-
-        Raises:
-            ConnectionClosed: the connection is closing or closed.
-            TypeError: `message` is of another type; nothing was sent.  For an item
-                after the first one, the connection fails with 1011.
-            UnicodeEncodeError: a `str` has lone surrogates; nothing was sent.
-        """
         if text is None and compress is None:
             return calls.send(self._driver, self, message)
         return self._send(message, text, compress)
 
-    async def _send(
-        self, message: Any, text: bool | None, compress: bool | None
-    ) -> None:
-        payload = message_payload(message, text)
-        if payload is None:
-            await self._send_fragments(message, text, compress)
-        else:
-            await self._driver.run_sending(self._session.send(*payload, compress))
+    def _end_turn(self) -> None:
+        # The last frame of a message in fragments is not a message to join.
+        self._driver.end_turn()
 
     async def _drain(self) -> None:
         await self._driver.run(self._session.drain())
-
-    async def _send_fragments(
-        self, message: Any, text: bool | None, compress: bool | None
-    ) -> None:
-        run = self._driver.run_sending
-        fragments = FragmentSender(self._session, text, compress)
-        failure: BaseException | None = None
-        try:
-            if isinstance(message, AsyncIterable):
-                async for item in message:
-                    await run(fragments.add(item))
-            else:
-                for item in message:
-                    await run(fragments.add(item))
-            await run(fragments.end())
-        except BaseException as exc:
-            failure = exc
-            raise
-        finally:
-            self._session.now = monotonic()
-            for waiter in fragments.release(failure):
-                waiter.fire()
-            self._driver.step()
-            # Its last frame is the end of a message, not a message to join.
-            self._driver.end_turn()
 
     async def ping(self, data: str | BytesLike | None = None) -> Awaitable[float]:
         """
@@ -381,25 +247,9 @@ class Connection(BaseConnection):
             ProtocolError: `data` is longer than 125 bytes; nothing was sent.
         """
         payload = None if data is None else control_payload("ping", data)
-        pong = Pong(self._loop.create_future())
+        pong = PongFuture(self._loop.create_future())
         await self._driver.run_sending(self._session.ping(payload, pong, monotonic()))
         return pong.future
-
-    async def pong(self, data: str | BytesLike = b"") -> None:
-        """
-        Send an unsolicited pong, a heartbeat in one direction (RFC 6455, 5.5.3).
-
-        Args:
-            data: at most 125 bytes.
-
-        Cancellation: the pong may or may not be sent.
-
-        Raises:
-            ConnectionClosed: the connection is closing or closed.
-            ProtocolError: `data` is longer than 125 bytes; nothing was sent.
-        """
-        payload = control_payload("pong", data)
-        await self._driver.run_sending(self._session.pong(payload, monotonic()))
 
     async def flush(self) -> None:
         """
@@ -446,15 +296,6 @@ class Connection(BaseConnection):
             await self._driver.run_fairly(session.close(code, reason, monotonic()))
         else:
             await self._driver.share()
-
-    async def wait_closed(self) -> None:
-        """
-        Wait until the connection is closed, by whichever side.
-
-        Never raises.  Cancellation: safe.
-        """
-        if self._session is not NOT_OPEN or not self._driver.ended:
-            await self._driver.run_fairly(self._session.wait_closed())
 
 
 # As they are defined; programs may patch the class.

@@ -10,14 +10,11 @@ import ssl as ssl_module
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from .._async.router import AsyncRouter, add_router
 from .._net.tls_context import CONTEXT
-from ..core.http.messages import Request
-from ..core.server.hook_forms import adapt_process_request
-from ..core.server.hooks import maybe
-from ..core.server.routing import Routes, make_router
 from ..core.typing import PathLike
 from ..imports import reexport
-from .server import ServerConnection, serve, unix_serve
+from .server import serve, unix_serve
 
 if TYPE_CHECKING:
     from werkzeug.routing import Map
@@ -27,7 +24,7 @@ __all__ = ["Router", "route", "unix_route"]
 reexport(globals())
 
 
-class Router(Routes):
+class Router(AsyncRouter):
     """
     Find the handler of a request in a map of URLs, and call it.
 
@@ -42,10 +39,6 @@ class Router(Routes):
     Raises:
         ImportError: werkzeug is not installed.
     """
-
-    async def handler(self, connection: ServerConnection) -> None:
-        """Call the handler that `route_request` has found."""
-        await connection.handler(connection, **connection.handler_kwargs)
 
 
 def route(
@@ -83,8 +76,10 @@ def route(
     Raises:
         ImportError: werkzeug is not installed.
     """
-    made: serve = _route(serve, url_map, args, server_name, ssl, create_router, kwds)
-    return made
+    handler = add_router(
+        create_router or Router, url_map, server_name, ssl, CONTEXT, kwds
+    )
+    return serve(handler, *args, **kwds)
 
 
 def unix_route(
@@ -104,31 +99,7 @@ def unix_route(
 
     The other parameters are as for `route`.
     """
-    made: unix_serve = _route(
-        unix_serve, url_map, (path,), server_name, ssl, create_router, kwds
-    )
-    return made
-
-
-def _route(
-    start: Callable[..., Any],
-    url_map: Map,
-    args: tuple[Any, ...],
-    server_name: str | None,
-    ssl: ssl_module.SSLContext | bool | None,
-    create_router: Callable[..., Router] | None,
-    kwds: dict[str, Any],
-) -> Any:
-    router: Any = make_router(
+    handler = add_router(
         create_router or Router, url_map, server_name, ssl, CONTEXT, kwds
     )
-    first = adapt_process_request(kwds.pop("process_request", None))
-
-    async def process_request(connection: ServerConnection, request: Request) -> Any:
-        if first is not None:
-            answer = await maybe(first(connection, request))
-            if answer is not None:
-                return answer
-        return await maybe(router.route_request(connection, request))
-
-    return start(router.handler, *args, process_request=process_request, **kwds)
+    return unix_serve(handler, path, **kwds)

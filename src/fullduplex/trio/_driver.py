@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 import trio
 from trio.lowlevel import (
     cancel_shielded_checkpoint,
+    checkpoint,
+    checkpoint_if_cancelled,
     current_trio_token,
     enable_ki_protection,
 )
@@ -169,7 +171,7 @@ class Driver:
 
         Nothing is sent if the task is cancelled already.
         """
-        await trio.lowlevel.checkpoint_if_cancelled()
+        await checkpoint_if_cancelled()
         result = await self.run(operation)
         session = self.session
         assert session is not None
@@ -178,6 +180,14 @@ class Driver:
         elif self.handing_over:
             await self.hand_over()
         return result
+
+    async def share(self) -> None:
+        """Let a cancellation take place, before anything is taken or sent."""
+        await checkpoint_if_cancelled()
+
+    async def checkpoint(self) -> None:
+        """Let others run, in a call that has nothing to wait for."""
+        await checkpoint()
 
     @property
     def handing_over(self) -> bool:
@@ -226,6 +236,13 @@ class Driver:
             self.flush()
         if session.attention:
             self._sync(session)
+
+    def step_threadsafe(self) -> None:
+        """Call `step` soon, from any thread or a finalizer."""
+        try:
+            self._token.run_sync_soon(self.step)
+        except trio.RunFinishedError:
+            pass
 
     # Output
 

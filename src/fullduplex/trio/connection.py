@@ -1,40 +1,32 @@
 """Base of client and server connections on trio.
 
-Each method starts an operation of the session and lets the driver carry it out.
-The two calls that a program makes most, `recv` with a message waiting and `send`
-below the water mark, return before an operation is made.  Each is a checkpoint
-nevertheless, as trio's programs expect.
+`AsyncConnection` has all that does not depend on trio, and documents `recv` and `send`.
+These two return before an operation is made, `recv` with a message waiting and `send`
+below the water mark.  Each is a checkpoint nevertheless, as trio's programs expect.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from types import TracebackType
-from typing import Any, Literal, Self, overload
+from typing import Any, Literal, overload
 
-from trio.lowlevel import (
-    checkpoint,
-    checkpoint_if_cancelled,
-)
+from trio.lowlevel import checkpoint, checkpoint_if_cancelled
 
-from ..core.connection.base import BaseConnection
+from .._async.connection import AsyncConnection
+from .._async.iteration import Iteration
 from ..core.endpoint.endpoint import Endpoint
-from ..core.endpoint.message_sender import (
-    FragmentSender,
-    control_payload,
-    message_payload,
-)
+from ..core.endpoint.message_sender import control_payload
 from ..core.endpoint.not_open import NOT_OPEN
 from ..core.endpoint.options import Options
 from ..core.frames.close import ConnectionClosedOK
 from ..core.frames.frame import Extension
-from ..core.http.messages import Request, Response
 from ..core.typing import BytesLike, Data, DataLike, LoggerLike
 from ..core.wire.wire import MessageQueue
 from ..imports import reexport
 from ._byte_stream import ByteStream, discard
 from ._driver import Driver
-from ._results import FragmentStream, Messages, Pong
+from ._ping import PongEvent
 from ._waiter import Waiter, run_buffer
 
 __all__ = ["Connection"]
@@ -42,7 +34,7 @@ __all__ = ["Connection"]
 reexport(globals())
 
 
-class Connection(BaseConnection):
+class Connection(AsyncConnection):
     """
     A WebSocket connection; see `ClientConnection` and `ServerConnection`.
 
@@ -55,21 +47,13 @@ class Connection(BaseConnection):
     `recv_streaming` raise `InvalidState`, and nothing else happens.
     """
 
-    # Attributes that `recv` and `send` read are slots: no look into a dictionary.
-    __slots__ = ("__dict__", "__weakref__", "_driver", "_messages", "_session")
+    __slots__ = ("_messages",)
+
+    _driver: Driver
 
     def __init__(self, options: Options, logger: LoggerLike) -> None:
-        self._options = options
-        self._base_logger = logger
-        self._driver = Driver(self._ended)
-        self._session: Endpoint = NOT_OPEN
+        super().__init__(options, logger, Driver(self._ended))
         self._messages = MessageQueue()
-        #: the opening handshake; None before it was sent or received
-        self.request: Request | None = None
-        #: the answer; None before it was received or sent
-        self.response: Response | None = None
-        #: subprotocol, if one was negotiated
-        self.subprotocol: str | None = None
 
     def _ended(self, exc: BaseException | None) -> None:
         """Take note that TCP has ended (the driver calls this)."""
@@ -92,9 +76,6 @@ class Connection(BaseConnection):
         pipe: ByteStream | None = self._driver.pipe
         return None if pipe is None else pipe.address(name)
 
-    def _tcp_ended(self) -> bool:
-        return self._driver.ended
-
     def _tls(self) -> Any:
         pipe: ByteStream | None = self._driver.pipe
         return None if pipe is None else pipe.tls
@@ -114,28 +95,7 @@ class Connection(BaseConnection):
             waiter.fire()
         self._driver.step()
 
-    def _begin_close(self, code: int | None, reason: str) -> None:
-        self._driver.begin_close(code, reason)
-
-    async def ensure_open(self) -> None:
-        """
-        Return if messages can be exchanged; if not, wait for the end, and raise.
-
-        Always a checkpoint.  Cancellation: safe.
-
-        Raises:
-            ConnectionClosed: the connection is closed.
-        """
-        if self.open:
-            await checkpoint()
-            return
-        await self.wait_closed()
-        raise self.close_exc
-
     # Receiving
-
-    async def __aenter__(self) -> Self:
-        return self
 
     async def __aexit__(
         self,
@@ -146,8 +106,7 @@ class Connection(BaseConnection):
         await self.aclose(1000 if exc_type is None else 1011)
 
     def __aiter__(self) -> AsyncIterator[Data]:
-        # Closing the iterator must not close the connection.
-        return Messages(self)
+        return Iteration(self, self._driver)
 
     async def __anext__(self) -> Data:
         try:
@@ -163,24 +122,6 @@ class Connection(BaseConnection):
     async def recv(self, decode: bool | None = None) -> Data: ...
 
     async def recv(self, decode: bool | None = None) -> Data:
-        """
-        Wait for the next message.
-
-        Cancellation: safe.  A cancelled call takes nothing; the next call gets the
-        message.
-
-        Args:
-            decode: True returns `str` for binary messages too, which must then be
-                UTF-8, False returns `bytes` for text messages too.
-
-        Returns:
-            `str` for a text message, `bytes` for a binary one (RFC 6455, 5.6).
-
-        Raises:
-            ConnectionClosed: the connection is closed and all messages that had
-                arrived before have been returned.
-            ConcurrencyError: another call is waiting already.
-        """
         messages = self._messages
         session = self._session
         self._driver.check_run()
@@ -198,28 +139,7 @@ class Connection(BaseConnection):
                     message = messages.take()
             if message is not None:
                 return message  # type: ignore[no-any-return]
-        await checkpoint_if_cancelled()
-        return await self._driver.run(session.recv(decode))
-
-    def recv_streaming(self, decode: bool | None = None) -> FragmentStream:
-        """
-        Receive the next message fragment by fragment.
-
-        Args:
-            decode: as for `recv`; a character that is split between frames comes
-                with the frame that ends it.
-
-        Returns:
-            An asynchronous iterator over the payloads of its frames.  When it is
-            abandoned, the rest of the message is discarded.
-
-        Cancellation: safe; go on with the same iterator.
-
-        Raises:
-            ConnectionClosed: (from the iterator) as `recv`.
-            ConcurrencyError: (from the iterator) as `recv`.
-        """
-        return FragmentStream(self._session, self._driver, decode)
+        return await self._receive(decode)
 
     # Sending
 
@@ -230,32 +150,6 @@ class Connection(BaseConnection):
         *,
         compress: bool | None = None,
     ) -> None:
-        """
-        Send a message.
-
-        A `str` goes out as text, a bytes-like object as binary.  An iterable or
-        asynchronous iterable of either goes out as one message in fragments (RFC
-        6455, 5.4); other messages wait until it is complete.
-
-        It waits only while more than `write_limit` bytes are on their way.
-
-        Cancellation: a message goes out whole or not at all.  A message in fragments
-        cannot be completed then, so the connection fails with 1011.
-
-        Args:
-            text: True sends bytes as a text message, which must then be UTF-8;
-                False sends a `str` as a binary one.
-            compress: False sends this message as it is, True compresses it whatever
-                the policy says, and None, the default, leaves it to the policy (see
-                `ClientPerMessageDeflateFactory`).  Of no effect where the extension
-                was not negotiated.
-
-        Raises:
-            ConnectionClosed: the connection is closing or closed.
-            TypeError: `message` is of another type; nothing was sent.  For an item
-                after the first one, the connection fails with 1011.
-            UnicodeEncodeError: a `str` has lone surrogates; nothing was sent.
-        """
         session = self._session
         if text is None and compress is None and session.clear_to_send:
             self._driver.check_run()
@@ -267,38 +161,11 @@ class Connection(BaseConnection):
                 else:
                     await self._driver.hand_over()
                 return
-        payload = message_payload(message, text)
-        if payload is None:
-            await self._send_fragments(message, text, compress)
-        else:
-            await self._driver.run_sending(session.send(*payload, compress))
-
-    async def _send_fragments(
-        self, message: Any, text: bool | None, compress: bool | None
-    ) -> None:
-        run = self._driver.run_sending
-        fragments = FragmentSender(self._session, text, compress)
-        failure: BaseException | None = None
-        try:
-            if isinstance(message, AsyncIterable):
-                async for item in message:
-                    await run(fragments.add(item))
-            else:
-                for item in message:
-                    await run(fragments.add(item))
-            await run(fragments.end())
-        except BaseException as exc:
-            failure = exc
-            raise
-        finally:
-            self._session.now = self._driver.clock()
-            for waiter in fragments.release(failure):
-                waiter.fire()
-            self._driver.step()
+        await self._send(message, text, compress)
 
     async def ping(
         self, data: str | BytesLike | None = None, *, ack_on_close: bool = False
-    ) -> Pong:
+    ) -> PongEvent:
         """
         Send a ping (RFC 6455, 5.5.2).
 
@@ -319,27 +186,10 @@ class Connection(BaseConnection):
             ProtocolError: `data` is longer than 125 bytes; nothing was sent.
         """
         payload = None if data is None else control_payload("ping", data)
-        pong = Pong(ack_on_close)
+        pong = PongEvent(ack_on_close)
         driver = self._driver
         await driver.run_sending(self._session.ping(payload, pong, driver.clock()))
         return pong
-
-    async def pong(self, data: str | BytesLike = b"") -> None:
-        """
-        Send an unsolicited pong, a heartbeat in one direction (RFC 6455, 5.5.3).
-
-        Args:
-            data: at most 125 bytes.
-
-        Cancellation: the pong may or may not be sent.
-
-        Raises:
-            ConnectionClosed: the connection is closing or closed.
-            ProtocolError: `data` is longer than 125 bytes; nothing was sent.
-        """
-        payload = control_payload("pong", data)
-        driver = self._driver
-        await driver.run_sending(self._session.pong(payload, driver.clock()))
 
     async def flush(self) -> None:
         """
@@ -380,16 +230,6 @@ class Connection(BaseConnection):
             await driver.run(self._session.close(code, reason, driver.clock()))
         elif driver.pipe is not None:
             await discard(driver.pipe)
-        await checkpoint_if_cancelled()
-
-    async def wait_closed(self) -> None:
-        """
-        Wait until the connection is closed, by whichever side.
-
-        Never raises.  Cancellation: safe.
-        """
-        if self._session is not NOT_OPEN or not self._driver.ended:
-            await self._driver.run(self._session.wait_closed())
         await checkpoint_if_cancelled()
 
 

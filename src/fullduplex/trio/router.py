@@ -12,14 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from .._async.router import AsyncRouter, add_router
 from .._net.tls_context import CONTEXT
-from ..core.http.messages import Request
-from ..core.server.hook_forms import adapt_process_request
-from ..core.server.hooks import maybe
-from ..core.server.routing import Routes, make_router
 from ..core.typing import PathLike
 from ..imports import reexport
-from .server import Server, ServerConnection, serve, unix_serve
+from .server import Server, serve, unix_serve
 
 if TYPE_CHECKING:
     from werkzeug.routing import Map
@@ -29,7 +26,7 @@ __all__ = ["Router", "route", "unix_route"]
 reexport(globals())
 
 
-class Router(Routes):
+class Router(AsyncRouter):
     """
     Find the handler of a request in a map of URLs, and call it.
 
@@ -44,10 +41,6 @@ class Router(Routes):
     Raises:
         ImportError: werkzeug is not installed.
     """
-
-    async def handler(self, connection: ServerConnection) -> None:
-        """Call the handler that `route_request` has found."""
-        await connection.handler(connection, **connection.handler_kwargs)
 
 
 async def route(
@@ -87,11 +80,10 @@ async def route(
     Raises:
         ImportError: werkzeug is not installed.
     """
-    router: Any = make_router(
+    handler = add_router(
         create_router or Router, url_map, server_name, ssl, CONTEXT, kwds
     )
-    kwds = _with_router(router, kwds)
-    await serve(router.handler, *args, task_status=task_status, **kwds)
+    await serve(handler, *args, task_status=task_status, **kwds)
 
 
 async def unix_route(
@@ -112,21 +104,7 @@ async def unix_route(
 
     The other parameters are as for `route`.
     """
-    router: Any = make_router(
+    handler = add_router(
         create_router or Router, url_map, server_name, ssl, CONTEXT, kwds
     )
-    kwds = _with_router(router, kwds)
-    await unix_serve(router.handler, path, task_status=task_status, **kwds)
-
-
-def _with_router(router: Routes, kwds: dict[str, Any]) -> dict[str, Any]:
-    first = adapt_process_request(kwds.pop("process_request", None))
-
-    async def process_request(connection: ServerConnection, request: Request) -> Any:
-        if first is not None:
-            answer = await maybe(first(connection, request))
-            if answer is not None:
-                return answer
-        return await maybe(router.route_request(connection, request))
-
-    return {**kwds, "process_request": process_request}
+    await unix_serve(handler, path, task_status=task_status, **kwds)

@@ -1,18 +1,18 @@
-"""Results of `recv_streaming` and `ping` on asyncio."""
+"""Result of `recv_streaming` on asyncio and trio."""
 
 from __future__ import annotations
 
-import asyncio
-
 from ..core.endpoint.endpoint import Endpoint
 from ..core.typing import Data
-from ._driver import Driver
+from .driver import AsyncDriver
 
 
 class FragmentStream:
     """The payloads of the frames of one message, as they arrive."""
 
-    def __init__(self, session: Endpoint, driver: Driver, decode: bool | None) -> None:
+    def __init__(
+        self, session: Endpoint, driver: AsyncDriver, decode: bool | None
+    ) -> None:
         self._began = False
         self._done = False
         self._session = session
@@ -25,6 +25,7 @@ class FragmentStream:
 
     async def __anext__(self) -> Data:
         if self._done:
+            await self._driver.checkpoint()
             raise StopAsyncIteration
         await self._driver.share()
         fragment = await self._driver.run(
@@ -37,6 +38,7 @@ class FragmentStream:
     async def aclose(self) -> None:
         """Discard the rest of the message."""
         self._abandon()
+        await self._driver.checkpoint()
 
     def __del__(self) -> None:
         self._abandon()
@@ -45,24 +47,5 @@ class FragmentStream:
         if self._began and not self._done:
             self._session.abandon_stream()
             # Reading may go on now.  The garbage collector may be anywhere.
-            loop = self._driver.loop
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(self._driver.step)
+            self._driver.step_threadsafe()
         self._done = True
-
-
-class Pong:
-    """Tell a future what became of a ping."""
-
-    def __init__(self, future: asyncio.Future[float]) -> None:
-        self.future = future
-
-    def acknowledged(self, rtt: float) -> None:
-        if not self.future.done():
-            self.future.set_result(rtt)
-
-    def lost(self, exc: BaseException) -> None:
-        if not self.future.done():
-            self.future.set_exception(exc)
-            # Nobody has to look at it.
-            self.future.exception()

@@ -1,0 +1,1 @@
+"""Parts of the asyncio and trio faces that contain ``await`` and nothing of a loop."""
