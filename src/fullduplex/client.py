@@ -1,4 +1,4 @@
-"""The client's names, where the seed page and websockets have them.
+"""Names of the client, under the path of websockets.
 
 `connect` and what belongs to it are the asyncio client's; `ClientProtocol` does no
 I/O and loads no event loop.

@@ -1,4 +1,4 @@
-"""``Headers`` where the seed page and websockets 10 have it."""
+"""``Headers`` under the path of websockets 10."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names that a module offers without importing them: what they cost is paid on use.
+"""Names that a module offers without importing them before they are used.
 
 A table tells where each name lives.  A deprecated one works too, with a warning that
 tells what to use instead, at each place that uses it.

@@ -1,4 +1,4 @@
-"""The server's names, where websockets has them.
+"""Names of the server, under the path of websockets.
 
 `serve` and what belongs to it are the asyncio server's; `ServerProtocol` does no I/O
 and loads no event loop.

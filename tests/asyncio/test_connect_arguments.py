@@ -29,8 +29,8 @@ from ..kit.names import label
 
 URI = "ws://localhost:1/"
 
-# The parameters of the seed's page, with its defaults.
-SEED = {
+# Parameters that websockets 10 documents, with their defaults.
+DOCUMENTED = {
     "create_protocol": None,
     "ping_interval": 20,
     "ping_timeout": 20,
@@ -54,7 +54,7 @@ def test_connect_has_the_parameters_of_the_seed_page_with_its_defaults() -> None
     parameters = inspect.signature(connect).parameters
 
     assert next(iter(parameters)) == "uri"
-    for name, default in SEED.items():
+    for name, default in DOCUMENTED.items():
         assert parameters[name].default == default, name
         assert parameters[name].kind is inspect.Parameter.KEYWORD_ONLY
 
@@ -80,14 +80,14 @@ def test_unix_connect_has_the_parameters_of_the_seed_page_with_its_defaults() ->
     parameters = inspect.signature(unix_connect).parameters
 
     assert list(parameters)[:2] == ["path", "uri"]
-    for name, default in SEED.items():
+    for name, default in DOCUMENTED.items():
         assert parameters[name].default == default, name
 
 
 def test_client_protocol_has_the_parameters_of_the_seed_page() -> None:
     parameters = inspect.signature(WebSocketClientProtocol).parameters
 
-    for name, default in SEED.items():
+    for name, default in DOCUMENTED.items():
         if name not in ("create_protocol", "compression"):
             assert parameters[name].default == default, name
 

@@ -1,4 +1,4 @@
-"""The socket of a connection, for looking: what a program may ask, set and end.
+"""Socket of a connection for programs: options and addresses, but no I/O.
 
 A program that had the real socket could close or detach it.  Its number would then be
 the next one that the system gives away, and what we send would reach a stranger.

@@ -1,4 +1,4 @@
-"""Be found as ``websockets`` by programs that are written for it.
+"""The name ``websockets``, for programs that are written for that package.
 
     import fullduplex
     fullduplex.install_as_websockets()

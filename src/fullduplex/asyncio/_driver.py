@@ -1,4 +1,4 @@
-"""The asyncio driver: bytes, the clock and one timer for a session.
+"""The asyncio driver: bytes, the clock and one timer for an endpoint.
 
 Everything that is decided is decided by `Session`; what stands here is when to
 write, what to resume, and which call of the transport carries an output out.

@@ -1,4 +1,4 @@
-"""Check that a call comes from the event loop that its connection belongs to.
+"""Check of the event loop: a call comes from the one that its connection belongs to.
 
 A connection is not safe to use from other threads, and the futures of one event loop
 mean nothing to another.  Such a call would seem to work, or wait for ever.

@@ -1,4 +1,4 @@
-"""The server's end of a connection: what handlers get and subclasses override."""
+"""Server side of a connection on asyncio, for handlers and subclasses."""
 
 from __future__ import annotations
 

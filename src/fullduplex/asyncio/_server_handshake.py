@@ -1,4 +1,4 @@
-"""The server's opening handshake on asyncio: what `Answering` decides, carried out.
+"""The server's opening handshake on asyncio: the driver of `HandshakeResponder`.
 
 Bytes are parsed as they arrive.  Where no hook may have to wait, the request is
 answered within the same callback, and the connection's one task is made only for the

@@ -1,4 +1,4 @@
-"""Failures in one line: what went wrong, without secrets and without escapes."""
+"""Failures in one line, without secrets and without escapes."""
 
 from __future__ import annotations
 

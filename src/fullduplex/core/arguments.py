@@ -1,4 +1,4 @@
-"""Keyword arguments: both spellings of what was renamed, and help with typos."""
+"""Keyword arguments: both spellings of renamed ones, and help with typos."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bytes-like objects: whatever exports a buffer, as the bytes that are sent."""
+"""Bytes-like objects: all that export a buffer, as the bytes that are sent."""
 
 from __future__ import annotations
 

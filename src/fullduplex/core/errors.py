@@ -1,4 +1,4 @@
-"""Every exception of the library, and what state each one leaves things in.
+"""Every exception of the library, and the state that it leaves a connection in.
 
     WebSocketException
         ConnectionClosed            a connection that was open has ended

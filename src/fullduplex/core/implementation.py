@@ -1,4 +1,4 @@
-"""Choose the compiled or the pure bodies, once, when first imported.
+"""Choice of the compiled or the pure bodies, once, when first imported.
 
 ``FULLDUPLEX_IMPL`` is ``auto`` (the default), ``compiled`` or ``pure``.
 

@@ -1,4 +1,4 @@
-"""From a name to a connected socket, within a deadline: the race of the addresses."""
+"""TCP connections to a host, within a deadline: happy eyeballs (RFC 8305)."""
 
 from __future__ import annotations
 

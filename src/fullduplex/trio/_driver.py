@@ -1,4 +1,4 @@
-"""The trio driver: bytes, the clock and the tasks of a session.
+"""The trio driver: bytes, the clock and the tasks of an endpoint.
 
 A connection has one task, which reads and keeps time; a cancel scope around its
 waiting is the timer.  A second one, which writes, is started when the system does

@@ -1,4 +1,4 @@
-"""Nurseries that show themselves to nobody: no exception group comes out of them."""
+"""Nurseries that raise no exception group."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a name to a stream: the resolver, and the race between its addresses."""
+"""TCP connections to a host: name resolution, and happy eyeballs (RFC 8305)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Choosing a handler by the path of the request, with the maps of werkzeug.
+"""Router: a handler for each path of a request, with the maps of werkzeug.
 
 `Router` is a `process_request` that finds the rule and a handler that calls what
 the rule names; `route` gives both to `serve`.

@@ -1,4 +1,4 @@
-"""The client's end of a connection until it is open: what it offers, what it gets.
+"""Client side of the opening handshake: the request, and the response.
 
 A face makes the handshake with `_prepare`, sends its bytes, and gives what the
 server answers to `_answered`.  Nothing here waits, writes or knows the time.

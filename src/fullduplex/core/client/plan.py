@@ -1,7 +1,6 @@
-"""Arguments of a `connect` call, checked when it is made, and the next address to go
-to.
+"""Arguments of a `connect` call, checked when it is made, and the next address.
 
-No face repeats these checks, nor what becomes of the request along redirects.
+No face repeats these checks, nor the changes of the request along redirects.
 """
 
 from __future__ import annotations

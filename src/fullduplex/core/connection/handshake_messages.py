@@ -1,4 +1,4 @@
-"""The opening handshake of a connection that is open, in little memory.
+"""Request and response of an open connection, in little memory.
 
 Request and response are kept as bytes unless somebody has seen the objects, which
 take ten times the memory, and most programs never look at them.

@@ -1,4 +1,4 @@
-"""The whole story of a connection, or of an attempt, as text for people.
+"""Report about a connection, or about an attempt to connect, as text for people.
 
 Values chosen by the other side are shown so that they cannot act on a terminal.  The
 values of headers with credentials are hidden.

@@ -1,4 +1,4 @@
-"""One message for many connections: what can be shared is built once.
+"""One message for many connections: the frame is built and compressed once.
 
     connection                                   frame
     ------------------------------------------   ---------------------------------

@@ -1,4 +1,4 @@
-"""Chooser of the compiled or the pure `HotEndpoint`; see ``_select``."""
+"""Chooser of the compiled or the pure `HotEndpoint`; see `core.implementation`."""
 
 from __future__ import annotations
 

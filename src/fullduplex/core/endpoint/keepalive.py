@@ -1,4 +1,4 @@
-"""Is the peer alive?  Progress says so, not only a pong.
+"""Keepalive (RFC 6455, 5.5.2): any progress proves a live peer, not only a pong.
 
 Any byte that arrives proves that the peer lives.  While our own side does not read, its
 silence proves nothing, and pings go on.  The deadline then holds only where TCP says

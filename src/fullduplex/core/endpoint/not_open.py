@@ -1,4 +1,4 @@
-"""Null object in place of the session, before a connection is open.
+"""Null object in place of the endpoint, before a connection is open.
 
 The fast paths of `recv` and `send` look at two fields of the session.  Those of this
 object send every call to the slow path, which raises `InvalidState`.  Open connections

@@ -1,4 +1,4 @@
-"""The life of a connection, as a table.
+"""Close frames and codes, and the states of a connection as a table.
 
     state        true while in it
     ----------   -----------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Messages that come in pieces: one fragment, and the putting together."""
+"""Fragmented messages: one fragment, and the assembly of all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Masking and the UTF-8 check, in plain Python: the readable reference."""
+"""Masking and the UTF-8 check.  Pure-Python twin of ``_kernels_c.pyx``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The kernels in the implementation that was chosen; see ``_select``."""
+"""The kernels in the implementation that was chosen; see `implementation`."""
 
 from __future__ import annotations
 

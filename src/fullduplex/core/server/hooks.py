@@ -1,4 +1,4 @@
-"""Hooks of both generations of the API behind one calling convention.
+"""Hooks of both generations of the API, with one calling convention.
 
 Older programs write ``process_request(path, headers)``, newer ones
 ``process_request(connection, request)``.  The parameters of a function tell which of

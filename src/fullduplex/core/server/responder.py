@@ -1,4 +1,4 @@
-"""The server's end of a connection until it is open: from bytes to an answer.
+"""Server side of the opening handshake: from the bytes of a request to a response.
 
 The result of a hook may have to be waited for.  `_answer` is therefore a generator: it
 yields what a hook returned, and the face sends back what that became.  Nothing else

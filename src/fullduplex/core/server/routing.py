@@ -1,4 +1,4 @@
-"""Choosing a handler by the path of the request, with the maps of werkzeug.
+"""Routing: a handler for each path of a request, with the maps of werkzeug.
 
 A request that no rule matches is answered before the handshake: it costs no WebSocket
 connection.

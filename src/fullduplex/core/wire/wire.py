@@ -1,4 +1,4 @@
-"""The wire layer in the implementation that was chosen; see ``_select``."""
+"""The wire layer in the implementation that was chosen; see `implementation`."""
 
 from __future__ import annotations
 

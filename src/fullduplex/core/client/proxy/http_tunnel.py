@@ -1,4 +1,4 @@
-"""Asking an HTTP proxy for a tunnel (RFC 9110, 9.3.6): bytes in and out.
+"""CONNECT request to an HTTP proxy (RFC 9110, 9.3.6): bytes in and out.
 
     tunnel = Tunnel(route.proxy, "example.com", 443, reason=route.reason)
     send(tunnel.request_bytes())
