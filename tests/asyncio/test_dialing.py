@@ -67,17 +67,6 @@ needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="there is no IPv6 here")
 # Which one wins
 
 
-async def test_dead_address_takes_no_longer_than_the_delay() -> None:
-    async with listening() as listener:
-        with deaf(listener.port) as dead:
-            resolving(dead, "127.0.0.1")
-            watch = Stopwatch()
-            address, _ = await connected(listener, listener.at("/", "example.com"))
-
-            assert address == "127.0.0.1"
-            assert 0.2 < watch.elapsed < SOON
-
-
 async def test_address_that_refuses_takes_no_time() -> None:
     async with listening() as listener:
         resolving("127.0.0.9", "127.0.0.1")
@@ -204,34 +193,10 @@ async def test_local_address_is_used() -> None:
 # What is said
 
 
-async def test_name_that_is_unknown_is_named() -> None:
-    loop = asyncio.get_running_loop()
-
-    async def getaddrinfo(*args: Any, **kwds: Any) -> list[Any]:
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-
-    loop.getaddrinfo = getaddrinfo  # type: ignore[method-assign]
-    with pytest.raises(socket.gaierror) as caught:
-        await connect("ws://example.com/")
-    assert caught.value.errno == socket.EAI_NONAME
-    assert "cannot resolve 'example.com': Name or" in str(caught.value)
-
-
 async def test_name_without_address_is_named() -> None:
     resolving()
     with pytest.raises(OSError, match="there is no address"):
         await connect("ws://example.com/")
-
-
-async def test_failure_of_every_address_is_told() -> None:
-    port = free_port()
-    resolving("127.0.0.8", "127.0.0.9")
-    with pytest.raises(ConnectionRefusedError) as caught:
-        await connect(f"ws://example.com:{port}/")
-    assert str(caught.value).endswith(
-        f"cannot connect to example.com:{port}: 127.0.0.8:{port}: connection refused; "
-        f"127.0.0.9:{port}: connection refused"
-    )
 
 
 async def test_failure_of_the_only_address_is_told_shortly() -> None:
@@ -250,19 +215,6 @@ async def test_failures_are_a_group_where_that_was_asked_for() -> None:
         await connect(f"ws://example.com:{free_port()}/", all_errors=True)
     kinds = [type(exc) for exc in caught.value.exceptions]
     assert kinds == [ConnectionRefusedError, ConnectionRefusedError]
-
-
-async def test_timeout_tells_what_became_of_each_address() -> None:
-    port = free_port()
-    with deaf(port) as dead:
-        resolving("127.0.0.9", dead)
-        with pytest.raises(TimeoutError) as caught:
-            await connect(f"ws://example.com:{port}/", open_timeout=0.2)
-    assert str(caught.value) == (
-        f"timed out connecting to example.com:{port} "
-        f"(127.0.0.9:{port}: connection refused; {dead}:{port}: no answer); "
-        "open_timeout is 0.2 s"
-    )
 
 
 @pytest.mark.variants("two")

@@ -324,15 +324,6 @@ async def test_proxy_of_the_environment_that_is_none_is_an_error(
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.variants("two")
-async def test_socks_without_python_socks_names_the_extra(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setitem(sys.modules, "python_socks", None)
-    with pytest.raises(ImportError, match=r"fullduplex\[socks\]"):
-        await connect("ws://localhost/", proxy="socks5://127.0.0.1:1")
-
-
 # Credentials
 
 

@@ -12,6 +12,7 @@ from . import (
     keepalive,
     limits,
     opening,
+    proxies,
     receiving,
     records,
     sending,
@@ -36,4 +37,5 @@ PARTS = (
     encryption,
     records,
     fairness,
+    proxies,
 )

@@ -11,11 +11,19 @@ import asyncio
 import importlib
 import inspect
 import os
+import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+)
 from typing import Any, TypeVar
+
+import pytest
 
 from fullduplex.core.endpoint._hot import RECEIVING
 
@@ -240,6 +248,15 @@ class Kit(abc.ABC):
     def connection(self, uri: str, **options: Any) -> AbstractAsyncContextManager[Any]:
         """Connect with the face's `connect`."""
 
+    def connect(self, uri: str, **options: Any) -> Any:
+        """Call the face's `connect`, which checks its arguments."""
+        module = importlib.import_module(f"fullduplex.{self.face.package}.client")
+        return module.connect(uri, **options)
+
+    @abc.abstractmethod
+    def resolving(self, *hosts: str) -> AbstractContextManager[None]:
+        """Let every name have these addresses; it is unknown without any."""
+
     @abc.abstractmethod
     def server(
         self, handler: Any, **options: Any
@@ -254,6 +271,22 @@ class Kit(abc.ABC):
         """Return the class of the connections of the face's servers."""
         name = self.face.package
         return importlib.import_module(f"fullduplex.{name}.server").ServerConnection
+
+
+def lookup(hosts: tuple[str, ...]) -> Callable[..., list[Any]]:
+    """Make a `socket.getaddrinfo` whose answer to every name is the same."""
+    real = socket.getaddrinfo
+
+    def getaddrinfo(host: Any, port: Any, *args: Any, **kwds: Any) -> list[Any]:
+        # uvloop asks again before it connects.
+        if host in hosts or kwds.get("flags") == socket.AI_NUMERICHOST:
+            return real(host, port, *args, **kwds)
+        if not hosts:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        kwds["type"] = socket.SOCK_STREAM
+        return [info for each in hosts for info in real(each, port, *args, **kwds)]
+
+    return getaddrinfo
 
 
 def defaults(options: dict[str, Any]) -> None:
@@ -327,6 +360,17 @@ class AsyncioKit(Kit):
         from fullduplex import connect
 
         return connect(uri, **options)
+
+    @contextmanager
+    def resolving(self, *hosts: str) -> Iterator[None]:
+        getaddrinfo = lookup(hosts)
+
+        async def ask(*args: Any, **kwds: Any) -> list[Any]:
+            return getaddrinfo(*args, **kwds)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(asyncio.get_running_loop(), "getaddrinfo", ask)
+            yield
 
     @asynccontextmanager
     async def server(
@@ -437,6 +481,12 @@ class SyncKit(Kit):
         with connect(uri, **options) as ws:
             yield ws
 
+    @contextmanager
+    def resolving(self, *hosts: str) -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(socket, "getaddrinfo", lookup(hosts))
+            yield
+
     @asynccontextmanager
     async def server(
         self, handler: Any, **options: Any
@@ -542,6 +592,25 @@ class TrioKit(Kit):
         from fullduplex.trio import connect
 
         return connect(uri, **options)
+
+    @contextmanager
+    def resolving(self, *hosts: str) -> Iterator[None]:
+        import trio
+
+        answer = lookup(hosts)
+
+        class Resolver(trio.abc.HostnameResolver):
+            async def getaddrinfo(self, host: Any, port: Any, *_: Any) -> list[Any]:
+                return answer(host, port)
+
+            async def getnameinfo(self, *_: Any) -> Any:
+                raise NotImplementedError
+
+        before = trio.socket.set_custom_hostname_resolver(Resolver())
+        try:
+            yield
+        finally:
+            trio.socket.set_custom_hostname_resolver(before)
 
     @asynccontextmanager
     async def server(

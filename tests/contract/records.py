@@ -34,8 +34,11 @@ class Records(logging.Handler):
 
 
 @contextmanager
-def collecting(level: int) -> Iterator[tuple[logging.Logger, Records]]:
-    logger = logging.getLogger(f"tests.records.{level}")
+def collecting(
+    level: int, name: str | None = None
+) -> Iterator[tuple[logging.Logger, Records]]:
+    logger = logging.getLogger(name or f"tests.records.{level}")
+    before = logger.level, logger.propagate
     logger.setLevel(level)
     logger.propagate = False
     handler = Records()
@@ -44,6 +47,8 @@ def collecting(level: int) -> Iterator[tuple[logging.Logger, Records]]:
         yield logger, handler
     finally:
         logger.removeHandler(handler)
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
 
 
 @behaviour()

@@ -26,12 +26,14 @@ class Behaviour:
         body: takes a `Kit`, and the side if it is about both.
         side: ``"client"``, ``"server"`` or an empty text if it has no side.
         cancels: whether it is about cancelling, which the blocking face has not.
+        tls: whether it is tried on the faces with TLS, too.
     """
 
     name: str
     body: Body
     side: str
     cancels: bool
+    tls: bool
 
     async def run(self, kit: Kit) -> None:
         """Try it."""
@@ -45,13 +47,16 @@ BEHAVIOURS: list[Behaviour] = []
 
 
 def behaviour(
-    *, sides: tuple[str, ...] = ("client", "server"), cancels: bool = False
+    *,
+    sides: tuple[str, ...] = ("client", "server"),
+    cancels: bool = False,
+    tls: bool = True,
 ) -> Callable[[Body], Body]:
     """Register a behaviour, once for each side that it is about."""
 
     def register(body: Body) -> Body:
         for side in sides or ("",):
-            BEHAVIOURS.append(Behaviour(body.__name__, body, side, cancels))
+            BEHAVIOURS.append(Behaviour(body.__name__, body, side, cancels, tls))
         return body
 
     return register

@@ -26,15 +26,20 @@ def make_client_tls() -> ssl.SSLContext:
     return client
 
 
-@functools.cache
-def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """A server for localhost, which asks for certificates; a client that trusts it."""
+def make_server_tls() -> ssl.SSLContext:
+    """Make a context of a server for localhost, which asks for certificates."""
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority().issue_cert("localhost", "127.0.0.1").configure_cert(server)
     authority().configure_trust(server)
     server.verify_mode = ssl.CERT_OPTIONAL
     server.set_alpn_protocols(["http/1.1"])
-    return server, make_client_tls()
+    return server
+
+
+@functools.cache
+def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """`make_server_tls` and `make_client_tls`, once."""
+    return make_server_tls(), make_client_tls()
 
 
 class TLSSocket:

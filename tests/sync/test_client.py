@@ -261,6 +261,16 @@ def test_unix_sockets_work(tmp_path: Path) -> None:
             function(path, host="x")
 
 
+def test_source_address_is_used_or_named() -> None:
+    with listening() as listener:
+        serving = serve_each(listener, echo_one)
+        with connect(listener.uri, source_address=("127.0.0.7", 0)) as ws:
+            assert ws.local_address[0] == "127.0.0.7"
+        serving.result()
+        with pytest.raises(OSError, match="bind to local address 192"):
+            connect(listener.uri, source_address=("192.0.2.1", 0))
+
+
 # TLS
 
 

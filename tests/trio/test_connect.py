@@ -138,6 +138,16 @@ async def test_unix_socket_leads_to_a_server(tmp_path: Path) -> None:
         assert ws.remote_address == path
 
 
+@pytest.mark.pipe("socket")
+async def test_local_address_is_used_or_named() -> None:
+    async with listening() as listener, answering(listener, well):
+        async with connect(listener.uri, local_address="127.0.0.7") as ws:
+            assert ws.local_address[0] == "127.0.0.7"
+        with pytest.raises(OSError, match=r"bind to local address 192\.0\.2\.1"):
+            async with connect(listener.uri, local_address="192.0.2.1"):
+                pass
+
+
 # TLS
 
 
