@@ -29,7 +29,7 @@ def make(takeover: bool = True, **kwds: Any) -> PerMessageDeflate:
 def compressed(
     extension: PerMessageDeflate, data: bytes, compress: bool | None = None
 ) -> bool:
-    return extension.outgoing(data, True, True, compress)[0]
+    return extension.compress_payload(data, True, True, compress)[0]
 
 
 @pytest.mark.parametrize(
@@ -54,8 +54,8 @@ def test_messages_below_min_size_go_out_as_they_are(
 )
 def test_size_is_counted_in_bytes(data: Any) -> None:
     size = memoryview(data).nbytes
-    assert make(min_size=size).outgoing(data, True, True, None)[0]
-    assert not make(min_size=size + 1).outgoing(data, True, True, None)[0]
+    assert make(min_size=size).compress_payload(data, True, True, None)[0]
+    assert not make(min_size=size + 1).compress_payload(data, True, True, None)[0]
 
 
 def test_what_the_sender_asks_for_overrules_the_policy() -> None:
@@ -108,10 +108,10 @@ def test_fragments_count_as_one_message() -> None:
     extension = make(min_size=1000)
     for data in NOISE[:MISSES]:
         # Its size is not known at the first fragment.
-        assert extension.outgoing(data, True, False, None)[0]
-        extension.outgoing(b"", False, True, None)
-    assert extension.outgoing(NOISE[0], True, False, None) == (False, NOISE[0])
-    assert extension.outgoing(b"rest", False, True, None) == (False, b"rest")
+        assert extension.compress_payload(data, True, False, None)[0]
+        extension.compress_payload(b"", False, True, None)
+    assert extension.compress_payload(NOISE[0], True, False, None) == (False, NOISE[0])
+    assert extension.compress_payload(b"rest", False, True, None) == (False, b"rest")
 
 
 def test_without_takeover_a_message_that_grows_goes_out_as_it_is() -> None:
@@ -169,7 +169,7 @@ def test_a_peer_reads_every_message_whatever_is_compressed(
         received = b""
         for index, piece in enumerate(pieces):
             first, fin = index == 0, index == len(pieces) - 1
-            mark, data = extension.outgoing(piece, first, fin, compress)
+            mark, data = extension.compress_payload(piece, first, fin, compress)
             rsv1 = mark or rsv1
             received += data
         if rsv1:

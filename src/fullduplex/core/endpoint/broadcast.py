@@ -89,7 +89,7 @@ class SharedMessage:
     Args:
         message: `str` or bytes-like; copied.
         text: True sends bytes as text, False a `str` as binary, None goes by type.
-        compress: as for `PerMessageDeflate.outgoing`.
+        compress: as for `PerMessageDeflate.compress_payload`.
 
     Raises:
         TypeError: `message` is of another type.

@@ -485,7 +485,7 @@ class FrameProtocol:
 
         Args:
             opcode: 1 or 2 for the first frame of a message, 0 for others.
-            compress: for the first frame, as for `PerMessageDeflate.outgoing`.
+            compress: for the first frame, as for `PerMessageDeflate.compress_payload`.
         """
         head = opcode | (FIN if fin else 0)
         if not self.extensions:
@@ -494,7 +494,9 @@ class FrameProtocol:
         payload = str.encode(data) if isinstance(data, str) else data
         if self._deflate is not None:
             plain = payload
-            rsv1, payload = self._deflate.outgoing(plain, opcode != 0, fin, compress)
+            rsv1, payload = self._deflate.compress_payload(
+                plain, opcode != 0, fin, compress
+            )
             if self.debug:
                 size = None if payload is plain else memoryview(payload).nbytes
                 frame = _chain.frame_of(head, bytes(plain))

@@ -68,7 +68,7 @@ class FragmentSender:
 
     Args:
         text: as for `single`; the same for all fragments, as is `compress`.
-        compress: as for `PerMessageDeflate.outgoing`.
+        compress: as for `PerMessageDeflate.compress_payload`.
     """
 
     def __init__(

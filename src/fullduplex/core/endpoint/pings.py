@@ -74,7 +74,7 @@ class Outgoing(Receiving):
         Cancellation: the frame goes out whole or not at all.
 
         Args:
-            compress: as for `PerMessageDeflate.outgoing`.
+            compress: as for `PerMessageDeflate.compress_payload`.
 
         Raises:
             ConnectionClosed: the connection is closing or closed.

@@ -195,9 +195,9 @@ class PerMessageDeflate(Extension):
         except error as exc:
             raise bad_stream(exc) from exc
         # Below max_length, zlib has used up all input or met the end of a stream.
-        return self.inflated(decompressor, output, fin, max_size)
+        return self.check_output(decompressor, output, fin, max_size)
 
-    def inflated(
+    def check_output(
         self,
         decompressor: Decompressor,
         output: bytes,
@@ -273,7 +273,7 @@ class PerMessageDeflate(Extension):
             self._compressor = None
         self._idle = True
 
-    def outgoing(
+    def compress_payload(
         self, data: BytesLike, first: bool, fin: bool, compress: bool | None
     ) -> tuple[bool, BytesLike]:
         """
@@ -349,11 +349,11 @@ class PerMessageDeflate(Extension):
         return Frame(opcode, data, frame.fin, False, frame.rsv2, frame.rsv3)
 
     def encode(self, frame: Frame, compress: bool | None = None) -> Frame:
-        """Compress a frame of a data message; `compress` is as for `outgoing`."""
+        """Compress a frame of a data message, as `compress_payload`."""
         if frame.opcode not in (CONT, TEXT, BINARY):
             return frame
         first = frame.opcode != CONT
-        rsv1, data = self.outgoing(frame.data, first, frame.fin, compress)
+        rsv1, data = self.compress_payload(frame.data, first, frame.fin, compress)
         if data is frame.data:
             return frame
         return Frame(frame.opcode, data, frame.fin, rsv1, frame.rsv2, frame.rsv3)

@@ -39,7 +39,7 @@ def encode(
     Let each extension rewrite a frame that is to be sent.
 
     Args:
-        compress: as for `PerMessageDeflate.outgoing`.
+        compress: as for `PerMessageDeflate.compress_payload`.
 
     Returns:
         The first byte of what to send, and the payload.

@@ -37,10 +37,10 @@ cdef class Stream:
     cdef Py_ssize_t _left
     cdef readonly bint eof
     cdef int _ended_at
-    cdef int _give(self, const uint8_t *p, Py_ssize_t size) except -1
-    cdef Py_ssize_t _fill(self, uint8_t *out, Py_ssize_t room, bint apart) except -1
-    cdef bytes _fill_more(self, const uint8_t *first, Py_ssize_t made, Py_ssize_t room)
-    cdef object _wrong(self, int code)
+    cdef int _set_input(self, const uint8_t *p, Py_ssize_t size) except -1
+    cdef Py_ssize_t _fill_output(self, uint8_t *out, Py_ssize_t room, bint apart) except -1
+    cdef bytes _grow_output(self, const uint8_t *first, Py_ssize_t made, Py_ssize_t room)
+    cdef object _error(self, int code)
 
 
 cdef class Inflater(Stream):

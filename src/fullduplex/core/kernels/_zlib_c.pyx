@@ -72,7 +72,7 @@ cdef class Stream:
     def __cinit__(self, Library library not None, *args, **kwds):
         self._library = library
 
-    cdef int _give(self, const uint8_t *p, Py_ssize_t size) except -1:
+    cdef int _set_input(self, const uint8_t *p, Py_ssize_t size) except -1:
         """Take note of what goes in."""
         if self._busy:
             raise RuntimeError("another thread is using this stream")
@@ -80,7 +80,7 @@ cdef class Stream:
         self._left = size
         return 0
 
-    cdef Py_ssize_t _fill(self, uint8_t *out, Py_ssize_t room, bint apart) except -1:
+    cdef Py_ssize_t _fill_output(self, uint8_t *out, Py_ssize_t room, bint apart) except -1:
         """
         Write up to `room` bytes; if fewer, all input is used up or the stream ended.
 
@@ -115,11 +115,11 @@ cdef class Stream:
                 self.eof = True
                 return done
             if code != OK and code != BUF_ERROR:
-                raise self._wrong(code)
+                raise self._error(code)
             if done == room or code == BUF_ERROR or (stream.avail_out and not self._left):
                 return done
 
-    cdef bytes _fill_more(self, const uint8_t *first, Py_ssize_t made, Py_ssize_t room):
+    cdef bytes _grow_output(self, const uint8_t *first, Py_ssize_t made, Py_ssize_t room):
         """Go on behind the first bytes, in memory that grows with what comes out."""
         cdef Py_ssize_t size = made
         cdef PyObject *output = PyBytes_FromStringAndSize_raw(<char*>first, size)
@@ -127,14 +127,14 @@ cdef class Stream:
             while made == size and made != room and not self.eof:
                 size = min(2 * size, room) if room else 2 * size
                 _PyBytes_Resize(&output, size)
-                made += self._fill(<uint8_t*>PyBytes_AS_STRING_raw(output) + made, size - made, True)
+                made += self._fill_output(<uint8_t*>PyBytes_AS_STRING_raw(output) + made, size - made, True)
             if made != size:
                 _PyBytes_Resize(&output, made)
             return <bytes>output
         finally:
             Py_XDECREF(output)
 
-    cdef object _wrong(self, int code):
+    cdef object _error(self, int code):
         """Make what the module would raise."""
         doing = "decompressing" if isinstance(self, Inflater) else "compressing"
         if code == MEM_ERROR:
@@ -157,7 +157,7 @@ cdef class Inflater(Stream):
     def __cinit__(self, Library library not None, int wbits):
         cdef int code = fdx_begin_inflate(&library._functions, &self._stream, wbits)
         if code != OK:
-            raise self._wrong(code)
+            raise self._error(code)
         self._begun = True
         self._run = library._functions.inflate
         self.unused_data = b""
@@ -203,10 +203,10 @@ cdef class Inflater(Stream):
         cdef uint8_t first[FIRST]
         cdef Py_ssize_t made
         cdef bytes output = None
-        self._give(p, size)
-        made = self._fill(first, min(room, FIRST) if room else FIRST, size > SMALL)
+        self._set_input(p, size)
+        made = self._fill_output(first, min(room, FIRST) if room else FIRST, size > SMALL)
         if made == FIRST:
-            output = self._fill_more(first, made, room)
+            output = self._grow_output(first, made, room)
             made = len(output)
         self.made = made
         if self.eof:
@@ -236,7 +236,7 @@ cdef class Deflater(Stream):
         if code == STREAM_ERROR:
             raise ValueError("Invalid initialization option")
         if code != OK:
-            raise self._wrong(code)
+            raise self._error(code)
         self._begun = True
         self._run = library._functions.deflate
 
@@ -252,11 +252,11 @@ cdef class Deflater(Stream):
         cdef bytes output
         PyObject_GetBuffer(data, &src, PyBUF_SIMPLE)
         try:
-            self._give(<const uint8_t*>src.buf, src.len)
-            made = self._fill(first, FIRST, src.len > SMALL)
+            self._set_input(<const uint8_t*>src.buf, src.len)
+            made = self._fill_output(first, FIRST, src.len > SMALL)
             if made < FIRST:
                 return PyBytes_FromStringAndSize(<char*>first, made - less)
-            output = self._fill_more(first, made, 0)
+            output = self._grow_output(first, made, 0)
         finally:
             PyBuffer_Release(&src)
         return output[: len(output) - less]

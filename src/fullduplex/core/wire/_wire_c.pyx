@@ -411,7 +411,7 @@ cdef class FrameReader(Holder):
                 except Exception as exc:
                     deflate.refuse(exc)
                 if ended or (room and made == room):
-                    output = deflate.inflated(stream, output, True, room - 1 if room else None)
+                    output = deflate.check_output(stream, output, True, room - 1 if room else None)
                     made = PyBytes_GET_SIZE(output)
                 elif inflater is None:
                     deflate.check_complete(stream)
