@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from fullduplex.core.endpoint.endpoint import Endpoint
 from fullduplex.core.endpoint.frame_protocol import FrameProtocol, Side
-from fullduplex.core.endpoint.operation import Operation
+from fullduplex.core.endpoint.operation import FLUSH, Operation
 from fullduplex.core.endpoint.options import Options
 from fullduplex.core.frames.close import ConnectionClosed
 from fullduplex.core.frames.frame import Extension
@@ -84,7 +84,7 @@ def make_session(
 
 def step(operation: Operation[T], now: float = 0.0) -> tuple[T | None, Waiter | None]:
     """
-    Run an operation to its next waiter.
+    Run an operation to its next waiter; what it flushes stays queued.
 
     Returns:
         None and the waiter, or the result and None.
@@ -92,6 +92,8 @@ def step(operation: Operation[T], now: float = 0.0) -> tuple[T | None, Waiter | 
     fresh = inspect.getgeneratorstate(operation) == inspect.GEN_CREATED
     try:
         waiter = operation.send(None if fresh else now)  # type: ignore[arg-type]
+        while waiter is FLUSH:
+            waiter = operation.send(now)
     except StopIteration as stop:
         return stop.value, None
     assert isinstance(waiter, Waiter)

@@ -186,12 +186,12 @@ class AsyncConnection(BaseConnection):
         if payload is None:
             await self._send_fragments(message, text, compress)
         else:
-            await self._driver.run_sending(self._session.send(*payload, compress))
+            await self._driver.run_fairly(self._session.send(*payload, compress))
 
     async def _send_fragments(
         self, message: Any, text: bool | None, compress: bool | None
     ) -> None:
-        run = self._driver.run_sending
+        run = self._driver.run_fairly
         fragments = FragmentSender(self._session, text, compress)
         failure: BaseException | None = None
         try:
@@ -229,4 +229,4 @@ class AsyncConnection(BaseConnection):
             ProtocolError: `data` is longer than 125 bytes; nothing was sent.
         """
         payload = control_payload("pong", data)
-        await self._driver.run_sending(self._session.pong(payload, self._now()))
+        await self._driver.run_fairly(self._session.pong(payload, self._now()))

@@ -19,8 +19,8 @@ class AsyncDriver(Protocol):
         """Carry out what may have to wait."""
         ...
 
-    async def run_sending(self, operation: Operation[T]) -> T:
-        """Carry out what sends something, then wait while output is above its mark."""
+    async def run_fairly(self, operation: Operation[T]) -> T:
+        """Carry out what sends something, unless the task is cancelled already."""
         ...
 
     async def share(self) -> None:

@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 
 from .._net.sockets import tell_time
 from ..core.endpoint.endpoint import Endpoint
-from ..core.endpoint.operation import Operation
+from ..core.endpoint.operation import FLUSH, Operation
 from ..core.endpoint.tcp_close import TCPStep
 from ..core.implementation import IMPLEMENTATION, loading
 from . import _hang_up
@@ -290,6 +290,8 @@ class Driver(HotDriver, asyncio.BufferedProtocol):
             while True:
                 waiter: Any = operation.send(now)
                 self.step()
+                if waiter is FLUSH:
+                    continue
                 await waiter
                 self.time_slice.renew()
                 now = monotonic()
@@ -313,18 +315,6 @@ class Driver(HotDriver, asyncio.BufferedProtocol):
             await self.share()
             raise
         await self.share()
-        return result
-
-    async def run_sending(self, operation: Operation[T]) -> T:
-        """
-        Carry out what sends something, then wait while output is above its mark.
-
-        The bytes reach the transport, which tells that, only after the operation.
-        """
-        result = await self.run_fairly(operation)
-        session = self.session
-        if session is not None and session.writing_paused:
-            await self.run(session.drain())
         return result
 
     async def share(self) -> None:

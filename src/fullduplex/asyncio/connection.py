@@ -248,7 +248,7 @@ class Connection(AsyncConnection):
         """
         payload = None if data is None else control_payload("ping", data)
         pong = PongFuture(self._loop.create_future())
-        await self._driver.run_sending(self._session.ping(payload, pong, monotonic()))
+        await self._driver.run_fairly(self._session.ping(payload, pong, monotonic()))
         return pong.future
 
     async def flush(self) -> None:

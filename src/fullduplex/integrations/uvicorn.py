@@ -236,7 +236,7 @@ class WebSocketProtocol(HandshakePhase):
 
     async def _finish(self, operation: Operation[None]) -> None:
         try:
-            await self.run_sending(operation)
+            await self.run_fairly(operation)
         except ConnectionClosed as exc:
             raise ClientDisconnected(str(exc)) from exc
 

@@ -30,7 +30,7 @@ import threading
 from time import monotonic
 from typing import Any, TypeVar
 
-from ..core.endpoint.operation import Operation
+from ..core.endpoint.operation import FLUSH, Operation
 from ._channel import DONTWAIT, IN, OUT, wait_for
 from ._socket_io import GLANCE, TICK, SocketIO
 
@@ -82,19 +82,12 @@ class Driver(SocketIO):
 
     # Operations
 
-    def run(
-        self,
-        operation: Operation[T],
-        deadline: float | None = None,
-        *,
-        sending: bool = False,
-    ) -> T:
+    def run(self, operation: Operation[T], deadline: float | None = None) -> T:
         """
         Carry out what may have to wait; without the lock.
 
         Args:
             deadline: when to give up; None for never.
-            sending: whether it waits for other senders.
 
         Raises:
             TimeoutError: the deadline has passed; the operation has ended.
@@ -105,37 +98,32 @@ class Driver(SocketIO):
             while True:
                 with self.lock:
                     self.mend()
-                    self.delicate = True
-                    try:
-                        waiter: Any = operation.send(now)
-                    except StopIteration as stop:
-                        result = stop.value
-                        waiter = None
-                    except Exception:
+                    waiter: Any = FLUSH
+                    while waiter is FLUSH:
+                        self.delicate = True
+                        try:
+                            waiter = operation.send(now)
+                        except StopIteration as stop:
+                            result = stop.value
+                            waiter = None
+                        except Exception:
+                            self.delicate = False
+                            self.step()
+                            raise
                         self.delicate = False
                         self.step()
-                        raise
-                    self.delicate = False
-                    self.step()
-                    if sending:
-                        self.unseen += 1
-                        if self.unseen >= GLANCE:
-                            self.glance()
+                        if waiter is FLUSH:
+                            self.unseen += 1
+                            if self.unseen >= GLANCE:
+                                self.glance()
                     if waiter is None:
                         return result  # type: ignore[no-any-return]
-                self.wait(waiter, deadline, sending=sending)
+                self.wait(waiter, deadline)
                 now = monotonic()
         finally:
             with self.lock:
                 operation.close()
                 self.mend()
-
-    def run_sending(self, operation: Operation[T], deadline: float | None = None) -> T:
-        """Carry out what sends something, and wait until the system has taken it."""
-        result = self.run(operation, deadline, sending=True)
-        if self.session.writing_paused:
-            self.run(self.session.drain(), deadline, sending=True)
-        return result
 
     def begin_close(self, code: int | None, reason: str) -> None:
         """Start to close the connection without waiting for its end."""
@@ -185,9 +173,7 @@ class Driver(SocketIO):
         with self.lock:
             self.session.awaited()
 
-    def wait(
-        self, waiter: Waiter, deadline: float | None = None, *, sending: bool = False
-    ) -> None:
+    def wait(self, waiter: Waiter, deadline: float | None = None) -> None:
         """
         Do what has to be done for the connection until `waiter` is fired.
 
@@ -210,7 +196,7 @@ class Driver(SocketIO):
                         return
                     if now >= limit and tried:
                         raise TimeoutError("timed out")
-                    events = self._begin_to_block(waiter, sending)
+                    events = self._begin_to_block(waiter)
                     left = min(limit, self.due) - now
                 tried = True
                 if events == IN and left > TICK and DONTWAIT:
@@ -243,7 +229,7 @@ class Driver(SocketIO):
         if waiter in self.blocked:
             self.blocked.remove(waiter)
 
-    def _begin_to_block(self, waiter: Waiter, sending: bool) -> int:
+    def _begin_to_block(self, waiter: Waiter) -> int:
         """Find what a thread has to wait for; 0 to sleep."""
         events = OUT if self.backlog else 0
         session = self.session
@@ -251,8 +237,6 @@ class Driver(SocketIO):
             (self.leader is None or self.leader is waiter)
             and not session.reading_paused
             and not self.eof
-            # Another sender ends this waiting, without any input.
-            and not (sending and session.fragmenting and not events)
         ):
             self.leader = waiter
             events |= IN

@@ -46,7 +46,7 @@ class _NoDriver:
     """Substitute for the driver of a connection that is not open yet."""
 
     # Operations cannot be made, so none is run.
-    run = run_sending = None
+    run = None
 
     def receive_now(self, deadline: float) -> object:
         return NOTHING
@@ -324,7 +324,7 @@ class Connection(BaseConnection):
         driver = self._driver
         deadline = None if timeout is None else monotonic() + timeout
         if taken is None:
-            driver.run_sending(self._session.drain(), deadline)
+            driver.run(self._session.drain(), deadline)
             return
         payload = message_payload(message, text)
         if self._fragmenter == threading.get_ident():
@@ -334,7 +334,7 @@ class Connection(BaseConnection):
         if payload is None:
             self._send_fragments(message, text, compress, deadline)
         else:
-            driver.run_sending(self._session.send(*payload, compress), deadline)
+            driver.run(self._session.send(*payload, compress), deadline)
 
     def _send_fragments(
         self,
@@ -351,11 +351,11 @@ class Connection(BaseConnection):
         mine = False
         try:
             for item in message:
-                driver.run_sending(fragments.add(item), deadline)
+                driver.run(fragments.add(item), deadline)
                 if not mine:
                     mine = True
                     self._fragmenter = threading.get_ident()
-            driver.run_sending(fragments.end(), deadline)
+            driver.run(fragments.end(), deadline)
         except BaseException as exc:
             failure = exc
             raise
@@ -399,7 +399,7 @@ class Connection(BaseConnection):
         payload = None if data is None else control_payload("ping", data)
         pong = Pong(ack_on_close)
         now = monotonic()
-        self._driver.run_sending(
+        self._driver.run(
             self._session.ping(payload, pong, now),
             None if timeout is None else now + timeout,
         )
@@ -424,7 +424,7 @@ class Connection(BaseConnection):
         """
         payload = control_payload("pong", data)
         now = monotonic()
-        self._driver.run_sending(
+        self._driver.run(
             self._session.pong(payload, now),
             None if timeout is None else now + timeout,
         )
@@ -443,7 +443,7 @@ class Connection(BaseConnection):
             ConnectionClosed: the connection is closing or closed.
             TimeoutError: the system has not taken it in time; it is sent later.
         """
-        self._driver.run_sending(
+        self._driver.run(
             self._session.flush(),
             None if timeout is None else monotonic() + timeout,
         )

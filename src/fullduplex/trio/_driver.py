@@ -23,7 +23,7 @@ from trio.lowlevel import (
 
 from .._net.sockets import tell_time, tune
 from ..core.endpoint.endpoint import Endpoint
-from ..core.endpoint.operation import Operation
+from ..core.endpoint.operation import FLUSH, Operation
 from ..core.endpoint.tcp_close import TCPStep
 from ..core.endpoint.write_buffer import WriteBuffer
 from ..core.frames.close import CloseCode
@@ -140,6 +140,8 @@ class Driver:
             RuntimeError: it is called from another run of trio.
         """
         now: Any = None
+        session = self.session
+        waited = False
         try:
             self.check_run()
         except RuntimeError:
@@ -149,37 +151,31 @@ class Driver:
             while True:
                 waiter: Any = operation.send(now)
                 self.step()
-                await waiter.wait()
-                now = self.clock()
+                if waiter is not FLUSH:
+                    await waiter.wait()
+                    now = self.clock()
+                    waited = True
+                elif self.handing_over and session and not session.writing_paused:
+                    await self.hand_over()
+                    waited = True
         except StopIteration as stop:
             result = stop.value
         except Exception:
             # A program may go on in spite of it, and must let others run.
-            if now is None:
+            if not waited:
                 await cancel_shielded_checkpoint()
             raise
         finally:
             operation.close()
             self.step()
-        if now is None:
+        if not waited:
             await cancel_shielded_checkpoint()
         return result  # type: ignore[no-any-return]
 
-    async def run_sending(self, operation: Operation[T]) -> T:
-        """
-        Carry out what sends something, then wait while output is above its mark.
-
-        Nothing is sent if the task is cancelled already.
-        """
+    async def run_fairly(self, operation: Operation[T]) -> T:
+        """As `run`, but nothing is done if the task is cancelled already."""
         await checkpoint_if_cancelled()
-        result = await self.run(operation)
-        session = self.session
-        assert session is not None
-        if session.writing_paused:
-            await self.run(session.drain())
-        elif self.handing_over:
-            await self.hand_over()
-        return result
+        return await self.run(operation)
 
     async def share(self) -> None:
         """Let a cancellation take place, before anything is taken or sent."""

@@ -188,7 +188,7 @@ class Connection(AsyncConnection):
         payload = None if data is None else control_payload("ping", data)
         pong = PongEvent(ack_on_close)
         driver = self._driver
-        await driver.run_sending(self._session.ping(payload, pong, driver.clock()))
+        await driver.run_fairly(self._session.ping(payload, pong, driver.clock()))
         return pong
 
     async def flush(self) -> None:
@@ -204,7 +204,7 @@ class Connection(AsyncConnection):
         Raises:
             ConnectionClosed: the connection is closing or closed.
         """
-        await self._driver.run_sending(self._session.flush())
+        await self._driver.run_fairly(self._session.flush())
 
     async def aclose(self, code: int | None = 1000, reason: str = "") -> None:
         """

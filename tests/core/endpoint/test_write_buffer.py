@@ -7,7 +7,7 @@ from fullduplex.core.endpoint.frame_protocol import FrameProtocol, Side
 from fullduplex.core.endpoint.options import Options
 from fullduplex.core.endpoint.write_buffer import WriteBuffer
 
-from ...kit.pair import Waiter
+from ...kit.pair import Waiter, start
 
 
 def session() -> Endpoint:
@@ -37,8 +37,7 @@ def test_writing_pauses_above_the_high_mark_and_goes_on_at_the_low_one() -> None
     backlog.add(bytes(1))
     assert backlog.balance(one) == []
     assert one.writing_paused
-    waiting = one.drain()
-    waiter = next(waiting)
+    waiter = start(one.drain())
 
     backlog.taken(80)
     assert backlog.balance(one) == []

@@ -1,15 +1,20 @@
 """Closing of an open connection, and the base of every operation that waits.
 
-An operation that may have to wait is a generator.  It yields the waiter that it waits
-for, made by `new_waiter`; the driver resumes it with ``send(now)`` once the waiter was
-fired.  Each `yield` is the only place where such an operation can be cancelled.
+An operation that may have to wait is a generator.  It yields one of two things:
+
+* a waiter, made by `new_waiter`; the driver resumes the operation with ``send(now)``
+  once the waiter was fired;
+* `FLUSH`: the driver sends what is queued, as far as it can, and resumes the operation
+  at once.
+
+The `yield` of a waiter is the only place where an operation can be cancelled.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from typing import Any, TypeVar
 from typing import Protocol as Interface
-from typing import TypeVar
 
 from ..frames.close import CloseCode, State
 from ._hot import PAUSED
@@ -19,8 +24,11 @@ from .keepalive import Keepalive
 from .options import Options
 
 T = TypeVar("T")
-# Type of a waiting operation: yields waiters, takes the time, returns T.
+# Type of a waiting operation: yields waiters and `FLUSH`, takes the time, returns T.
 Operation = Generator["Waiter", float, T]
+
+#: Yielded by an operation whose bytes are to go out now.
+FLUSH: Any = object()
 
 # The third bit of `slow`, beside those of `_exchange`.
 FRAGMENTS = 4

@@ -9,7 +9,7 @@ from ..errors import ConcurrencyError, ProtocolError
 from ..frames.close import CloseCode, State
 from ..typing import BytesLike
 from .frame_protocol import FrameProtocol
-from .operation import Operation, Waiter
+from .operation import FLUSH, Operation, Waiter
 from .options import Options
 from .receive_queue import Receiving
 from .roundtrips import RoundTrips
@@ -143,11 +143,12 @@ class Outgoing(Receiving):
 
     def drain(self) -> Operation[None]:
         """
-        Wait while output is above its mark.
+        Send what is queued, and wait while output is above its mark.
 
         Raises:
             ConnectionClosed: TCP has ended meanwhile.
         """
+        yield FLUSH
         while self.writing_paused:
             if self.protocol.state is State.CLOSED:
                 raise self.protocol.close_exc
@@ -155,7 +156,7 @@ class Outgoing(Receiving):
 
     def flush(self) -> Operation[None]:
         """
-        Wait while output is above its mark; the driver sends what is queued.
+        Do what `drain` does on an open connection.
 
         Raises:
             ConnectionClosed: the connection is closing or closed.
