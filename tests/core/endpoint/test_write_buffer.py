@@ -37,7 +37,8 @@ def test_writing_pauses_above_the_high_mark_and_goes_on_at_the_low_one() -> None
     backlog.add(bytes(1))
     assert backlog.balance(one) == []
     assert one.writing_paused
-    waiter = start(one.drain())
+    waiting = one.drain()
+    waiter = start(waiting)
 
     backlog.taken(80)
     assert backlog.balance(one) == []
