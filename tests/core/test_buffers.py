@@ -14,10 +14,10 @@ from fullduplex.core.buffers import byte_view, check_bytes
 from fullduplex.core.endpoint.broadcast import SharedMessage
 from fullduplex.core.endpoint.message_sender import (
     FragmentSender,
-    control_payload,
     message_payload,
 )
 from fullduplex.core.extensions.deflate import PerMessageDeflate
+from fullduplex.core.frames.frame import control_payload
 from fullduplex.frames import Opcode, prepare_ctrl, prepare_data
 from fullduplex.uri import parse_uri
 
@@ -124,7 +124,7 @@ def test_fragment_is_sent_as_its_bytes(value: Any, expected: bytes) -> None:
 @buffers
 def test_other_ways_out_take_the_same(value: Any, expected: bytes) -> None:
     assert SharedMessage(value, None).data == expected
-    assert control_payload("ping", value) == expected
+    assert control_payload("ping data", value) == expected
     assert prepare_ctrl(value) == expected
     opcode, data = prepare_data(value)
     assert (opcode, bytes(data)) == (Opcode.BINARY, expected)
@@ -134,7 +134,7 @@ def test_other_ways_out_take_the_same(value: Any, expected: bytes) -> None:
 def test_other_ways_out_refuse_the_same(value: Any) -> None:
     for call in (
         lambda: SharedMessage(value, None),
-        lambda: control_payload("ping", value),
+        lambda: control_payload("ping data", value),
         lambda: prepare_ctrl(value),
         lambda: prepare_data(value),
         lambda: finish(FragmentSender(make_session(), None).add(value)),

@@ -14,11 +14,11 @@ from ..core.connection.base import BaseConnection
 from ..core.endpoint.endpoint import Endpoint
 from ..core.endpoint.message_sender import (
     FragmentSender,
-    control_payload,
     message_payload,
 )
 from ..core.endpoint.not_open import NOT_OPEN
 from ..core.endpoint.options import Options
+from ..core.frames.frame import control_payload
 from ..core.http.messages import Request, Response
 from ..core.typing import BytesLike, Data, DataLike, LoggerLike
 from .driver import AsyncDriver
@@ -228,5 +228,5 @@ class AsyncConnection(BaseConnection):
             ConnectionClosed: the connection is closing or closed.
             ProtocolError: `data` is longer than 125 bytes; nothing was sent.
         """
-        payload = control_payload("pong", data)
+        payload = control_payload("pong data", data)
         await self._driver.run_fairly(self._session.pong(payload, self._now()))

@@ -26,11 +26,10 @@ from .._async.connection import AsyncConnection
 from .._async.iteration import Iteration
 from ..core.connection.overrides import overridden
 from ..core.endpoint.endpoint import Endpoint
-from ..core.endpoint.message_sender import control_payload
 from ..core.endpoint.not_open import NOT_OPEN
 from ..core.endpoint.options import Options
 from ..core.frames.close import ConnectionClosedOK, State
-from ..core.frames.frame import Extension
+from ..core.frames.frame import Extension, control_payload
 from ..core.implementation import IMPLEMENTATION, loading
 from ..core.typing import BytesLike, Data, DataLike, LoggerLike
 from ..imports import reexport
@@ -246,7 +245,7 @@ class Connection(AsyncConnection):
             ConcurrencyError: a ping with this data waits for its pong already.
             ProtocolError: `data` is longer than 125 bytes; nothing was sent.
         """
-        payload = None if data is None else control_payload("ping", data)
+        payload = None if data is None else control_payload("ping data", data)
         pong = PongFuture(self._loop.create_future())
         await self._driver.run_fairly(self._session.ping(payload, pong, monotonic()))
         return pong.future

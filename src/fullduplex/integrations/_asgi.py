@@ -21,7 +21,7 @@ from urllib.parse import unquote
 
 from ..core.buffers import check_bytes
 from ..core.endpoint.frame_protocol import FrameProtocol
-from ..core.frames.close import MAX_REASON_SIZE, CloseCode
+from ..core.frames.close import CloseCode, shorten_reason
 from ..core.http.headers import Headers
 from ..core.http.messages import Request
 
@@ -154,8 +154,8 @@ def close_arguments(message: Event) -> tuple[int | None, str]:
     reason = message.get("reason") or ""
     if code == CloseCode.NO_STATUS_RCVD:
         return None, ""
-    shortened = reason.encode()[:MAX_REASON_SIZE].decode(errors="ignore")
-    return CloseCode.NORMAL_CLOSURE if code is None else code, shortened
+    code = CloseCode.NORMAL_CLOSURE if code is None else code
+    return code, shorten_reason(reason)
 
 
 def disconnect_event(protocol: FrameProtocol | None) -> dict[str, Any]:

@@ -20,14 +20,13 @@ from ..core.connection.overrides import overridden
 from ..core.endpoint.endpoint import Endpoint
 from ..core.endpoint.message_sender import (
     FragmentSender,
-    control_payload,
     message_payload,
 )
 from ..core.endpoint.not_open import NOT_OPEN
 from ..core.endpoint.options import Options
 from ..core.errors import ConcurrencyError
 from ..core.frames.close import ConnectionClosedOK
-from ..core.frames.frame import Extension
+from ..core.frames.frame import Extension, control_payload
 from ..core.http.messages import Request, Response
 from ..core.typing import BytesLike, Data, DataLike, LoggerLike
 from ..imports import reexport
@@ -396,7 +395,7 @@ class Connection(BaseConnection):
             ProtocolError: `data` is longer than 125 bytes; nothing was sent.
             TimeoutError: the system has not taken it in time; it is sent later.
         """
-        payload = None if data is None else control_payload("ping", data)
+        payload = None if data is None else control_payload("ping data", data)
         pong = Pong(ack_on_close)
         now = monotonic()
         self._driver.run(
@@ -422,7 +421,7 @@ class Connection(BaseConnection):
             ProtocolError: `data` is longer than 125 bytes; nothing was sent.
             TimeoutError: the system has not taken it in time; it is sent later.
         """
-        payload = control_payload("pong", data)
+        payload = control_payload("pong data", data)
         now = monotonic()
         self._driver.run(
             self._session.pong(payload, now),

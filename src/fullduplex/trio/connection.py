@@ -16,11 +16,10 @@ from trio.lowlevel import checkpoint, checkpoint_if_cancelled
 from .._async.connection import AsyncConnection
 from .._async.iteration import Iteration
 from ..core.endpoint.endpoint import Endpoint
-from ..core.endpoint.message_sender import control_payload
 from ..core.endpoint.not_open import NOT_OPEN
 from ..core.endpoint.options import Options
 from ..core.frames.close import ConnectionClosedOK
-from ..core.frames.frame import Extension
+from ..core.frames.frame import Extension, control_payload
 from ..core.typing import BytesLike, Data, DataLike, LoggerLike
 from ..core.wire.wire import MessageQueue
 from ..imports import reexport
@@ -185,7 +184,7 @@ class Connection(AsyncConnection):
             ConcurrencyError: a ping with this data waits for its pong already.
             ProtocolError: `data` is longer than 125 bytes; nothing was sent.
         """
-        payload = None if data is None else control_payload("ping", data)
+        payload = None if data is None else control_payload("ping data", data)
         pong = PongEvent(ack_on_close)
         driver = self._driver
         await driver.run_fairly(self._session.ping(payload, pong, driver.clock()))

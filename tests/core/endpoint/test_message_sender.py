@@ -10,10 +10,10 @@ import pytest
 
 from fullduplex.core.endpoint.message_sender import (
     FragmentSender,
-    control_payload,
     message_payload,
 )
 from fullduplex.core.frames.close import ConnectionClosedError, State
+from fullduplex.core.frames.frame import control_payload
 
 from ...kit.bytes import BINARY, CLOSE, CONT, TEXT, Received, close_frame
 from ...kit.pair import Waiter, deliver, finish, lose, make_session, sent, start, step
@@ -84,7 +84,7 @@ def test_single_refuses_everything_else_by_name(message: Any) -> None:
     ],
 )
 def test_control_payload_is_copied(data: Any, payload: bytes) -> None:
-    result = control_payload("ping", data)
+    result = control_payload("ping data", data)
     assert type(result) is bytes
     assert result == payload
 
@@ -94,7 +94,7 @@ def test_control_payload_of_another_type_is_refused(data: Any) -> None:
     with pytest.raises(
         TypeError, match=f"pong data must be .* not {type(data).__name__}"
     ):
-        control_payload("pong", data)
+        control_payload("pong data", data)
 
 
 # Fragments

@@ -14,7 +14,10 @@ from ..diagnostics.connect_trace import ConnectTrace
 from ..diagnostics.diagnosis import blame
 from ..endpoint.options import Options
 from ..extensions.base import ClientExtensionFactory
-from ..extensions.permessage_deflate import enable_client_permessage_deflate
+from ..extensions.permessage_deflate import (
+    enable_client_permessage_deflate,
+    wants_deflate,
+)
 from ..handshake.errors import InvalidStatus
 from ..handshake.request_template import RequestTemplate, check_extensions
 from ..http.headers import Headers, HeadersLike
@@ -207,12 +210,8 @@ def _agree(
     open_timeout = check_seconds("open_timeout", open_timeout, past=True)
     options = Options.check(**limits)
     check_extensions(extensions)
-    if compression == "deflate":
+    if wants_deflate(compression):
         extensions = enable_client_permessage_deflate(extensions)
-    elif compression is not None:
-        raise ValueError(
-            f"compression is {compression!r}; it must be 'deflate' or None"
-        )
     given = one_of(
         "extra_headers", extra_headers, "additional_headers", additional_headers
     )

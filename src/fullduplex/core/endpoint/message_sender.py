@@ -47,21 +47,6 @@ def message_payload(
     )
 
 
-def control_payload(name: str, data: Any) -> bytes:
-    """
-    Copy the data of a ping or pong; `str` becomes UTF-8.
-
-    Raises:
-        TypeError: it is neither `str` nor bytes-like.
-    """
-    if isinstance(data, str):
-        return str.encode(data)
-    payload = byte_view(data)
-    if payload is not None:
-        return bytes(payload)
-    raise TypeError(f"{name} data must be str or bytes-like, not {type(data).__name__}")
-
-
 class FragmentSender:
     """
     Send a message fragment by fragment (RFC 6455, 5.4).

@@ -8,6 +8,7 @@ extensions were accepted and decoded in the reverse order.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from ..frames.frame import Extension
 from ..typing import ExtensionName, ExtensionParameter
@@ -88,3 +89,23 @@ class ServerExtensionFactory:
                 is tried; accepting none of them is not an error.
         """
         raise NotImplementedError
+
+
+def check_factories(extensions: Sequence[Any] | None, side: str, method: str) -> None:
+    """
+    Refuse a list with other things than factories.
+
+    Factories written for another library's base class work as well.
+
+    Args:
+        side: of the factories, for the text of the error.
+        method: a method that only factories of this side have.
+
+    Raises:
+        TypeError: an item has no name or no such method.
+    """
+    for factory in extensions or ():
+        if not hasattr(factory, "name") or not hasattr(factory, method):
+            raise TypeError(
+                f"extensions has {factory!r}, expected {side} extension factories"
+            )

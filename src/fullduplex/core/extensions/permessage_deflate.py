@@ -409,3 +409,22 @@ def smaller(ours: int | None, theirs: int | None) -> int | None:
     if ours is None or theirs is None:
         return theirs if ours is None else ours
     return min(ours, theirs)
+
+
+def wants_deflate(compression: Any) -> bool:
+    """
+    Check the parameter `compression`.
+
+    Returns:
+        Whether permessage-deflate is to be offered or supported.
+
+    Raises:
+        ValueError: it is neither ``"deflate"`` nor None.
+    """
+    if compression is None:
+        return False
+    if compression != "deflate":
+        raise ValueError(
+            f"compression is {compression!r}; it must be 'deflate' or None"
+        )
+    return True

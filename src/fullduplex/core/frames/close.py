@@ -178,10 +178,6 @@ class Close:
             )
 
 
-# Bytes of a reason that fit into a close frame beside the code, 5.5.
-MAX_REASON_SIZE = 123
-
-
 class State(enum.IntEnum):
     """State of a connection (RFC 6455, 4 and 7)."""
 

@@ -10,7 +10,7 @@ import os
 import struct
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..buffers import byte_view
 from ..errors import PayloadTooBig, ProtocolError
@@ -265,12 +265,22 @@ def prepare_ctrl(data: DataLike) -> bytes:
     Raises:
         TypeError: it is neither str nor bytes-like.
     """
+    return control_payload("data", data)
+
+
+def control_payload(name: str, data: Any) -> bytes:
+    """
+    Encode as `prepare_ctrl` does.
+
+    Args:
+        name: the name of `data` in the text of the TypeError.
+    """
     if isinstance(data, str):
         return str.encode(data)
     payload = byte_view(data)
     if payload is not None:
         return bytes(payload)
-    raise TypeError(f"data must be str or bytes-like, not {type(data).__name__}")
+    raise TypeError(f"{name} must be str or bytes-like, not {type(data).__name__}")
 
 
 class Extension:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from ..extensions.base import ClientExtensionFactory
+from ..extensions.base import ClientExtensionFactory, check_factories
 from ..http.grammar import (
     build_authorization_basic,
     build_extension,
@@ -79,13 +79,8 @@ class RequestTemplate:
 
 
 def check_extensions(extensions: Sequence[ClientExtensionFactory] | None) -> None:
-    """Refuse what is no list of factories."""
-    for factory in () if extensions is None else extensions:
-        # Factories written for another library's base class work as well.
-        if not hasattr(factory, "name") or not hasattr(factory, "get_request_params"):
-            raise TypeError(
-                f"extensions has {factory!r}, expected client extension factories"
-            )
+    """Refuse a list with other things than factories."""
+    check_factories(extensions, "client", "get_request_params")
 
 
 def build_headers(

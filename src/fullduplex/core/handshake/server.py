@@ -45,7 +45,7 @@ from ..errors import (
     RequestLineTooLong,
     TooManyHeaders,
 )
-from ..extensions.base import ServerExtensionFactory
+from ..extensions.base import ServerExtensionFactory, check_factories
 from ..frames.frame import Extension
 from ..http.grammar import validate_subprotocols
 from ..http.headers import Headers
@@ -481,12 +481,5 @@ def check_origins(origins: Collection[OriginRule] | None) -> None:
 
 
 def check_extensions(extensions: Sequence[ServerExtensionFactory] | None) -> None:
-    """Refuse what is no list of factories."""
-    for factory in () if extensions is None else extensions:
-        # Factories written for another library's base class work as well.
-        if not hasattr(factory, "name") or not hasattr(
-            factory, "process_request_params"
-        ):
-            raise TypeError(
-                f"extensions has {factory!r}, expected server extension factories"
-            )
+    """Refuse a list with other things than factories."""
+    check_factories(extensions, "server", "process_request_params")

@@ -30,8 +30,11 @@ T = TypeVar("T")
 MAX_LIST_ITEMS: Final = 128
 """Largest number of items in a list of a header, empty ones and parameters included."""
 
+TCHAR: Final = "-!#$%&'*+.^_`|~0-9A-Za-z"
+"""Characters of a token, for a class of a pattern (RFC 9110, 5.6.2)."""
+
 _space = re.compile(r"[\t ]*")
-_token = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
+_token = re.compile(f"[{TCHAR}]+")
 _protocol = re.compile(rf"{_token.pattern}(?:/{_token.pattern})?")
 _quoted_string = re.compile(
     r'"((?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*)"'

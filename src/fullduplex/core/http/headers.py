@@ -9,9 +9,10 @@ from typing import Protocol, TypeAlias, cast
 from ..arguments import exact_str
 from ..credentials import hide_header
 from ..errors import InvalidHeaderFormat, InvalidHeaderValue
+from .grammar import TCHAR
 
 # RFC 9110, 5.1 and 5.6.2.
-_not_token = re.compile(r"[^-!#$%&'*+.^_`|~0-9A-Za-z]")
+_not_token = re.compile(f"[^{TCHAR}]")
 # RFC 9110, 5.5; code points stand for bytes, as in ISO-8859-1.
 _not_field_value = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from ...version import version
 from ..arguments import exact_str
 from ..environ import environment_value
+from .grammar import TCHAR
 from .headers import Headers
 
 _product = f"Python/{sys.version_info[0]}.{sys.version_info[1]} fullduplex/{version}"
@@ -39,7 +40,7 @@ MAX_BODY_SIZE: int = environment_value("MAX_BODY_SIZE", 2**20, int)
 ReadBytes: TypeAlias = Callable[[int], Generator[None, None, bytes | bytearray]]
 """Makes a generator that yields until it has as many bytes, or a line, to return."""
 
-TOKEN = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
+TOKEN = re.compile(f"[{TCHAR}]+".encode())
 FIELD_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110, 5.5
 NOT_FIELD_VALUE = re.compile(rb"[^\t\x20-\x7e\x80-\xff]")
 TARGET = re.compile(rb"[\x21-\x7e]+")  # RFC 9112, 3.2

@@ -11,7 +11,10 @@ from ..arguments import check_seconds, one_of
 from ..endpoint.options import Options
 from ..errors import InvalidHandshake
 from ..extensions.base import ServerExtensionFactory
-from ..extensions.permessage_deflate import enable_server_permessage_deflate
+from ..extensions.permessage_deflate import (
+    enable_server_permessage_deflate,
+    wants_deflate,
+)
 from ..handshake.negotiation import OriginRule
 from ..handshake.server import ServerHandshake, check_extensions
 from ..http.headers import Headers, HeadersLike
@@ -137,12 +140,8 @@ def enable_compression(
         ValueError: `compression` is neither ``"deflate"`` nor None.
     """
     check_extensions(extensions)
-    if compression == "deflate":
+    if wants_deflate(compression):
         return enable_server_permessage_deflate(extensions)
-    if compression is not None:
-        raise ValueError(
-            f"compression is {compression!r}; it must be 'deflate' or None"
-        )
     return extensions
 
 
