@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..core.arguments import show_parameters
 from ..core.client.connection import BaseClientConnection
-from ..core.extensions.base import ClientExtensionFactory
 from ..core.handshake.client import BODY_TIMEOUT
 from ..core.handshake.request_template import RequestTemplate
-from ..core.http.headers import HeadersLike
-from ..core.http.messages import USER_AGENT
 from ..core.logs import check_logger
 from ..core.typing import LoggerLike
 from ..core.uri import WebSocketURI
@@ -29,10 +26,9 @@ class ClientConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
     arguments only; a subclass takes ``*args, **kwargs`` and passes them on.
 
     Args:
-        ping_interval: as for `connect`, as are all others of that name.
-        host: where the connection goes to.
-        port: as ``host``.
-        secure: whether it is encrypted.
+        logger: as for `connect`.
+        **kwds: as for `connect`; ``host``, ``port`` and ``secure`` tell where the
+            connection goes to, and whether it is encrypted.
     """
 
     # Future for the end of the handshake, and the exception of a failure.
@@ -44,51 +40,19 @@ class ClientConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
     def __init__(
         self,
         *,
-        ping_interval: float | None = 20,
-        ping_timeout: float | None = 20,
-        close_timeout: float | None = 10,
-        max_size: int | tuple[int | None, int | None] | None = 2**20,
-        max_queue: int | tuple[int | None, int | None] | None = 2**5,
-        read_limit: int = 2**16,
-        write_limit: int | tuple[int, int | None] = 2**16,
-        origin: str | None = None,
-        extensions: Sequence[ClientExtensionFactory] | None = None,
-        subprotocols: Sequence[str] | None = None,
-        extra_headers: HeadersLike | None = None,
         logger: LoggerLike | None = None,
-        user_agent_header: str | None = USER_AGENT,
-        host: str | None = None,
-        port: int | None = None,
-        secure: bool | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
         legacy_recv: bool = False,
+        **kwds: Any,
     ) -> None:
-        options = self._take_offer(
-            ping_interval=ping_interval,
-            ping_timeout=ping_timeout,
-            close_timeout=close_timeout,
-            max_size=max_size,
-            max_queue=max_queue,
-            read_limit=read_limit,
-            write_limit=write_limit,
-            origin=origin,
-            extensions=extensions,
-            subprotocols=subprotocols,
-            extra_headers=extra_headers,
-            user_agent_header=user_agent_header,
-            host=host,
-            port=port,
-            secure=secure,
-        )
+        options = self._configure(**kwds)
         super().__init__(options, check_logger(logger, "fullduplex.client"))
 
-    def _prepare(
+    def _start_handshake(
         self, uri: WebSocketURI, draft: RequestTemplate | None = None
-    ) -> Callable[[], asyncio.BaseProtocol]:
-        """Make the request for `uri`; returns what a transport is made with."""
-        self._prepare_handshake(uri, draft)
+    ) -> None:
+        super()._start_handshake(uri, draft)
         self._waiter = self._driver.new_waiter()
-        return lambda: self._driver
 
     async def _handshaken(self) -> None:
         """Wait until the connection is open, or raise what prevented it."""
@@ -120,7 +84,7 @@ class ClientConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
         if waiter is None or waiter.done():
             return
         try:
-            handshake = self._answered(data)
+            handshake = self._feed_response(data)
             if handshake is None:
                 if self._refused() and self._body_timer is None:
                     self._body_timer = self._loop.call_later(
@@ -155,3 +119,6 @@ class ClientConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
             self._failure = self._cut_off(exc)
             waiter.fire_soon()
         super()._ended(exc)
+
+
+show_parameters(ClientConnection.__init__, ClientConnection._configure)

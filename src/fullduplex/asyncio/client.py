@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import os
 from collections.abc import (
     AsyncIterator,
@@ -18,34 +17,27 @@ from time import monotonic, time
 from types import TracebackType
 from typing import Any
 
+from .._async.client import AsyncConnect, unix_signature, unix_uri
 from .._net.tls_context import CONTEXT
-from ..core.arguments import callable_or_none, deprecated, one_of, reject_unknown
+from ..core.arguments import deprecated, keyword_names, reject_unknown
 from ..core.client.backoff import (
-    BACKOFF_FACTOR,
-    BACKOFF_INITIAL_DELAY,
-    BACKOFF_MAX_DELAY,
-    BACKOFF_MIN_DELAY,
     Backoff,
     backoff,
 )
-from ..core.client.plan import ConnectPlan, Elsewhere, check_tls
-from ..core.client.proxy.address import Proxy, check_proxy_tls
+from ..core.client.plan import ConnectPlan, find_elsewhere
+from ..core.client.proxy.address import Proxy
 from ..core.client.reconnect import (
     Reconnector,
     StateChange,
-    delays_from,
     process_exception,
 )
-from ..core.client.redirect_steps import RedirectSteps
 from ..core.client.redirects import display_uri
 from ..core.connection.overrides import overridden
 from ..core.connection.websockets_names import shown as attribute
 from ..core.diagnostics.connect_trace import ConnectTrace
 from ..core.extensions.base import ClientExtensionFactory
-from ..core.handshake.errors import InvalidStatus
 from ..core.http.headers import HeadersLike
 from ..core.http.messages import USER_AGENT
-from ..core.logs import check_logger
 from ..core.typing import LoggerLike, PathLike
 from ..core.uri import WebSocketURI
 from ..imports import reexport
@@ -95,7 +87,7 @@ PROXY_KEYWORDS = frozenset(
 WebSocketClientProtocol = ClientConnection
 
 
-class connect(RedirectSteps):
+class connect(AsyncConnect):
     """
     Connect to a WebSocket server.
 
@@ -169,26 +161,11 @@ class connect(RedirectSteps):
     After any of these nothing is left open.  Cancellation closes the socket.
     """
 
-    #: seconds; see `Backoff`
-    BACKOFF_INITIAL = BACKOFF_INITIAL_DELAY
-    BACKOFF_MIN = BACKOFF_MIN_DELAY
-    BACKOFF_MAX = BACKOFF_MAX_DELAY
-    BACKOFF_FACTOR = BACKOFF_FACTOR
-
     #: the latest connection; None before the first
     connection: ClientConnection | None = None
-    #: tells which failures may pass; may be set
-    process_exception: Callable[[Exception], Exception | None]
-    #: as it was given; what is set counts for the next loop
-    reconnect_delays: Backoff | Callable[[], Iterator[float]] | None = None
-    #: where reconnecting is logged; may be set
-    logger: LoggerLike
 
-    # A subclass may call `__init__` as late as when it is awaited.
-    _plan: ConnectPlan | None = None
-    _uri: str = ""
-    _unix_path: PathLike | None = None
-    _on_state: Callable[[StateChange], Any] | None = None
+    _tls_context = CONTEXT
+    _connection_class = ClientConnection
     _entered: ClientConnection | None = None
 
     def __init__(
@@ -220,85 +197,25 @@ class connect(RedirectSteps):
         proxy: Proxy | str | bool | None = True,
         **kwds: Any,
     ) -> None:
+        given = {**locals()}
         if kwds:
-            close_timeout = deprecated(
+            given["close_timeout"] = deprecated(
                 kwds, "timeout", "close_timeout", close_timeout, 10
             )
             klass = deprecated(
                 kwds, "klass", "create_protocol", create_protocol or create_connection
             )
             if create_connection is None:
-                create_protocol = klass
+                given["create_protocol"] = klass
             for name in ("loop", "legacy_recv"):
                 deprecated(kwds, name, "nothing instead", None)
-            reject_unknown(
-                "connect", kwds, CONNECTION_KEYWORDS | PROXY_KEYWORDS | _own_keywords()
-            )
-        for name, value in (
-            ("create_protocol", create_protocol),
-            ("create_connection", create_connection),
-            ("process_exception", process_exception),
-            ("reconnect_delays", reconnect_delays),
-            ("on_open", on_open),
-            ("on_state", on_state),
-        ):
-            if value is not None:
-                callable_or_none(name, value)
-        sock = kwds.get("sock")
-        has_address = "host" in kwds or "port" in kwds
-        if sock is not None and has_address:
-            raise ValueError("sock is given, so host and port must not be")
-        self._elsewhere: Elsewhere = None
-        if sock is not None:
-            self._elsewhere = "sock"
-        elif self._unix_path is not None:
-            self._elsewhere = "unix"
-        elif has_address:
-            self._elsewhere = "address"
-        self._kwds = kwds
-        self._make_plan(
-            uri,
-            {
-                "origin": origin,
-                "extensions": extensions,
-                "subprotocols": subprotocols,
-                "compression": compression,
-                "extra_headers": extra_headers,
-                "additional_headers": additional_headers,
-                "user_agent_header": user_agent_header,
-                "open_timeout": open_timeout,
-                "ping_interval": ping_interval,
-                "ping_timeout": ping_timeout,
-                "close_timeout": close_timeout,
-                "max_size": max_size,
-                "max_queue": max_queue,
-                "read_limit": read_limit,
-                "write_limit": write_limit,
-                "logger": logger,
-                "proxy": proxy,
-            },
+            reject_unknown("connect", kwds, KEYWORDS)
+        self._set_up(
+            given,
+            kwds=kwds,
+            tls=kwds,
+            elsewhere=find_elsewhere(kwds, self._unix_path, "sock", kwds.get("sock")),
         )
-        self._create = (
-            one_of(
-                "create_protocol",
-                create_protocol,
-                "create_connection",
-                create_connection,
-            )
-            or ClientConnection
-        )
-        self.process_exception = process_exception
-        self.reconnect_delays = reconnect_delays
-        self.logger = check_logger(logger, "fullduplex.client")
-        self._on_open = on_open
-        self._on_state = on_state
-
-    def _make_plan(self, uri: str, given: dict[str, Any]) -> None:
-        plan = ConnectPlan(uri, given, elsewhere=self._elsewhere)
-        check_tls(plan.uri, self._kwds, CONTEXT)
-        if isinstance(plan.proxy, Proxy):
-            check_proxy_tls(plan.proxy, self._kwds)
-        self._plan, self._uri, self._keywords = plan, uri, given
 
     # Attributes that programs read, and set for the next attempt
 
@@ -353,13 +270,6 @@ class connect(RedirectSteps):
         """The same as `connection`."""
         return self.connection
 
-    def _checked_plan(self) -> ConnectPlan:
-        if self._plan is None:
-            raise RuntimeError(
-                f"{type(self).__qualname__} has not called super().__init__() yet"
-            )
-        return self._plan
-
     # Connecting
 
     async def connect(self) -> ClientConnection:
@@ -382,19 +292,7 @@ class connect(RedirectSteps):
         opening = ConnectTrace(display_uri(plan.uri), monotonic())
         try:
             with Deadline(asyncio.get_running_loop(), plan.open_timeout):
-                plan.begin()
-                if plan.ask_headers is not None:
-                    headers = plan.ask_headers()
-                    if inspect.isawaitable(headers):
-                        headers = await headers
-                    plan.supply(headers)
-                while True:
-                    try:
-                        return await self._attempt(plan, opening)
-                    except InvalidStatus as exc:
-                        if not plan.redirected(self._judged(exc)):
-                            raise
-                        opening.redirected(display_uri(plan.uri))
+                return await self._follow(plan, opening)  # type: ignore[no-any-return]
         except Exception as exc:
             if isinstance(exc, TimeoutError) and isinstance(
                 exc.__cause__, asyncio.CancelledError
@@ -406,27 +304,23 @@ class connect(RedirectSteps):
     async def _attempt(
         self, plan: ConnectPlan, opening: ConnectTrace
     ) -> ClientConnection:
-        uri = plan.uri
-        connection = self._create(
-            **plan.keywords, host=uri.host, port=uri.port, secure=uri.secure
+        connection: ClientConnection
+        connection, route = plan.new_connection(
+            self._create, ClientConnection, self._kwds, opening
         )
-        connection.opening = opening
-        # A class of the caller may offer something else.
-        own = self._create is ClientConnection
-        factory = connection._prepare(uri, plan.draft if own else None)
-        host, port = self._kwds.get("host"), self._kwds.get("port")
-        route = plan.route(host, port)
-        opening.use_proxy(str(route.proxy) if route.proxy else None, route.reason)
-        connection._note(*route.record(host or uri.host, port or uri.port))
         opening.begin(monotonic())
         reach = Connector(
-            uri,
+            plan.uri,
             route,
             self._kwds,
             opening,
             timeout=plan.open_timeout,
             user_agent=plan.keywords["user_agent_header"],
         )
+
+        def factory() -> asyncio.BaseProtocol:
+            return connection._driver
+
         try:
             if self._unix_path is not None:
                 await reach.open_unix(factory, os.fspath(self._unix_path))
@@ -517,15 +411,6 @@ class connect(RedirectSteps):
             if delay is not None:
                 await asyncio.sleep(delay)
 
-    def _reconnector(self) -> Reconnector:
-        return Reconnector(
-            delays_from(self.reconnect_delays, self),
-            lambda exc: self.process_exception(exc),
-            # A subclass may not have called `__init__` yet.
-            check_logger(vars(self).get("logger"), "fullduplex.client"),
-            self._on_state,
-        )
-
     def _planned(self, again: Reconnector, planned: bool) -> tuple[Reconnector, bool]:
         """Return what decides, anew if the attempt has set up this object."""
         if planned or self._plan is None:
@@ -558,35 +443,12 @@ class unix_connect(connect):
     def __init__(
         self, path: PathLike | None = None, uri: str | None = None, **kwds: Any
     ) -> None:
-        if (path is None) == (kwds.get("sock") is None):
-            raise ValueError("give either path or sock")
-        for name in ("host", "port"):
-            if name in kwds:
-                raise TypeError(f"unix_connect() takes no {name}")
-        if uri is None:
-            uri = "ws://localhost/" if kwds.get("ssl") is None else "wss://localhost/"
+        uri = unix_uri(path, uri, kwds, "sock")
         self._unix_path = path
         super().__init__(uri, **kwds)
 
 
-def _own_keywords() -> frozenset[str]:
-    """The names of `connect`'s own parameters, to suggest for a typo."""
-    code = connect.__init__.__code__
-    return frozenset(code.co_varnames[2 : 2 + code.co_kwonlyargcount])
+# Keywords that `connect` may have, or that a typo may stand for.
+KEYWORDS = CONNECTION_KEYWORDS | PROXY_KEYWORDS | {*keyword_names(connect.__init__)}
 
-
-def _unix_signature() -> inspect.Signature:
-    """Return the signature of `unix_connect`: `path`, and that of `connect`."""
-    signature = inspect.signature(connect)
-    path = inspect.Parameter(
-        "path",
-        inspect.Parameter.POSITIONAL_OR_KEYWORD,
-        default=None,
-        annotation="PathLike | None",
-    )
-    uri, *others = signature.parameters.values()
-    uri = uri.replace(default=None, annotation="str | None")
-    return signature.replace(parameters=[path, uri, *others])
-
-
-unix_connect.__signature__ = _unix_signature()  # type: ignore[attr-defined]
+unix_connect.__signature__ = unix_signature(connect)  # type: ignore[attr-defined]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import sys
 import warnings
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 
@@ -82,6 +83,29 @@ def callable_or_none(name: str, value: Any) -> None:
     """
     if value is not None and not callable(value):
         raise TypeError(f"{name} must be callable, not {type(value).__name__}")
+
+
+def keyword_names(function: Callable[..., Any]) -> tuple[str, ...]:
+    """Return the names of the parameters that have to be given by name."""
+    code = function.__code__
+    return code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]
+
+
+def show_parameters(function: Any, source: Callable[..., Any]) -> None:
+    """
+    Let `function`, which passes its ``**kwds`` to `source`, show what that takes.
+
+    Args:
+        function: its own parameters come first.
+        source: its keyword-only parameters take the place of ``**kwds``.
+    """
+    own = inspect.signature(function).parameters.values()
+    passed = inspect.signature(source).parameters.values()
+    parameters = [
+        *(item for item in own if item.kind is not item.VAR_KEYWORD),
+        *(item for item in passed if item.kind is item.KEYWORD_ONLY),
+    ]
+    function.__signature__ = inspect.Signature(parameters)
 
 
 def reject_unknown(function: str, kwds: Iterable[str], known: Collection[str]) -> None:

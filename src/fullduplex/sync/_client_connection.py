@@ -7,10 +7,8 @@ from typing import Any
 
 from ..core.client.connection import BaseClientConnection
 from ..core.handshake.client import BODY_TIMEOUT
-from ..core.handshake.request_template import RequestTemplate
 from ..core.logs import check_logger
 from ..core.typing import LoggerLike
-from ..core.uri import WebSocketURI
 from ._channel import HandshakeSocket
 from .connection import Connection
 
@@ -44,7 +42,7 @@ class ClientConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
         secure: bool | None = None,
         **kwds: Any,
     ) -> None:
-        options = self._take_offer(
+        options = self._configure(
             host=host,
             port=port,
             secure=secure,
@@ -54,12 +52,7 @@ class ClientConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
         )
         super().__init__(options, check_logger(logger, "fullduplex.client"))
 
-    def _shake_hands(
-        self,
-        channel: HandshakeSocket,
-        uri: WebSocketURI,
-        draft: RequestTemplate | None = None,
-    ) -> None:
+    def _shake_hands(self, channel: HandshakeSocket) -> None:
         """
         Open the connection on a channel.
 
@@ -69,7 +62,6 @@ class ClientConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
             OSError: TCP is broken.
         """
         self._connected(channel)
-        self._prepare_handshake(uri, draft)
         channel.send(self._request_bytes())
         waits = False  # for the body of a refusal, which has a time of its own
         while True:
@@ -82,7 +74,7 @@ class ClientConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
                 raise self._given_up(None if late else exc)  # noqa: B904 (has a cause)
             if not data:
                 raise self._cut_off(None)
-            handshake = self._answered(data)
+            handshake = self._feed_response(data)
             if handshake is not None:
                 break
             if self._refused() and not waits:

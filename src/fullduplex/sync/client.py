@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from .._net.tls_context import CONTEXT
-from ..core.arguments import callable_or_none, deprecated, one_of, reject_unknown
+from ..core.arguments import deprecated, keyword_names, one_of, reject_unknown
 from ..core.client.backoff import (
     BACKOFF_FACTOR,
     BACKOFF_INITIAL_DELAY,
@@ -20,8 +20,8 @@ from ..core.client.backoff import (
     BACKOFF_MIN_DELAY,
     Backoff,
 )
-from ..core.client.plan import ConnectPlan, Elsewhere, check_tls
-from ..core.client.proxy.address import Proxy, check_proxy_tls
+from ..core.client.plan import ConnectPlan, check_functions, find_elsewhere
+from ..core.client.proxy.address import Proxy
 from ..core.client.reconnect import (
     Reconnector,
     StateChange,
@@ -94,27 +94,19 @@ class _Call:
     ) -> None:
         ssl = deprecated(kwds, "ssl_context", "ssl", ssl)
         reject_unknown(function, kwds, CONNECTION_KEYWORDS | _own_keywords())
-        for name, value in (
-            ("create_connection", create_connection),
-            ("create_protocol", create_protocol),
-            ("on_open", on_open),
-        ):
-            callable_or_none(name, value)
+        check_functions(
+            {
+                "create_connection": create_connection,
+                "create_protocol": create_protocol,
+                "on_open": on_open,
+            }
+        )
         address = kwds.pop("address", None)
         if address is not None:
             if "host" in kwds or "port" in kwds:
                 raise TypeError("address is host and port; give one of them")
             kwds["host"], kwds["port"] = address
-        has_address = "host" in kwds or "port" in kwds
-        if sock is not None and has_address:
-            raise ValueError("sock is given, so host and port must not be")
-        elsewhere: Elsewhere = None
-        if sock is not None:
-            elsewhere = "sock"
-        elif path is not None:
-            elsewhere = "unix"
-        elif has_address:
-            elsewhere = "address"
+        elsewhere = find_elsewhere(kwds, path, "sock", sock)
         self.plan = ConnectPlan(uri, keywords, elsewhere=elsewhere)
         #: arguments for TLS, with the names of the parameters
         self._given = {
@@ -127,9 +119,7 @@ class _Call:
             )
             if value is not None
         }
-        check_tls(self.plan.uri, self._given, CONTEXT)
-        if isinstance(self.plan.proxy, Proxy):
-            check_proxy_tls(self.plan.proxy, self._given)
+        self.plan.check_tls(self._given, CONTEXT)
         self.logger = check_logger(keywords.get("logger"), "fullduplex.client")
         self._create = (
             one_of(
@@ -180,18 +170,13 @@ class _Call:
 
     def _attempt(self, opening: ConnectTrace, deadline: float) -> ClientConnection:
         plan = self.plan
-        uri = plan.uri
-        connection = self._create(
-            **plan.keywords, host=uri.host, port=uri.port, secure=uri.secure
+        connection: ClientConnection
+        connection, route = plan.new_connection(
+            self._create, ClientConnection, self._kwds, opening
         )
-        connection.opening = opening
-        host, port = self._kwds.get("host"), self._kwds.get("port")
-        route = plan.route(host, port)
-        opening.use_proxy(str(route.proxy) if route.proxy else None, route.reason)
-        connection._note(*route.record(host or uri.host, port or uri.port))
         opening.begin(monotonic())
         channel = Connector(
-            uri,
+            plan.uri,
             route,
             opening,
             deadline,
@@ -200,9 +185,7 @@ class _Call:
             given=self._given,
         ).open(sock=self._sock, path=self._path)
         try:
-            # A class of the caller may offer something else.
-            own = self._create is ClientConnection
-            connection._shake_hands(channel, uri, plan.draft if own else None)
+            connection._shake_hands(channel)
             opening.mark("handshake", monotonic())
         except BaseException:
             connection._abandon()
@@ -368,12 +351,13 @@ class reconnect:
         on_state: Callable[[StateChange], Any] | None = None,
         **kwds: Any,
     ) -> None:
-        for name, value in (
-            ("process_exception", process_exception),
-            ("reconnect_delays", reconnect_delays),
-            ("on_state", on_state),
-        ):
-            callable_or_none(name, value)
+        check_functions(
+            {
+                "process_exception": process_exception,
+                "reconnect_delays": reconnect_delays,
+                "on_state": on_state,
+            }
+        )
         self._call = _call("reconnect", uri, **kwds)
         self.process_exception = process_exception
         self.reconnect_delays = reconnect_delays
@@ -519,8 +503,7 @@ def _unix(
 
 def _own_keywords() -> frozenset[str]:
     """The names of `connect`'s own parameters, to suggest for a typo."""
-    code = connect.__code__
-    return frozenset(code.co_varnames[1 : 1 + code.co_kwonlyargcount]) - {"legacy"}
+    return frozenset(keyword_names(connect)) - {"legacy"}
 
 
 def _signatures() -> None:

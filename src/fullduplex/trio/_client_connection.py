@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from typing import Any
 
 import trio
 
 from .._net.tls_context import remember
+from ..core.arguments import show_parameters
 from ..core.client.connection import BaseClientConnection
-from ..core.extensions.base import ClientExtensionFactory
 from ..core.handshake.client import BODY_TIMEOUT
-from ..core.http.headers import HeadersLike
-from ..core.http.messages import USER_AGENT
 from ..core.logs import check_logger
 from ..core.typing import LoggerLike
 from ._byte_stream import ByteStream, receive_head, send_all
@@ -30,49 +28,18 @@ class ClientConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
     arguments only; a subclass takes ``*args, **kwargs`` and passes them on.
 
     Args:
-        ping_interval: as for `connect`, as are all others of that name.
-        host: where the connection goes to.
-        port: as ``host``.
-        secure: whether it is encrypted.
+        logger: as for `connect`.
+        **kwds: as for `connect`; ``host``, ``port`` and ``secure`` tell where the
+            connection goes to, and whether it is encrypted.
     """
 
     def __init__(
         self,
         *,
-        ping_interval: float | None = 20,
-        ping_timeout: float | None = 20,
-        close_timeout: float | None = 10,
-        max_size: int | tuple[int | None, int | None] | None = 2**20,
-        max_queue: int | tuple[int | None, int | None] | None = 2**5,
-        read_limit: int = 2**16,
-        write_limit: int | tuple[int, int | None] = 2**16,
-        origin: str | None = None,
-        extensions: Sequence[ClientExtensionFactory] | None = None,
-        subprotocols: Sequence[str] | None = None,
-        extra_headers: HeadersLike | None = None,
         logger: LoggerLike | None = None,
-        user_agent_header: str | None = USER_AGENT,
-        host: str | None = None,
-        port: int | None = None,
-        secure: bool | None = None,
+        **kwds: Any,
     ) -> None:
-        options = self._take_offer(
-            ping_interval=ping_interval,
-            ping_timeout=ping_timeout,
-            close_timeout=close_timeout,
-            max_size=max_size,
-            max_queue=max_queue,
-            read_limit=read_limit,
-            write_limit=write_limit,
-            origin=origin,
-            extensions=extensions,
-            subprotocols=subprotocols,
-            extra_headers=extra_headers,
-            user_agent_header=user_agent_header,
-            host=host,
-            port=port,
-            secure=secure,
-        )
+        options = self._configure(**kwds)
         super().__init__(options, check_logger(logger, "fullduplex.client"))
 
     async def _shake_hands(self, pipe: ByteStream) -> None:
@@ -89,7 +56,7 @@ class ClientConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
             try:
                 await send_all(pipe, self._request_bytes())
                 while data := await receive_head(pipe):
-                    handshake = self._answered(data)
+                    handshake = self._feed_response(data)
                     if handshake is not None:
                         self._open(handshake.extensions, handshake.leftover)
                         return
@@ -103,3 +70,6 @@ class ClientConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
     def _ended(self, exc: BaseException | None) -> None:
         remember(getattr(self._driver.pipe, "tls", None))
         super()._ended(exc)
+
+
+show_parameters(ClientConnection.__init__, ClientConnection._configure)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import ssl as tls
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -11,32 +10,24 @@ from typing import Any
 
 import trio
 
+from .._async.client import AsyncConnect, unix_signature, unix_uri
 from .._net.tls_context import CONTEXT
-from ..core.arguments import callable_or_none, one_of, reject_unknown
+from ..core.arguments import keyword_names, reject_unknown
 from ..core.client.backoff import (
-    BACKOFF_FACTOR,
-    BACKOFF_INITIAL_DELAY,
-    BACKOFF_MAX_DELAY,
-    BACKOFF_MIN_DELAY,
     Backoff,
 )
-from ..core.client.plan import ConnectPlan, Elsewhere, check_tls
-from ..core.client.proxy.address import Proxy, check_proxy_tls
+from ..core.client.plan import ConnectPlan, find_elsewhere
+from ..core.client.proxy.address import Proxy
 from ..core.client.reconnect import (
-    Reconnector,
     StateChange,
-    delays_from,
     process_exception,
 )
-from ..core.client.redirect_steps import RedirectSteps
 from ..core.client.redirects import display_uri
 from ..core.connection.overrides import overridden
 from ..core.diagnostics.connect_trace import ConnectTrace
 from ..core.extensions.base import ClientExtensionFactory
-from ..core.handshake.errors import InvalidStatus
 from ..core.http.headers import HeadersLike
 from ..core.http.messages import USER_AGENT
-from ..core.logs import check_logger
 from ..core.typing import LoggerLike, PathLike
 from ..imports import reexport
 from ._byte_stream import discard, make_pipe
@@ -54,7 +45,7 @@ reexport(globals())
 decide = process_exception
 
 
-class connect(RedirectSteps):
+class connect(AsyncConnect):
     """
     Connect to a WebSocket server.
 
@@ -137,22 +128,11 @@ class connect(RedirectSteps):
     open connection, after a close frame if the system takes one at once.
     """
 
-    #: seconds; see `Backoff`
-    BACKOFF_INITIAL = BACKOFF_INITIAL_DELAY
-    BACKOFF_MIN = BACKOFF_MIN_DELAY
-    BACKOFF_MAX = BACKOFF_MAX_DELAY
-    BACKOFF_FACTOR = BACKOFF_FACTOR
-
-    #: tells which failures may pass; may be set
-    process_exception: Callable[[Exception], Exception | None]
-    #: as it was given; what is set counts for the next loop
-    reconnect_delays: Backoff | Callable[[], Iterator[float]] | None
-    #: where reconnecting is logged; may be set
-    logger: LoggerLike
     #: the latest connection; None before the first
     connection: ClientConnection | None = None
 
-    _unix_path: PathLike | None = None
+    _tls_context = CONTEXT
+    _connection_class = ClientConnection
     _connection: ClientConnection | None = None
     _nursery: Any = None
 
@@ -190,79 +170,16 @@ class connect(RedirectSteps):
         create_protocol: Callable[..., ClientConnection] | None = None,
         **kwds: Any,
     ) -> None:
-        reject_unknown("connect", kwds, DIALING | {"host", "port"} | _own_keywords())
-        for name, value in (
-            ("create_protocol", create_protocol),
-            ("create_connection", create_connection),
-            ("process_exception", process_exception),
-            ("reconnect_delays", reconnect_delays),
-            ("on_open", on_open),
-            ("on_state", on_state),
-        ):
-            callable_or_none(name, value)
-        has_address = "host" in kwds or "port" in kwds
-        if stream is not None and has_address:
-            raise ValueError("stream is given, so host and port must not be")
-        elsewhere: Elsewhere = None
-        if stream is not None:
-            elsewhere = "sock"
-        elif self._unix_path is not None:
-            elsewhere = "unix"
-        elif has_address:
-            elsewhere = "address"
-        self._plan = ConnectPlan(
-            uri,
-            {
-                "origin": origin,
-                "extensions": extensions,
-                "subprotocols": subprotocols,
-                "compression": compression,
-                "extra_headers": extra_headers,
-                "additional_headers": additional_headers,
-                "user_agent_header": user_agent_header,
-                "open_timeout": open_timeout,
-                "ping_interval": ping_interval,
-                "ping_timeout": ping_timeout,
-                "close_timeout": close_timeout,
-                "max_size": max_size,
-                "max_queue": max_queue,
-                "read_limit": read_limit,
-                "write_limit": write_limit,
-                "logger": logger,
-                "proxy": proxy,
-            },
-            elsewhere=elsewhere,
-        )
-        # Arguments for TLS, with the names of the parameters.
-        self._given = {
-            name: value
-            for name, value in (
-                ("ssl", ssl),
-                ("server_hostname", server_hostname),
-                ("proxy_ssl", proxy_ssl),
-                ("proxy_server_hostname", proxy_server_hostname),
-            )
-            if value is not None
-        }
-        check_tls(self._plan.uri, self._given, CONTEXT)
-        if isinstance(self._plan.proxy, Proxy):
-            check_proxy_tls(self._plan.proxy, self._given)
-        self._create = (
-            one_of(
-                "create_protocol",
-                create_protocol,
-                "create_connection",
-                create_connection,
-            )
-            or ClientConnection
+        given = {**locals()}
+        reject_unknown("connect", kwds, KEYWORDS)
+        names = ("ssl", "server_hostname", "proxy_ssl", "proxy_server_hostname")
+        self._set_up(
+            given,
+            kwds=kwds,
+            tls={name: given[name] for name in names if given[name] is not None},
+            elsewhere=find_elsewhere(kwds, self._unix_path, "stream", stream),
         )
         self._stream = stream
-        self._kwds = kwds
-        self._on_open = on_open
-        self.process_exception = process_exception
-        self.reconnect_delays = reconnect_delays
-        self.logger = check_logger(logger, "fullduplex.client")
-        self._on_state = on_state
 
     # Connecting
 
@@ -305,51 +222,33 @@ class connect(RedirectSteps):
                 raise
 
     async def _open(self) -> ClientConnection:
-        plan = self._plan
+        plan = self._checked_plan()
         timeout = plan.open_timeout
         opening = ConnectTrace(display_uri(plan.uri), trio.current_time())
         try:
             with trio.move_on_after(math.inf if timeout is None else max(timeout, 0)):
-                plan.begin()
-                if plan.ask_headers is not None:
-                    headers = plan.ask_headers()
-                    if inspect.isawaitable(headers):
-                        headers = await headers
-                    plan.supply(headers)
-                while True:
-                    try:
-                        return await self._attempt(opening)
-                    except InvalidStatus as exc:
-                        if not plan.redirected(self._judged(exc)):
-                            raise
-                        opening.redirected(display_uri(plan.uri))
+                return await self._follow(plan, opening)  # type: ignore[no-any-return]
         except Exception as exc:
             plan.failed(exc, opening)
             raise
         raise plan.timed_out(opening)
 
-    async def _attempt(self, opening: ConnectTrace) -> ClientConnection:
-        plan, uri = self._plan, self._plan.uri
-        connection = self._create(
-            **plan.keywords, host=uri.host, port=uri.port, secure=uri.secure
+    async def _attempt(
+        self, plan: ConnectPlan, opening: ConnectTrace
+    ) -> ClientConnection:
+        connection: ClientConnection
+        connection, route = plan.new_connection(
+            self._create, ClientConnection, self._kwds, opening
         )
-        connection.opening = opening
-        # A class of the caller may offer something else.
-        own = self._create is ClientConnection
-        connection._prepare_handshake(uri, plan.draft if own else None)
-        host, port = self._kwds.get("host"), self._kwds.get("port")
-        route = plan.route(host, port)
-        opening.use_proxy(str(route.proxy) if route.proxy else None, route.reason)
-        connection._note(*route.record(host or uri.host, port or uri.port))
         opening.begin(trio.current_time())
         reach = Connector(
-            uri,
+            plan.uri,
             route,
             opening,
             timeout=plan.open_timeout,
             user_agent=plan.keywords["user_agent_header"],
             kwds=self._kwds,
-            given=self._given,
+            given=self._tls_arguments,
         )
         stream = await reach.open(stream=self._stream, path=self._unix_path)
         pipe = make_pipe(stream)
@@ -411,13 +310,7 @@ class connect(RedirectSteps):
                     f"{type(self).__qualname__} overrides {name}(), which async for "
                     "does not call; use async with in a loop of your own"
                 )
-        again = Reconnector(
-            delays_from(self.reconnect_delays, self),
-            lambda exc: self.process_exception(exc),
-            self.logger,
-            self._on_state,
-        )
-        return Reconnecting(self._connect, again)
+        return Reconnecting(self._connect, self._reconnector())
 
 
 # As they are defined; programs may patch the class.
@@ -446,35 +339,12 @@ class unix_connect(connect):
     def __init__(
         self, path: PathLike | None = None, uri: str | None = None, **kwds: Any
     ) -> None:
-        if (path is None) == (kwds.get("stream") is None):
-            raise ValueError("give either path or stream")
-        for name in ("host", "port"):
-            if name in kwds:
-                raise TypeError(f"unix_connect() takes no {name}")
-        if uri is None:
-            uri = "ws://localhost/" if kwds.get("ssl") is None else "wss://localhost/"
+        uri = unix_uri(path, uri, kwds, "stream")
         self._unix_path = path
         super().__init__(uri, **kwds)
 
 
-def _own_keywords() -> frozenset[str]:
-    """The names of `connect`'s own parameters, to suggest for a typo."""
-    code = connect.__init__.__code__
-    return frozenset(code.co_varnames[2 : 2 + code.co_kwonlyargcount])
+# Keywords that `connect` may have, or that a typo may stand for.
+KEYWORDS = DIALING | {"host", "port", *keyword_names(connect.__init__)}
 
-
-def _unix_signature() -> inspect.Signature:
-    """Return the signature of `unix_connect`: `path`, and that of `connect`."""
-    signature = inspect.signature(connect)
-    path = inspect.Parameter(
-        "path",
-        inspect.Parameter.POSITIONAL_OR_KEYWORD,
-        default=None,
-        annotation="PathLike | None",
-    )
-    uri, *others = signature.parameters.values()
-    uri = uri.replace(default=None, annotation="str | None")
-    return signature.replace(parameters=[path, uri, *others])
-
-
-unix_connect.__signature__ = _unix_signature()  # type: ignore[attr-defined]
+unix_connect.__signature__ = unix_signature(connect)  # type: ignore[attr-defined]

@@ -1,7 +1,7 @@
 """Client side of the opening handshake: the request, and the response.
 
-A face makes the handshake with `_prepare`, sends its bytes, and gives what the
-server answers to `_answered`.  Nothing here waits, writes or knows the time.
+A face makes the handshake with `_start_handshake`, sends its bytes, and gives what the
+server answers to `_feed_response`.  Nothing here waits, writes or knows the time.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class BaseClientConnection(Keeping):
     #: overridable step of the handshake: ``(headers, available) -> subprotocol``
     process_subprotocol = staticmethod(process_client_subprotocol)
 
-    def _take_offer(
+    def _configure(
         self,
         *,
         origin: str | None = None,
@@ -63,7 +63,6 @@ class BaseClientConnection(Keeping):
         host: str | None = None,
         port: int | None = None,
         secure: bool | None = None,
-        # Each by its name: Python finds those much faster than what ** takes.
         ping_interval: float | None = 20,
         ping_timeout: float | None = 20,
         close_timeout: float | None = 10,
@@ -100,7 +99,7 @@ class BaseClientConnection(Keeping):
             write_limit=write_limit,
         )
 
-    def _prepare_handshake(
+    def _start_handshake(
         self, uri: WebSocketURI, draft: RequestTemplate | None = None
     ) -> None:
         """
@@ -132,7 +131,7 @@ class BaseClientConnection(Keeping):
         self._log_request(">")
         return self._sent
 
-    def _answered(self, data: bytes) -> ClientHandshake | None:
+    def _feed_response(self, data: bytes) -> ClientHandshake | None:
         """
         Take bytes of the server.
 

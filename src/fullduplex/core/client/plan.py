@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
-from ..arguments import check_seconds, one_of
+from ..arguments import callable_or_none, check_seconds, keyword_names, one_of
 from ..diagnostics.connect_trace import ConnectTrace
 from ..diagnostics.diagnosis import blame
 from ..endpoint.options import Options
@@ -23,7 +23,7 @@ from ..handshake.request_template import RequestTemplate, check_extensions
 from ..http.headers import Headers, HeadersLike
 from ..http.messages import USER_AGENT
 from ..uri import WebSocketURI, parse_uri
-from .proxy.address import Proxy, Route, check_proxy
+from .proxy.address import Proxy, Route, check_proxy, check_proxy_tls
 from .proxy.selection import select_proxy, system_proxies
 from .redirects import follow_redirect, without_headers
 
@@ -50,7 +50,8 @@ class ConnectPlan:
 
     Args:
         uri: where to connect to.
-        keywords: the parameters of `connect` that concern connections; see there.
+        keywords: the parameters of `connect`, of which the plan takes its own; see
+            there.
         elsewhere: the argument that replaces the URI's host and port.
 
     Raises:
@@ -58,6 +59,9 @@ class ConnectPlan:
         TypeError: a parameter has the wrong type.
         ValueError: a parameter is out of range, or cannot be sent.
     """
+
+    #: names of the parameters
+    PARAMETERS: tuple[str, ...]
 
     __slots__ = (
         "_dropped",
@@ -73,8 +77,11 @@ class ConnectPlan:
     )
 
     def __init__(
-        self, uri: str, keywords: dict[str, Any], *, elsewhere: Elsewhere = None
+        self, uri: str, keywords: Mapping[str, Any], *, elsewhere: Elsewhere = None
     ) -> None:
+        keywords = {
+            name: keywords[name] for name in self.PARAMETERS if name in keywords
+        }
         #: URIs of this attempt, from the first one along redirects
         self.trail: list[WebSocketURI] = []
         self._elsewhere = elsewhere
@@ -124,6 +131,53 @@ class ConnectPlan:
     def begin(self) -> None:
         """Note that a new attempt begins, with its own count of redirects."""
         self.trail = [self.uri]
+
+    def check_tls(self, kwds: dict[str, Any], context: type) -> None:
+        """
+        Check the arguments of TLS against the schemes of the URI and the proxy.
+
+        Args:
+            kwds: keyword arguments of `connect`.
+            context: the class of TLS contexts.
+
+        Raises:
+            TypeError: one of them has the wrong type.
+            ValueError: they contradict a scheme.
+        """
+        check_tls(self.uri, kwds, context)
+        if isinstance(self.proxy, Proxy):
+            check_proxy_tls(self.proxy, kwds)
+
+    def new_connection(
+        self,
+        create: Callable[..., Any],
+        default: Callable[..., Any],
+        kwds: Mapping[str, Any],
+        opening: ConnectTrace,
+    ) -> tuple[Any, Route]:
+        """
+        Make the connection of an attempt and its request, and choose its route.
+
+        Args:
+            create: the class of connections.
+            default: the face's own class, whose request is known; another one may
+                offer something else.
+            kwds: arguments of `connect` that the plan does not take.
+
+        Raises:
+            InvalidProxy: the environment has a proxy that can't be used.
+        """
+        uri = self.uri
+        connection = create(
+            **self.keywords, host=uri.host, port=uri.port, secure=uri.secure
+        )
+        connection.opening = opening
+        connection._start_handshake(uri, self.draft if create is default else None)
+        host, port = kwds.get("host"), kwds.get("port")
+        route = self.route(host, port)
+        opening.use_proxy(str(route.proxy) if route.proxy else None, route.reason)
+        connection._note(*route.record(host or uri.host, port or uri.port))
+        return connection, route
 
     def route(self, host: str | None = None, port: int | None = None) -> Route:
         """
@@ -238,6 +292,55 @@ def _agree(
         "user_agent_header": user_agent_header,
     }
     return ConnectConfig(where, options, chosen, open_timeout, draft, ask, keywords)
+
+
+ConnectPlan.PARAMETERS = (*keyword_names(_agree), *keyword_names(Options.check))
+
+# Parameters of `connect` that are functions.
+FUNCTIONS = (
+    "create_protocol",
+    "create_connection",
+    "process_exception",
+    "reconnect_delays",
+    "on_open",
+    "on_state",
+)
+
+
+def check_functions(given: Mapping[str, Any]) -> None:
+    """
+    Refuse what can't be called, among the parameters of `connect`.
+
+    Raises:
+        TypeError: naming the parameter.
+    """
+    for name in FUNCTIONS:
+        callable_or_none(name, given.get(name))
+
+
+def find_elsewhere(
+    kwds: Mapping[str, Any], path: Any, name: str, sock: Any
+) -> Elsewhere:
+    """
+    Tell which argument replaces the URI's host and port.
+
+    Args:
+        kwds: keyword arguments, which may have ``host`` and ``port``.
+        path: of a Unix socket, or None.
+        name: the parameter that takes an open socket or stream.
+        sock: its value, or None.
+
+    Raises:
+        ValueError: there are two.
+    """
+    has_address = "host" in kwds or "port" in kwds
+    if sock is not None:
+        if has_address:
+            raise ValueError(f"{name} is given, so host and port must not be")
+        return "sock"
+    if path is not None:
+        return "unix"
+    return "address" if has_address else None
 
 
 # Values that never change, and mean the same in another call.
