@@ -235,24 +235,6 @@ async def test_send_when_cut_between_fragments_fails_with_1011() -> None:
 # close
 
 
-@pytest.mark.variants("transports")
-async def test_close_when_cancelled_still_ends_within_close_timeout() -> None:
-    async with opened(close_timeout=0.2) as (ws, peer):
-        watch = Stopwatch()
-        task = asyncio.ensure_future(ws.close())
-        assert (await peer.read()).code == 1000
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert not ws.closed
-
-        await ws.wait_closed()
-
-        assert 0.15 < watch.elapsed < 0.2 + SLACK
-        assert ws.close_code == 1006
-        await peer.gone()
-
-
 @pytest.mark.variants("two")
 async def test_close_when_the_peer_is_silent_takes_one_close_timeout() -> None:
     async with opened(close_timeout=0.4) as (ws, peer):
@@ -288,20 +270,6 @@ async def test_close_when_tcp_stays_open_after_the_exchange_takes_one_timeout() 
 
 
 @pytest.mark.variants("two")
-async def test_recv_when_tcp_stays_open_after_the_peers_close_is_released() -> None:
-    async with opened(close_timeout=0.2) as (ws, peer):
-        watch = Stopwatch()
-        peer.write(close_frame(1001, "bye"))
-
-        with pytest.raises(ConnectionClosedOK):
-            await ws.recv()
-
-        assert 0.15 < watch.elapsed < 0.2 + SLACK
-        assert (ws.close_code, ws.close_reason) == (1001, "bye")
-        assert (await peer.read()).code == 1001
-
-
-@pytest.mark.variants("two")
 async def test_recv_when_tcp_stays_open_after_a_failure_is_released() -> None:
     async with opened(close_timeout=0.2) as (ws, peer):
         watch = Stopwatch()
@@ -330,43 +298,6 @@ async def test_close_when_the_peer_does_not_read_takes_one_close_timeout() -> No
         assert watch.elapsed < 0.8
 
 
-@pytest.mark.variants("transports")
-async def test_send_when_the_peer_stops_reading_is_released_by_keepalive() -> None:
-    options: dict[str, Any] = {
-        "ping_interval": 0.1,
-        "ping_timeout": 0.2,
-        "close_timeout": 0.2,
-    }
-    async with opened(small=True, **options) as (ws, _peer):
-        watch = Stopwatch()
-
-        with pytest.raises(ConnectionClosedError) as caught:
-            await ws.send(bytes(16 * 2**20))
-        await ws.close()
-
-        assert watch.elapsed < 0.5 + SLACK
-        assert isinstance(caught.value.__cause__, TimeoutError)
-        assert ws.close_code == 1006
-        assert caught.value.sent is not None
-        assert caught.value.sent.code == 1011
-
-
-@pytest.mark.variants("two")
-async def test_send_in_fragments_when_the_peer_stops_reading_is_released() -> None:
-    options: dict[str, Any] = {
-        "ping_interval": 0.1,
-        "ping_timeout": 0.2,
-        "close_timeout": 0.2,
-    }
-    async with opened(small=True, **options) as (ws, _peer):
-        watch = Stopwatch()
-
-        with pytest.raises(ConnectionClosedError):
-            await ws.send(bytes(2**20) for _ in range(64))
-
-        assert watch.elapsed < 0.5 + SLACK
-
-
 @pytest.mark.variants("two")
 @pytest.mark.parametrize("send", ["bytearray", "text"])
 async def test_send_of_any_kind_waits_when_the_peer_does_not_read(send: str) -> None:
@@ -383,26 +314,6 @@ async def test_send_of_any_kind_waits_when_the_peer_does_not_read(send: str) -> 
         with pytest.raises(asyncio.CancelledError):
             await task
         await ws.close()
-
-
-@pytest.mark.variants("transports")
-async def test_keepalive_when_the_peer_is_silent_fails_with_1011() -> None:
-    options: dict[str, Any] = {
-        "ping_interval": 0.05,
-        "ping_timeout": 0.1,
-        "close_timeout": 0.1,
-    }
-    async with opened(**options) as (ws, peer):
-        with pytest.raises(ConnectionClosedError) as caught:
-            await ws.recv()
-
-        frames = await peer.rest()
-        assert {received.opcode for received in frames[:-1]} == {PING}
-        assert frames[-1].code == 1011
-        assert frames[-1].reason == "keepalive ping timeout"
-        assert str(caught.value) == (
-            "sent 1011 (internal error) keepalive ping timeout; no close frame received"
-        )
 
 
 @pytest.mark.variants("transports")

@@ -92,12 +92,15 @@ async def closing_releases_whoever_waits(kit: Kit, side: str) -> None:
 async def silent_peer_costs_one_close_timeout(kit: Kit, side: str) -> None:
     async with kit.ends(side, close_timeout=0.4) as (ws, peer):
         receiving = kit.spawn(ws.recv)
+        waiting = kit.spawn(ws.wait_closed)
         await kit.receiving(ws, receiving)
         clock = Stopwatch()
         await ws.close()
         assert 0.35 < clock.elapsed < 0.4 + SLACK
         with pytest.raises(ConnectionClosedError):
             await receiving.result()
+        await waiting.result()
+        assert ws.closed
         assert ws.close_code == 1006
         assert [item.opcode for item in await kit.do(peer.rest)] == [CLOSE]
 
@@ -106,9 +109,10 @@ async def silent_peer_costs_one_close_timeout(kit: Kit, side: str) -> None:
 async def tcp_that_stays_open_costs_one_close_timeout(kit: Kit, side: str) -> None:
     async with kit.ends(side, close_timeout=0.4) as (ws, peer):
         clock = Stopwatch()
-        peer.send_close(1001)
+        peer.send_close(1001, "bye")
         with pytest.raises(ConnectionClosedOK) as caught:
             await ws.recv()
+        assert (ws.close_code, ws.close_reason) == (1001, "bye")
         assert (await kit.do(peer.read)).code == 1001
         if side == "server" and kit.face.name == "trio-tls":
             # trio's TLS closes TCP behind its close_notify, as servers may.
@@ -140,6 +144,7 @@ async def closing_that_is_cancelled_still_ends_on_time(kit: Kit, side: str) -> N
         closing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await closing.result()
+        assert not ws.closed
         await ws.wait_closed()
         assert 0.25 < clock.elapsed < 0.3 + SLACK
         assert ws.close_code == 1006

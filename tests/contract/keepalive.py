@@ -70,8 +70,8 @@ async def ping_that_cannot_be_sent_is_refused(kit: Kit, side: str) -> None:
 async def pings_are_answered_while_the_application_does_not_read(
     kit: Kit, side: str
 ) -> None:
-    async with kit.ends(side) as (ws, peer):
-        for number in range(3):
+    async with kit.ends(side, max_queue=32) as (ws, peer):
+        for number in range(30):
             peer.write(peer.frame(TEXT, "unread"), peer.frame(PING, f"{number}"))
             received = await kit.do(peer.read)
             assert (received.opcode, received.text) == (PONG, f"{number}")
@@ -90,7 +90,12 @@ async def dead_peer_is_noticed(kit: Kit, side: str) -> None:
         assert caught.value.sent is not None
         assert caught.value.sent.code == 1011
         assert caught.value.sent.reason == "keepalive ping timeout"
-        assert (await kit.do(peer.read)).opcode == PING
+        assert str(caught.value) == (
+            "sent 1011 (internal error) keepalive ping timeout; no close frame received"
+        )
+        *pings, last = await kit.do(peer.rest)
+        assert {received.opcode for received in pings} == {PING}
+        assert (last.code, last.reason) == (1011, "keepalive ping timeout")
 
 
 @behaviour()
@@ -115,21 +120,13 @@ async def application_that_does_not_read_is_never_closed(kit: Kit, side: str) ->
     }
     async with kit.ends(side, **options) as (ws, peer):
         peer.write(*[peer.frame(TEXT, f"{number}") for number in range(100)])
-        over = False
-
-        def answer() -> None:
-            while not over:
-                received = peer.read()
-                if received.opcode == PING:
-                    peer.send(PONG, received.payload)
-
-        answering = kit.spawn(lambda: kit.do(answer))
+        answering = kit.spawn(lambda: kit.do(peer.echo))
         # Longer than it takes to find a peer dead, on every face.
         await kit.sleep(0.5)
         assert ws.open
         assert [await ws.recv() for _ in range(100)] == [f"{n}" for n in range(100)]
-        over = True
-        await ws.ping()
+        await ws.close()
+        assert ws.close_code == 1000
         await answering.result()
 
 

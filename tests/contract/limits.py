@@ -132,6 +132,7 @@ async def unread_messages_are_bounded_and_none_is_lost(kit: Kit, side: str) -> N
         # 20 MB do not fit into our queue and the buffers of the system.
         await kit.until(lambda: ws._session.reading_paused and not peer.writable)
         assert sent < count
+        assert len(ws._session.messages) < 50
         for number in range(count):
             assert (await ws.recv())[:4] == number.to_bytes(4, "big")
         await flooding.result()

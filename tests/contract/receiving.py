@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,7 +17,8 @@ from fullduplex import (
     ConnectionClosedOK,
 )
 
-from ..kit.bytes import BINARY, CLOSE, CONT, PING, PONG, TEXT
+from ..kit.bytes import BINARY, CLOSE, CONT, MASK, PING, PONG, RSV1, TEXT, frame
+from ..kit.peer import Peer
 from .faces import Kit
 from .registry import behaviour
 
@@ -103,7 +105,7 @@ async def second_receiver_is_refused_and_the_first_goes_on(kit: Kit, side: str) 
     async with kit.ends(side) as (ws, peer):
         first = kit.spawn(ws.recv)
         await kit.receiving(ws, first)
-        with pytest.raises(ConcurrencyError):
+        with pytest.raises(ConcurrencyError, match="already waiting elsewhere"):
             await ws.recv()
         peer.send(TEXT, "for the first")
         assert await first.result() == "for the first"
@@ -221,25 +223,58 @@ async def fragments_survive_a_cancelled_receiver(kit: Kit, side: str) -> None:
         assert await ws.recv() == "half and half"
 
 
+def huge(peer: Peer) -> bytes:
+    """The head of a frame of 2^63 - 1 bytes."""
+    return bytes([0x82, 0xFF if peer.masks else 0x7F]) + (2**63 - 1).to_bytes(8, "big")
+
+
+# What breaks a rule or ends a connection, and the code of the answer.
+FAULTS: list[tuple[Callable[[Peer], bytes], int]] = [
+    (lambda peer: peer.frame(3), 1002),
+    (lambda peer: frame(TEXT, "x", mask=None if peer.masks else MASK), 1002),
+    (lambda peer: peer.frame(TEXT, "x", rsv=RSV1), 1002),
+    (lambda peer: peer.frame(PING, fin=False), 1002),
+    (lambda peer: peer.frame(CONT, "x"), 1002),
+    (lambda peer: peer.frame(TEXT, b"\xff"), 1007),
+    (lambda peer: peer.frame(CLOSE, (1005).to_bytes(2, "big")), 1002),
+    (lambda peer: peer.frame(CLOSE, b"\x03"), 1002),
+    (lambda peer: peer.frame(CLOSE, b"\x03\xe8\xff"), 1007),
+    (lambda peer: peer.frame(TEXT, bytes(2000)), 1009),
+    (huge, 1009),
+    (
+        lambda peer: peer.frame(TEXT, fin=False) + peer.frame(CONT, fin=False) * 5000,
+        1009,
+    ),
+    (lambda peer: peer.frame(CLOSE, (1001).to_bytes(2, "big")), 1001),
+]
+
+
 @behaviour()
 async def replies_to_messages_before_a_fault_go_out_first(kit: Kit, side: str) -> None:
-    async with kit.ends(side, max_size=1000) as (ws, peer):
+    for make, code in FAULTS:
+        async with kit.ends(side, max_size=1000, close_timeout=0.5) as (ws, peer):
+            received: list[Any] = []
 
-        async def reply() -> None:
-            try:
-                while True:
-                    await ws.send(f"got {await ws.recv()}")
-            except ConnectionClosed:
-                pass
+            async def reply(ws: Any = ws, received: Any = received) -> None:
+                try:
+                    while True:
+                        received.append(await ws.recv())
+                        await ws.send(f"got {received[-1]}")
+                except ConnectionClosed:
+                    received.append("the end")
 
-        replying = kit.spawn(reply)
-        await kit.receiving(ws, replying)
-        peer.write(peer.frame(TEXT, "a"), peer.frame(TEXT, "b"), peer.frame(3))
-        assert (await kit.do(peer.read)).text == "got a"
-        assert (await kit.do(peer.read)).text == "got b"
-        assert (await kit.do(peer.read)).code == 1002
-        peer.close()
-        await replying.result()
+            replying = kit.spawn(reply)
+            await kit.receiving(ws, replying)
+            peer.write(
+                *(peer.frame(TEXT, text) for text in ("a", "b")),
+                make(peer),
+                peer.frame(TEXT, "late"),
+            )
+            assert (await kit.do(peer.read)).text == "got a"
+            assert (await kit.do(peer.read)).text == "got b"
+            assert (await kit.do(peer.answer_close)).code == code
+            await replying.result()
+            assert received == ["a", "b", "the end"]
 
 
 @behaviour()

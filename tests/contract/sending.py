@@ -229,6 +229,22 @@ async def sending_to_a_peer_that_stops_reading_is_released(kit: Kit, side: str) 
         assert caught.value.sent is not None
         assert caught.value.sent.code == 1011
         assert isinstance(caught.value.__cause__, TimeoutError)
+        assert ws.close_code == 1006
+
+
+@behaviour()
+async def sending_fragments_to_a_peer_that_stops_reading_is_released(
+    kit: Kit, side: str
+) -> None:
+    async with kit.ends(side, small=True, **RELEASE) as (ws, _):
+        clock = Stopwatch()
+        with pytest.raises(ConnectionClosedError) as caught:
+            await ws.send(bytes(2**20) for _ in range(64))
+        await ws.close()
+        assert clock.elapsed < 0.5 + SLACK + (0 if kit.face.cancels else 1)
+        assert caught.value.sent is not None
+        assert caught.value.sent.code == 1011
+        assert isinstance(caught.value.__cause__, TimeoutError)
 
 
 @behaviour()

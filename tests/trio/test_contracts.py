@@ -11,13 +11,11 @@ import pytest
 import trio
 
 from fullduplex import (
-    ConcurrencyError,
-    ConnectionClosed,
     ConnectionClosedError,
     ConnectionClosedOK,
 )
 
-from ..kit.bytes import BINARY, CLOSE, CONT, MASK, PING, TEXT, close_frame, frame
+from ..kit.bytes import CLOSE, CONT, MASK, PING, TEXT, close_frame, frame
 from ..kit.trio_peer import until
 from .kit import opened, served
 
@@ -103,28 +101,6 @@ async def test_recv_when_cancelled_at_random_loses_nothing_and_doubles_nothing(
     assert received == list(range(sent))
 
 
-async def test_recv_when_cancelled_in_a_message_of_fragments_keeps_them() -> None:
-    async with opened() as (ws, peer):
-        await peer.write(frame(TEXT, "half ", fin=False))
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(ws.recv)
-            await peer.heard()
-            nursery.cancel_scope.cancel()
-
-        await peer.write(frame(CONT, "and half"))
-
-        assert await ws.recv() == "half and half"
-
-
-async def test_recv_when_another_task_waits_is_refused() -> None:
-    async with opened() as (ws, peer), trio.open_nursery() as nursery:
-        nursery.start_soon(ws.recv)
-        await turns(2)
-        with pytest.raises(ConcurrencyError, match="already waiting elsewhere"):
-            await ws.recv()
-        await peer.write(frame(TEXT, "for the first"))
-
-
 @pytest.mark.parametrize("side", ["client", "server"])
 async def test_send_when_cancelled_sends_whole_frames_or_none(side: str) -> None:
     rng = random.Random(11)
@@ -190,21 +166,6 @@ async def test_send_when_cut_between_fragments_fails_with_1011() -> None:
             await ws.send("another")
 
 
-async def test_aclose_when_cancelled_still_ends_within_close_timeout() -> None:
-    async with opened(close_timeout=0.2) as (ws, peer):
-        began = trio.current_time()
-        with trio.move_on_after(0.01) as scope:
-            await ws.aclose()
-        assert scope.cancelled_caught
-        assert (await peer.read()).code == 1000
-        assert not ws.closed
-
-        await ws.wait_closed()
-
-        assert 0.15 < trio.current_time() - began < 0.2 + SLACK
-        assert ws.close_code == 1006
-
-
 async def test_aclose_when_cancelled_before_has_sent_the_close_frame() -> None:
     async with opened(close_timeout=0.2) as (ws, peer):
         with trio.CancelScope() as scope:
@@ -213,76 +174,6 @@ async def test_aclose_when_cancelled_before_has_sent_the_close_frame() -> None:
         assert (await peer.answer_close()).code == 1001
         await ws.wait_closed()
         assert ws.close_code == 1001
-
-
-async def test_aclose_when_the_peer_is_silent_takes_one_close_timeout() -> None:
-    async with opened(close_timeout=0.3) as (ws, peer):
-        released = []
-
-        async def receive() -> None:
-            with pytest.raises(ConnectionClosedError):
-                await ws.recv()
-            released.append("recv")
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(receive)
-            nursery.start_soon(ws.wait_closed)
-            began = trio.current_time()
-            await ws.aclose()
-
-        assert 0.25 < trio.current_time() - began < 0.3 + SLACK
-        assert released
-        assert [received.opcode for received in await peer.rest()] == [CLOSE]
-
-
-async def test_recv_when_tcp_stays_open_after_the_peers_close_is_released() -> None:
-    async with opened(close_timeout=0.2) as (ws, peer):
-        began = trio.current_time()
-        await peer.write(close_frame(1001, "bye"))
-
-        with pytest.raises(ConnectionClosedOK):
-            await ws.recv()
-
-        assert 0.15 < trio.current_time() - began < 0.2 + SLACK
-        assert (ws.close_code, ws.close_reason) == (1001, "bye")
-        assert (await peer.read()).code == 1001
-
-
-async def test_aclose_when_the_peer_does_not_read_takes_one_close_timeout() -> None:
-    async with opened(close_timeout=0.3, small=True) as (ws, _peer):
-
-        async def send() -> None:
-            with pytest.raises(ConnectionClosedError):
-                await ws.send(bytes(16 * 2**20))
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(send)
-            await until(lambda: ws._session.writing_paused)
-            began = trio.current_time()
-            await ws.aclose()
-
-        assert 0.25 < trio.current_time() - began < 0.3 + SLACK
-
-
-@pytest.mark.parametrize("fragments", [False, True])
-async def test_send_when_the_peer_stops_reading_is_released_by_keepalive(
-    fragments: bool,
-) -> None:
-    times: Any = {"ping_interval": 0.1, "ping_timeout": 0.2, "close_timeout": 0.2}
-    message: Any = bytes(16 * 2**20)
-    if fragments:
-        message = (bytes(2**20) for _ in range(64))
-    async with opened(small=True, **times) as (ws, _peer):
-        began = trio.current_time()
-
-        with pytest.raises(ConnectionClosedError) as caught:
-            await ws.send(message)
-        await ws.aclose()
-
-        assert trio.current_time() - began < 0.5 + SLACK
-        assert isinstance(caught.value.__cause__, TimeoutError)
-        assert caught.value.sent is not None
-        assert caught.value.sent.code == 1011
 
 
 async def test_send_when_the_peer_reads_slowly_is_never_closed() -> None:
@@ -307,18 +198,6 @@ async def test_send_when_the_peer_reads_slowly_is_never_closed() -> None:
         assert ws.close_code == 1000
 
 
-async def test_keepalive_when_the_peer_is_silent_fails_with_1011() -> None:
-    times: Any = {"ping_interval": 0.1, "ping_timeout": 0.1, "close_timeout": 0.1}
-    async with opened(**times) as (ws, peer):
-        began = trio.current_time()
-        with pytest.raises(ConnectionClosedError):
-            await ws.recv()
-        assert 0.15 < trio.current_time() - began < 0.3 + SLACK
-        opcodes = [received.opcode for received in await peer.rest()]
-        assert opcodes[0] == PING
-        assert opcodes[-1] == CLOSE
-
-
 async def test_keepalive_when_the_peer_answers_goes_on_and_measures() -> None:
     async with opened(ping_interval=0.02, ping_timeout=1) as (ws, peer):
         async with trio.open_nursery() as nursery:
@@ -326,43 +205,6 @@ async def test_keepalive_when_the_peer_answers_goes_on_and_measures() -> None:
             await until(lambda: ws.latency > 0)
             await ws.aclose()
         assert ws.close_code == 1000
-
-
-async def test_keepalive_when_the_application_does_not_read_never_closes() -> None:
-    times: Any = {"ping_interval": 0.05, "ping_timeout": 0.05, "close_timeout": 0.1}
-    async with opened(max_queue=4, **times) as (ws, peer):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(peer.echo)
-            for number in range(100):
-                await peer.write(frame(TEXT, f"{number}"))
-            # Several times as long as a dead peer would live.
-            await trio.sleep(0.3)
-            assert ws.open
-            for number in range(100):
-                assert await ws.recv() == f"{number}"
-            await ws.aclose()
-        assert ws.close_code == 1000
-
-
-async def test_unread_messages_are_bounded_and_none_is_lost() -> None:
-    written = 0
-    async with opened(max_queue=4, read_limit=2**16) as (ws, peer):
-
-        async def write() -> None:
-            nonlocal written
-            while written < 4000:
-                await peer.write(frame(BINARY, b"%09d" % written + bytes(100_000)))
-                written += 1
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(write)
-            await until(lambda: ws._session.reading_paused and not peer.writable)
-            assert written < 400
-            assert len(ws._session.messages) < 50
-            stopped = written
-            for number in range(stopped):
-                assert (await ws.recv())[:9] == b"%09d" % number
-            nursery.cancel_scope.cancel()
 
 
 async def test_aclose_when_the_queue_is_full_still_sees_the_peers_close() -> None:
@@ -374,43 +216,6 @@ async def test_aclose_when_the_queue_is_full_still_sees_the_peers_close() -> Non
             with trio.fail_after(1):
                 await ws.aclose()
         assert ws.close_code == 1000
-
-
-FAULTS = {
-    "opcode": (frame(3), 1002),
-    "utf-8": (frame(TEXT, b"\xff"), 1007),
-    "too big": (frame(TEXT, bytes(2000)), 1009),
-    "huge": (b"\x82\x7f" + (2**63 - 1).to_bytes(8, "big"), 1009),
-    "fragments": (frame(TEXT, fin=False) + frame(CONT, fin=False) * 5000, 1009),
-    "the peer's close": (close_frame(1001), 1001),
-}
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-async def test_fault_behind_messages_in_one_read_comes_after_them_and_the_replies(
-    fault: str,
-) -> None:
-    data, code = FAULTS[fault]
-    async with opened(max_size=1000, close_timeout=0.5) as (ws, peer):
-        received = []
-
-        async def reply() -> None:
-            try:
-                while True:
-                    received.append(await ws.recv())
-                    await ws.send(f"got {received[-1]!r}")
-            except ConnectionClosed:
-                received.append("the end")
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(reply)
-            await turns(3)
-            await peer.write(frame(TEXT, "a"), frame(TEXT, "b"), data)
-
-            assert (await peer.read()).text == "got 'a'"
-            assert (await peer.read()).text == "got 'b'"
-            assert (await peer.answer_close()).code == code
-        assert received == ["a", "b", "the end"]
 
 
 @pytest.mark.parametrize("end", ["close", "reset"])
@@ -444,13 +249,6 @@ async def test_ping_flood_when_the_peer_reads_no_pongs_keeps_memory_bounded() ->
         with trio.fail_after(5):
             while (await peer.read()).payload != b"%0125d" % 1999:
                 pass
-
-
-async def test_pings_when_the_application_does_not_read_are_answered() -> None:
-    async with opened(max_queue=32) as (_ws, peer):
-        for number in range(30):
-            await peer.write(frame(TEXT, "unread"), frame(PING, b"%d" % number))
-            assert (await peer.read()).payload == b"%d" % number
 
 
 async def test_ping_when_the_connection_ends_raises_or_is_set_as_asked() -> None:
