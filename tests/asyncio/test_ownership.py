@@ -343,12 +343,12 @@ EXIT = """
     import asyncio, socket, sys, threading
     import uvloop
     from fullduplex import connect
-    from fullduplex.asyncio import _transport
+    from fullduplex.asyncio import _transports
     from tests.asyncio.kit import opened
     from tests.kit.bytes import TEXT, frame
 
     if sys.argv[1] == "loop":
-        _transport.TcpTransport = None
+        _transports.TcpTransport = None
 
     async def main():
         async with opened() as (ws, peer):
