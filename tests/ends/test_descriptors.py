@@ -22,9 +22,8 @@ from fullduplex import IMPLEMENTATION, ConnectionClosed, connect, serve
 from fullduplex.asyncio import _transports as _transport
 from fullduplex.sync import connect as blocking_connect
 
+from ..kit.clock import PATIENCE
 from ..kit.peer import Listener
-
-PATIENCE = 5.0
 
 
 @contextlib.contextmanager
