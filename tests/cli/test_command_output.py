@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from fullduplex import cli
+from fullduplex.cli import _program
 
 pytestmark = [
     pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
@@ -201,10 +201,10 @@ def test_programs_are_named_as_a_shell_here_finds_them(
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     path = os.path.abspath(where)
-    assert cli._typed(path, "tool") == (shown or path)
+    assert _program._typed(path, "tool") == (shown or path)
 
     os.makedirs(os.path.dirname(path), exist_ok=True)
     Path(path).write_text("#!/bin/sh\n")
     os.chmod(path, 0o755)
     monkeypatch.setenv("PATH", os.path.dirname(path))
-    assert cli._typed(path, "tool") == "tool"
+    assert _program._typed(path, "tool") == "tool"

@@ -16,7 +16,8 @@ import logging
 import sys
 
 from ..core.logs import rename_loggers
-from ._finder import COMPATIBLE, ROOT, Finder
+from ._finder import Finder
+from ._names import COMPATIBLE, ROOT
 
 __all__ = ["COMPATIBLE", "install_as_websockets", "is_installed", "uninstall"]
 

@@ -12,15 +12,12 @@ from importlib.util import find_spec
 from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
+from ._names import COMPATIBLE, ROOT
+
 if TYPE_CHECKING:
     from importlib.metadata import Distribution, DistributionFinder
 
-
-ROOT = "websockets"
 OURS = __name__.partition(".")[0]
-
-COMPATIBLE = "17.4"
-"""The version of websockets that programs are told of."""
 
 
 def ours(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from importlib.metadata import Distribution
 
-from ._finder import COMPATIBLE, ROOT
+from ._names import COMPATIBLE, ROOT
 
 
 class Compatible(Distribution):

@@ -14,8 +14,8 @@ from typing import NoReturn
 
 import click
 
-from . import version_line
 from ._client import Options, run_session
+from ._program import version_line
 from ._target import Target, check_seconds, with_target
 
 

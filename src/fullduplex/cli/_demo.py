@@ -27,9 +27,9 @@ from rich.progress import (
 
 from .. import connect, serve
 from ..exceptions import ConnectionClosed, WebSocketException
-from . import program, python, version_line
 from ._demo_messages import mixed_messages, size_of
 from ._errors import one_line
+from ._program import program, python, version_line
 from ._render import keep_printing
 
 if TYPE_CHECKING:

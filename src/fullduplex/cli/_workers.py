@@ -17,7 +17,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from ..asyncio.server import Server
-from ._serve import (
+from ._server import (
     FAILED,
     INTERRUPTED,
     Options,

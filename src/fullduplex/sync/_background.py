@@ -29,14 +29,10 @@ import threading
 import weakref
 from itertools import count
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from .._net.hang_up import HangUps, new_hang_ups
 from ._channel import IN, OUT
-
-if TYPE_CHECKING:
-    from ._socket_io import SocketIO
-
 
 # Seconds between looks at connections that a caller is at work on.
 LOOK = 1.0
@@ -55,6 +51,32 @@ def rounded(when: float) -> float:
     return math.ceil(when * GRAIN) / GRAIN
 
 
+class LookedAfter(Protocol):
+    """Interface of the connections that the thread looks after."""
+
+    sock: Any
+    session: Any
+    # Written by the thread: the time of its next look, the events that it watches for,
+    # and how long it leaves the connection alone.
+    alarm: float
+    watched: int
+    watches_end: bool
+    told_at: float
+    pause: float
+    # Whether the connection is left to a caller, and the time of its next deadline.
+    aside: bool
+    due: float
+
+    def tend(self, now: float, readable: bool) -> tuple[bool, int]:
+        """Read, send and run deadlines; returns whether a caller has it, and events."""
+
+    def hung_up(self, gone: bool, now: float) -> None:
+        """Take note of the peer's end."""
+
+    def orphan(self) -> None:
+        """Leave the socket to the parent process, in a child."""
+
+
 class BackgroundThread:
     """The thread, and what it looks after."""
 
@@ -62,7 +84,7 @@ class BackgroundThread:
         # Guards what follows.  A driver's lock may be held when it is taken, never
         # the other way round.
         self._lock = threading.Lock()
-        self.drivers: set[SocketIO] = set()
+        self.drivers: set[LookedAfter] = set()
         self._thread: threading.Thread | None = None
         self._selector: selectors.BaseSelector
         self._hang_ups: HangUps | None = None
@@ -70,13 +92,13 @@ class BackgroundThread:
         self._ringer: socket.socket
         self._rung = False
         # Connections that have ended are not kept by their alarms.
-        self._alarms: list[tuple[float, int, weakref.ref[SocketIO]]] = []
+        self._alarms: list[tuple[float, int, weakref.ref[LookedAfter]]] = []
         self._order = count()
         self._wakes_at = 0.0
 
     # Methods that drivers call
 
-    def adopt(self, driver: SocketIO) -> None:
+    def adopt(self, driver: LookedAfter) -> None:
         """Look after a connection from now on."""
         with self._lock:
             if self._thread is None:
@@ -86,7 +108,7 @@ class BackgroundThread:
             if isinstance(self._selector, selectors.SelectSelector):
                 self._ring(0)  # it does not notice while it waits
 
-    def forget(self, driver: SocketIO) -> None:
+    def forget(self, driver: LookedAfter) -> None:
         """Let a connection go whose socket is about to be closed."""
         with self._lock:
             if driver not in self.drivers:
@@ -97,18 +119,18 @@ class BackgroundThread:
             if not self.drivers:
                 self._ring(0)
 
-    def call_at(self, when: float, driver: SocketIO) -> None:
+    def call_at(self, when: float, driver: LookedAfter) -> None:
         """Look at a connection at a moment."""
         with self._lock:
             if driver in self.drivers:
                 self._set_alarm(when, driver)
                 self._ring(when)
 
-    def look_after(self, driver: SocketIO) -> None:
+    def look_after(self, driver: LookedAfter) -> None:
         """Look at a connection soon: a caller has left something undone."""
         self.call_at(0, driver)
 
-    def came_back(self, driver: SocketIO) -> None:
+    def came_back(self, driver: LookedAfter) -> None:
         """Watch a connection that was left aside, unless it is at once again."""
         driver.aside = False
         when = rounded(monotonic() + driver.pause)
@@ -149,12 +171,12 @@ class BackgroundThread:
             except OSError:
                 pass  # it is full, so there is enough of it
 
-    def _set_alarm(self, when: float, driver: SocketIO) -> None:
+    def _set_alarm(self, when: float, driver: LookedAfter) -> None:
         driver.alarm = when
         entry = when, next(self._order), weakref.ref(driver)
         heapq.heappush(self._alarms, entry)
 
-    def _watch(self, driver: SocketIO, wanted: int) -> None:
+    def _watch(self, driver: LookedAfter, wanted: int) -> None:
         """Watch for these events; the lock is held."""
         if driver.watched == wanted:
             return
@@ -169,7 +191,7 @@ class BackgroundThread:
         else:
             driver.watched = wanted
 
-    def _unwatch(self, driver: SocketIO) -> None:
+    def _unwatch(self, driver: LookedAfter) -> None:
         if driver.watched:
             driver.watched = 0
             try:
@@ -177,7 +199,7 @@ class BackgroundThread:
             except (KeyError, ValueError, OSError):
                 pass  # it was closed
 
-    def _watch_end(self, driver: SocketIO) -> None:
+    def _watch_end(self, driver: LookedAfter) -> None:
         """Watch for the peer's end alone; the lock is held."""
         if self._hang_ups is None:
             hang_ups = new_hang_ups()
@@ -192,7 +214,7 @@ class BackgroundThread:
         driver.watches_end = True
         self._hang_ups.watch(driver.sock.fileno(), driver)
 
-    def _unwatch_end(self, driver: SocketIO) -> None:
+    def _unwatch_end(self, driver: LookedAfter) -> None:
         if driver.watches_end and self._hang_ups is not None:
             driver.watches_end = False
             self._hang_ups.forget(driver.sock.fileno(), driver)
@@ -211,12 +233,12 @@ class BackgroundThread:
             self._tend_all(self._choose(found))
             del found  # connections that have ended are not kept
 
-    def _choose(self, found: list[tuple[Any, int]]) -> dict[SocketIO, int]:
+    def _choose(self, found: list[tuple[Any, int]]) -> dict[LookedAfter, int]:
         """Find the connections to look at, and what is new about them."""
         with self._lock:
             now = monotonic()
             self._wakes_at = 0.0
-            chosen: dict[SocketIO, int] = {}
+            chosen: dict[LookedAfter, int] = {}
             for key, events in found:
                 driver = key.data
                 if driver is None:
@@ -239,11 +261,11 @@ class BackgroundThread:
                     chosen.setdefault(due, 0)
             return chosen
 
-    def _tend_all(self, chosen: dict[SocketIO, int]) -> None:
+    def _tend_all(self, chosen: dict[LookedAfter, int]) -> None:
         for driver, news in chosen.items():
             self._tend(driver, news)
 
-    def _tend(self, driver: SocketIO, news: int) -> None:
+    def _tend(self, driver: LookedAfter, news: int) -> None:
         now = monotonic()
         if news & (LEFT | GONE):
             driver.hung_up(news & GONE != 0, now)
@@ -282,27 +304,27 @@ class BackgroundThread:
 _housekeeper = BackgroundThread()
 
 
-def adopt(driver: SocketIO) -> None:
+def adopt(driver: LookedAfter) -> None:
     """Look after a connection from now on."""
     _housekeeper.adopt(driver)
 
 
-def forget(driver: SocketIO) -> None:
+def forget(driver: LookedAfter) -> None:
     """Let a connection go whose socket is about to be closed."""
     _housekeeper.forget(driver)
 
 
-def call_at(when: float, driver: SocketIO) -> None:
+def call_at(when: float, driver: LookedAfter) -> None:
     """Look at a connection at a moment, on the clock of `time.monotonic`."""
     _housekeeper.call_at(when, driver)
 
 
-def look_after(driver: SocketIO) -> None:
+def look_after(driver: LookedAfter) -> None:
     """Look at a connection soon: a caller has left something undone."""
     _housekeeper.look_after(driver)
 
 
-def came_back(driver: SocketIO) -> None:
+def came_back(driver: LookedAfter) -> None:
     """Watch a connection again that was left aside; its lock is held."""
     _housekeeper.came_back(driver)
 
