@@ -19,7 +19,6 @@ from ..core.endpoint.message_sender import (
 from ..core.endpoint.not_open import NOT_OPEN
 from ..core.endpoint.options import Options
 from ..core.frames.frame import control_payload
-from ..core.http.messages import Request, Response
 from ..core.typing import BytesLike, Data, DataLike, LoggerLike
 from .driver import AsyncDriver
 from .fragment_stream import FragmentStream
@@ -47,10 +46,6 @@ class AsyncConnection(BaseConnection):
         self._base_logger = logger
         self._driver = driver
         self._session: Endpoint = NOT_OPEN
-        #: the opening handshake; None before it was sent or received
-        self.request: Request | None = None
-        #: the answer; None before it was received or sent
-        self.response: Response | None = None
         #: subprotocol, if one was negotiated
         self.subprotocol: str | None = None
 

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ..core.buffers import check_bytes
-from ..core.connection.websockets_names import shown
+from ..core.connection.websockets_names import fallback
 from ..core.logs import find_logger
 from ..core.server.config import ServerSettings
 from ..core.server.hook_forms import adapt_handler
@@ -132,17 +132,17 @@ class Standalone(Opening):
 
     # Attributes that such programs set themselves
 
-    @shown
+    @fallback
     def loop(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The event loop of the connection."""
         return self._loop
 
-    @shown
+    @fallback
     def transport(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The asyncio transport; None before TCP is connected."""
         return self._driver.transport
 
-    @shown
+    @fallback
     def ws_server(self) -> Any:
         """The server that accepted the connection."""
         return self.server

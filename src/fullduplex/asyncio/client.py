@@ -33,7 +33,7 @@ from ..core.client.reconnect import (
 )
 from ..core.client.redirects import display_uri
 from ..core.connection.overrides import overridden
-from ..core.connection.websockets_names import shown as attribute
+from ..core.connection.websockets_names import fallback as attribute
 from ..core.diagnostics.connect_trace import ConnectTrace
 from ..core.extensions.base import ClientExtensionFactory
 from ..core.http.headers import HeadersLike

@@ -27,7 +27,6 @@ from ..core.endpoint.options import Options
 from ..core.errors import ConcurrencyError
 from ..core.frames.close import ConnectionClosedOK
 from ..core.frames.frame import Extension, control_payload
-from ..core.http.messages import Request, Response
 from ..core.typing import BytesLike, Data, DataLike, LoggerLike
 from ..imports import reexport
 from ._background import look_after
@@ -91,10 +90,6 @@ class Connection(BaseConnection):
         self._driver: Driver = NO_DRIVER
         self._session: Endpoint = NOT_OPEN
         self._addresses: dict[str, Any] = {}
-        #: the opening handshake; None before it was sent or received
-        self.request: Request | None = None
-        #: the answer; None before it was received or sent
-        self.response: Response | None = None
         #: subprotocol, if one was negotiated
         self.subprotocol: str | None = None
 

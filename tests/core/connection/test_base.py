@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from fullduplex.core.connection.handshake_messages import Keeping
+from fullduplex.core.connection.base import BaseConnection
 from fullduplex.core.http.headers import Headers
 from fullduplex.core.http.messages import Request, Response
 
 
+class Kept(BaseConnection):
+    """A connection with a dictionary, as those of the faces have it."""
+
+
 def test_request_and_response_when_kept_as_bytes_are_what_they_were() -> None:
-    connection = Keeping()
+    connection = Kept()
     request = Request(
         "/path?q", Headers([("Host", "a"), ("X-Two", "1"), ("x-two", "2")])
     )
@@ -23,7 +27,7 @@ def test_request_and_response_when_kept_as_bytes_are_what_they_were() -> None:
 
 
 def test_request_and_response_when_set_or_unknown_are_kept_as_objects() -> None:
-    connection = Keeping()
+    connection = Kept()
     connection.request = connection.response = None
     assert connection.request is None
     assert connection.response is None
@@ -35,7 +39,7 @@ def test_request_and_response_when_set_or_unknown_are_kept_as_objects() -> None:
 
 
 def test_request_when_larger_than_parsers_allow_is_what_it_was() -> None:
-    connection = Keeping()
+    connection = Kept()
     headers = Headers([("Cookie", "c" * 20_000)])
     headers.update((f"X-{number}", "") for number in range(200))
     request = Request("/" + "p" * 20_000, headers)

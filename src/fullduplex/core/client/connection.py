@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..connection.handshake_messages import Keeping
+from ..connection.base import BaseConnection
 from ..connection.overrides import CLIENT_STEPS, refuse_overrides
 from ..endpoint.frame_protocol import Side
 from ..endpoint.options import Options
@@ -26,7 +26,7 @@ from ..http.messages import USER_AGENT, Request
 from ..uri import WebSocketURI
 
 
-class BaseClientConnection(Keeping):
+class BaseClientConnection(BaseConnection):
     """Base of the client connections of all faces."""
 
     side = Side.CLIENT

@@ -20,10 +20,11 @@ from ..frames.frame import Extension
 from ..http.headers import Headers
 from ..http.logs import log_head
 from ..http.messages import Request, Response
+from ..http.parser import ResponseParser
 from ..logs import PEER, ConnectionLogger
 from ..typing import LoggerLike
 from ..wire.wire import ReadBuffer
-from .websockets_names import Exposed
+from . import websockets_names as names
 
 if TYPE_CHECKING:
     from ..diagnostics.stats import Stats
@@ -32,27 +33,53 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class BaseConnection(Exposed):
+class BaseConnection:
     """
     The base of all connection classes.
 
     A face sets `_session`, to `NOT_OPEN` until the handshake is done, and tells through
     `_tcp_ended` and `_address` what only its socket knows.
+
+    Request and response are kept as bytes unless somebody has seen the objects, which
+    take ten times the memory, and most programs never look at them.
     """
 
     side: Side
 
+    # The classes of the faces have a dictionary, so they can be assigned to.
     __slots__ = ()
 
     _base_logger: LoggerLike
+    _options: Options
     _session: Endpoint
-    request: Request | None
-    response: Response | None
+    # Defaults on the class keep instances small.
+    _request: Request | bytes | None = None
+    _response: Response | bytes | None = None
     subprotocol: str | None
     #: trace of the opening; None for servers, and for connections without a trace
     opening: ConnectTrace | None = None
     # Whether a message is being sent frame by frame through `protocol`.
     _sending_frames = False
+
+    # Names of older connections.
+    is_client = names.is_client
+    ping_interval = names.ping_interval
+    ping_timeout = names.ping_timeout
+    close_timeout = names.close_timeout
+    max_size = names.max_size
+    max_queue = names.max_queue
+    max_queue_high = names.max_queue_high
+    max_queue_low = names.max_queue_low
+    read_limit = names.read_limit
+    write_limit = names.write_limit
+    write_limit_high = names.write_limit_high
+    write_limit_low = names.write_limit_low
+    messages = names.messages
+    debug = names.debug
+    close_rcvd = names.close_rcvd
+    close_sent = names.close_sent
+    close_rcvd_then_sent = names.close_rcvd_then_sent
+    close_exc = names.close_exc
 
     def _tcp_ended(self) -> bool:
         """Whether TCP has ended before the connection was open."""
@@ -205,6 +232,31 @@ class BaseConnection(Exposed):
     def closed(self) -> bool:
         """Whether TCP has ended; False while opening and closing."""
         return self.state is State.CLOSED
+
+    @property
+    def request(self) -> Request | None:
+        """The opening handshake; None before it was sent or received."""
+        known = self._request
+        if isinstance(known, bytes):
+            known = self._request = Request.restore(known)  # type: ignore[misc]
+        return known
+
+    @request.setter
+    def request(self, request: Request | None) -> None:
+        self._request = request  # type: ignore[misc]
+
+    @property
+    def response(self) -> Response | None:
+        """The answer; None before it was received or sent."""
+        known = self._response
+        if isinstance(known, bytes):
+            known = ResponseParser().feed(known)
+            self._response = known  # type: ignore[misc]
+        return known
+
+    @response.setter
+    def response(self, response: Response | None) -> None:
+        self._response = response  # type: ignore[misc]
 
     @property
     def path(self) -> str:

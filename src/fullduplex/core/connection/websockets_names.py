@@ -1,8 +1,9 @@
 """Attributes of older connections: limits, side, close frames.
 
-None of it is needed to use a connection.  A program may set attributes of these
-names on its own subclass, so these are found after those of the object.  Limits are
-another thing: setting one that has no effect would mislead, so it has one, or raises.
+None of it is needed to use a connection.  `BaseConnection` has each of them by its
+name.  A program may set attributes of these names on its own subclass, so these are
+found after those of the object.  Limits are another thing: setting one that has no
+effect would mislead, so it has one, or raises.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, Protocol, TypeVar, overload
 
 from ..endpoint.frame_protocol import Side
 from ..endpoint.not_open import NOT_OPEN
@@ -22,7 +23,20 @@ from ..typing import LoggerLike
 T = TypeVar("T")
 
 
-class shown(Generic[T]):
+class NamedConnection(Protocol):
+    """What the attributes are computed from."""
+
+    side: Side
+    _base_logger: LoggerLike
+    _options: Options
+    _session: Any
+
+    @property
+    def state(self) -> State:
+        """State of the connection."""
+
+
+class fallback(Generic[T]):
     """A property that an attribute of the object hides."""
 
     def __init__(self, get: Callable[[Any], T]) -> None:
@@ -30,11 +44,11 @@ class shown(Generic[T]):
         self.__doc__ = get.__doc__
 
     @overload
-    def __get__(self, instance: None, owner: type) -> shown[T]: ...
+    def __get__(self, instance: None, owner: type) -> fallback[T]: ...
     @overload
     def __get__(self, instance: object, owner: type) -> T: ...
 
-    def __get__(self, instance: object, owner: type) -> shown[T] | T:
+    def __get__(self, instance: object, owner: type) -> fallback[T] | T:
         return self if instance is None else self._get(instance)
 
 
@@ -91,119 +105,137 @@ def set_size(session: Any) -> None:
     session.reader.max_fragment = session.options.max_fragment
 
 
-class Exposed:
-    """A base of connection classes."""
+@fallback
+def is_client(connection: NamedConnection) -> bool:
+    """Whether this is the client's end."""
+    return connection.side is Side.CLIENT
 
-    __slots__ = ()
 
-    side: Side
-    state: Any
-    _base_logger: LoggerLike
-    _options: Options
-    _session: Any
+@limit
+def ping_interval(connection: NamedConnection) -> float | None:
+    """Seconds between keepalive pings."""
+    return connection._options.ping_interval
 
-    @shown
-    def is_client(self) -> bool:
-        """Whether this is the client's end."""
-        return self.side is Side.CLIENT
 
-    @limit
-    def ping_interval(self) -> float | None:
-        """Seconds between keepalive pings."""
-        return self._options.ping_interval
+@limit
+def ping_timeout(connection: NamedConnection) -> float | None:
+    """Seconds without any sign of life after a ping until the peer is dead."""
+    return connection._options.ping_timeout
 
-    @limit
-    def ping_timeout(self) -> float | None:
-        """Seconds without any sign of life after a ping until the peer is dead."""
-        return self._options.ping_timeout
 
-    @partial(limit, late=unchanged)
-    def close_timeout(self) -> float | None:
-        """Seconds that closing may take as a whole; may be set until it closes."""
-        return self._options.close_timeout
+@partial(limit, late=unchanged)
+def close_timeout(connection: NamedConnection) -> float | None:
+    """Seconds that closing may take as a whole; may be set until it closes."""
+    return connection._options.close_timeout
 
-    @partial(limit, late=set_size)
-    def max_size(self) -> int | None:
-        """Bytes in a received message; may be set at any time."""
-        return self._options.max_size
 
-    @limit
-    def max_queue(self) -> int | None:
-        """Received messages that may wait before reading pauses."""
-        return self._options.queue_high
+@partial(limit, late=set_size)
+def max_size(connection: NamedConnection) -> int | None:
+    """Bytes in a received message; may be set at any time."""
+    return connection._options.max_size
 
-    @shown
-    def max_queue_high(self) -> int | None:
-        """The same as `max_queue`."""
-        return self._options.queue_high
 
-    @shown
-    def max_queue_low(self) -> int | None:
-        """Received messages at which reading goes on."""
-        return None if self._options.queue_high is None else self._options.queue_low
+@limit
+def max_queue(connection: NamedConnection) -> int | None:
+    """Received messages that may wait before reading pauses."""
+    return connection._options.queue_high
 
-    @limit
-    def read_limit(self) -> int | None:
-        """A sixteenth of the received bytes that may wait; None for no limit."""
-        high = self._options.unread_high
-        return None if high is None else high // UNREAD_FACTOR
 
-    @limit
-    def write_limit(self) -> int:
-        """Bytes on their way above which sending waits."""
-        return self._options.write_high
+@fallback
+def max_queue_high(connection: NamedConnection) -> int | None:
+    """The same as `max_queue`."""
+    return connection._options.queue_high
 
-    @shown
-    def write_limit_high(self) -> int:
-        """The same as `write_limit`."""
-        return self._options.write_high
 
-    @shown
-    def write_limit_low(self) -> int:
-        """Bytes on their way at which sending goes on."""
-        return self._options.write_low
+@fallback
+def max_queue_low(connection: NamedConnection) -> int | None:
+    """Received messages at which reading goes on."""
+    return (
+        None
+        if connection._options.queue_high is None
+        else connection._options.queue_low
+    )
 
-    @shown
-    def messages(self) -> Any:
-        """Received messages that nobody has taken yet; it has a length."""
-        return () if self._session is NOT_OPEN else self._session.messages
 
-    @shown
-    def debug(self) -> bool:
-        """Whether frames are logged."""
-        if self._session is NOT_OPEN:
-            return self._base_logger.isEnabledFor(logging.DEBUG)
-        return bool(self._session.protocol.debug)
+@limit
+def read_limit(connection: NamedConnection) -> int | None:
+    """A sixteenth of the received bytes that may wait; None for no limit."""
+    high = connection._options.unread_high
+    return None if high is None else high // UNREAD_FACTOR
 
-    @shown
-    def close_rcvd(self) -> Close | None:
-        """The close frame that was received."""
-        return None if self._session is NOT_OPEN else self._session.protocol.close_rcvd
 
-    @shown
-    def close_sent(self) -> Close | None:
-        """The close frame that was sent."""
-        return None if self._session is NOT_OPEN else self._session.protocol.close_sent
+@limit
+def write_limit(connection: NamedConnection) -> int:
+    """Bytes on their way above which sending waits."""
+    return connection._options.write_high
 
-    @shown
-    def close_rcvd_then_sent(self) -> bool | None:
-        """Whether the peer's close frame came first; None unless there are both."""
-        if self._session is NOT_OPEN:
-            return None
-        value: bool | None = self._session.protocol.close_rcvd_then_sent
-        return value
 
-    @shown
-    def close_exc(self) -> ConnectionClosed:
-        """
-        The exception that says how the connection ended.
+@fallback
+def write_limit_high(connection: NamedConnection) -> int:
+    """The same as `write_limit`."""
+    return connection._options.write_high
 
-        Raises:
-            InvalidState: it has not ended yet.
-        """
-        if self.state is not State.CLOSED:
-            raise InvalidState("connection isn't closed yet")
-        if self._session is NOT_OPEN:
-            return ConnectionClosedError(None, None)
-        exc: ConnectionClosed = self._session.protocol.close_exc
-        return exc
+
+@fallback
+def write_limit_low(connection: NamedConnection) -> int:
+    """Bytes on their way at which sending goes on."""
+    return connection._options.write_low
+
+
+@fallback
+def messages(connection: NamedConnection) -> Any:
+    """Received messages that nobody has taken yet; it has a length."""
+    return () if connection._session is NOT_OPEN else connection._session.messages
+
+
+@fallback
+def debug(connection: NamedConnection) -> bool:
+    """Whether frames are logged."""
+    if connection._session is NOT_OPEN:
+        return connection._base_logger.isEnabledFor(logging.DEBUG)
+    return bool(connection._session.protocol.debug)
+
+
+@fallback
+def close_rcvd(connection: NamedConnection) -> Close | None:
+    """The close frame that was received."""
+    return (
+        None
+        if connection._session is NOT_OPEN
+        else connection._session.protocol.close_rcvd
+    )
+
+
+@fallback
+def close_sent(connection: NamedConnection) -> Close | None:
+    """The close frame that was sent."""
+    return (
+        None
+        if connection._session is NOT_OPEN
+        else connection._session.protocol.close_sent
+    )
+
+
+@fallback
+def close_rcvd_then_sent(connection: NamedConnection) -> bool | None:
+    """Whether the peer's close frame came first; None unless there are both."""
+    if connection._session is NOT_OPEN:
+        return None
+    value: bool | None = connection._session.protocol.close_rcvd_then_sent
+    return value
+
+
+@fallback
+def close_exc(connection: NamedConnection) -> ConnectionClosed:
+    """
+    The exception that says how the connection ended.
+
+    Raises:
+        InvalidState: it has not ended yet.
+    """
+    if connection.state is not State.CLOSED:
+        raise InvalidState("connection isn't closed yet")
+    if connection._session is NOT_OPEN:
+        return ConnectionClosedError(None, None)
+    exc: ConnectionClosed = connection._session.protocol.close_exc
+    return exc

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
-from ..connection.handshake_messages import Keeping
+from ..connection.base import BaseConnection
 from ..connection.overrides import SERVER_STEPS, overridden, refuse_overrides
 from ..endpoint.frame_protocol import Side
 from ..extensions.base import ServerExtensionFactory
@@ -37,7 +37,7 @@ STEPS = (*JUDGED, "process_request", "select_subprotocol")
 steps_of = operator.attrgetter(*STEPS)
 
 
-class Judging(Keeping):
+class Judging(BaseConnection):
     """The part of a server's connection that judges requests."""
 
     side = Side.SERVER
