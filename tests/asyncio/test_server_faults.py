@@ -173,9 +173,9 @@ async def test_half_a_request_line_without_end_is_refused_with_memory_bounded() 
 async def test_refused_client_that_goes_on_sending_is_cut_off(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from fullduplex.asyncio import _server_handshake
+    from fullduplex.asyncio import _server_connection
 
-    monkeypatch.setattr(_server_handshake, "LINGER", 0.1)
+    monkeypatch.setattr(_server_connection, "DRAIN_AFTER_REFUSAL", 0.1)
     async with serving() as place:
         client = await place.connect()
         client.write(b"GET /" + b"a" * 2**14)

@@ -377,9 +377,9 @@ async def test_frames_that_come_during_a_hook_are_kept() -> None:
         await until(lambda: bool(asked))
         early = [frame(TEXT, f"early {n}", mask=MASK) for n in range(3)]
         await peer.write(early[0] + early[1][:3])
-        parser = asked[0]._parser
-        assert parser is not None
-        await until(lambda: bool(parser.leftover))
+        responder = asked[0]._responder
+        assert responder is not None
+        await until(lambda: bool(responder.parser.leftover))
         await peer.write(early[1][3:] + early[2])
         go.set()
         await peer.read_head()

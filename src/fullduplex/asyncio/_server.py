@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from ..core.connection.overrides import overridden
-from ..core.server.base import PERSUASION, SHUTDOWN_GRACE, BaseServer, named
+from ..core.server.base import HANDLER_GRACE, SHUTDOWN_GRACE, BaseServer, named
 from ..core.server.config import ServerSettings
 from ..core.server.limits import ConnectionLimits
 from ._listener import Listener
@@ -79,28 +79,24 @@ class Server(BaseServer[ServerConnection]):
             self.logger.error("create_protocol failed", exc_info=True)
             return _Refused()
 
-    def _attach(self, connection: ServerConnection, transport: Any) -> None:
-        """Take up a connection; called before any of its bytes is read."""
+    def _register(self, connection: ServerConnection, peer: Any, now: float) -> bool:
         if self._closed is not None and self._closed.done():
-            transport.abort()
-            return
-        peer = transport.get_extra_info("peername")
-        if not self._arrived(connection, peer, monotonic()):
-            transport.abort()
+            return False
+        welcome = super()._register(connection, peer, now)
         timeout = self.settings.open_timeout
         if timeout is not None and self._opening_timer is None:
             self._arm_opening(timeout)
         if self._closing_with is not None:
             self._shut_out_silent_soon()
+        return welcome
 
-    def _detach(self, connection: ServerConnection) -> None:
-        """Forget a connection whose TCP and handler have ended."""
+    def _unregister(self, connection: ServerConnection) -> None:
+        super()._unregister(connection)
         empty = self._empty
-        if self._gone(connection) and empty is not None and not empty.done():
+        if not self._connections and empty is not None and not empty.done():
             empty.set_result(None)
 
-    def _freed(self) -> None:
-        """Note that TCP of a connection has ended, and its descriptor is free soon."""
+    def _tcp_ended(self) -> None:
         listener = self._listener
         if type(listener) is Listener:
             listener.resume()
@@ -234,7 +230,7 @@ class Server(BaseServer[ServerConnection]):
 
     async def _close(self) -> None:
         if not await self._emptied():
-            await self._persuade()
+            await self._force_handlers_to_end()
         for task in self._closers:
             task.cancel()
         self._stop_timers()
@@ -256,7 +252,7 @@ class Server(BaseServer[ServerConnection]):
         for connection in list(self._opening):
             # A hook that is running still has its time.
             if connection.request is None:
-                self._answered(connection)
+                self._handshake_done(connection)
                 connection._carry_out(connection._shut_out(time()))
 
     def _close_open(self) -> None:
@@ -297,7 +293,7 @@ class Server(BaseServer[ServerConnection]):
             self._hurry.clear()
         return True
 
-    async def _persuade(self) -> None:
+    async def _force_handlers_to_end(self) -> None:
         """End handlers that did not end in time."""
         running = [item for item in self._connections if item._is_running()]
         if running:
@@ -308,10 +304,10 @@ class Server(BaseServer[ServerConnection]):
             assert connection.handler_task is not None
             connection.handler_task.cancel()
         if running:
-            await self._emptied_within(PERSUASION)
+            await self._emptied_within(HANDLER_GRACE)
         for connection in list(self._connections):
             connection.transport.abort()
-        await self._emptied_within(PERSUASION)
+        await self._emptied_within(HANDLER_GRACE)
         if self._connections:
             self.logger.error(
                 "leaving behind handlers that ignore being cancelled: %s",
@@ -334,7 +330,7 @@ class Server(BaseServer[ServerConnection]):
         """Wait for the listener: that of a loop may know more connections than we."""
         timeout: float | None = None
         if self._deadline is not None:
-            timeout = max(self._deadline - monotonic(), 0) + PERSUASION
+            timeout = max(self._deadline - monotonic(), 0) + HANDLER_GRACE
         try:
             async with asyncio.timeout(timeout):
                 await self._listener.wait_closed()

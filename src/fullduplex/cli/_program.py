@@ -1,4 +1,4 @@
-"""How a shell runs this command and this interpreter, and which version it is.
+"""The words with which a shell runs this command, and the line of its version.
 
 Nothing heavy is imported here: ``fullduplex --version`` uses it.
 """

@@ -69,12 +69,15 @@ class LookedAfter(Protocol):
 
     def tend(self, now: float, readable: bool) -> tuple[bool, int]:
         """Read, send and run deadlines; returns whether a caller has it, and events."""
+        ...
 
     def hung_up(self, gone: bool, now: float) -> None:
         """Take note of the peer's end."""
+        ...
 
     def orphan(self) -> None:
         """Leave the socket to the parent process, in a child."""
+        ...
 
 
 class BackgroundThread:

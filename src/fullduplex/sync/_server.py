@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from ..core.connection.overrides import overridden
-from ..core.server.base import PERSUASION, SHUTDOWN_GRACE, BaseServer, named
+from ..core.server.base import HANDLER_GRACE, BaseServer, named
 from ..core.server.config import ServerSettings
 from ..core.server.exhaustion import ACCEPT_PAUSE, Exhaustion
 from ..core.server.limits import ConnectionLimits
@@ -59,7 +59,6 @@ class Server(BaseServer[ServerConnection]):
         self._changed = threading.Condition(threading.RLock())
         self._closes_others = True
         self._report_at = math.inf
-        self._grace_until = math.inf
         self._exhaustion = Exhaustion()
         # Held by the thread that waits for the end, also within a signal handler.
         self._ending = threading.RLock()
@@ -114,31 +113,33 @@ class Server(BaseServer[ServerConnection]):
             sock.close()
             return
         with self._changed:
-            welcome = self._arrived(connection, peer, monotonic())
+            welcome = self._register(connection, peer, monotonic())
         if welcome:
             try:
                 threading.Thread(
-                    target=connection._live, name="fullduplex handler", daemon=True
+                    target=connection._live,
+                    args=(self._context,),
+                    name="fullduplex handler",
+                    daemon=True,
                 ).start()
                 return
             except RuntimeError as exc:
                 self.logger.error("no thread for a connection: %s", exc)
         connection._abandon()
-        self._detach(connection)
+        self._unregister(connection)
 
-    def _detach(self, connection: ServerConnection) -> None:
-        """Forget a connection whose TCP and handler have ended."""
+    def _unregister(self, connection: ServerConnection) -> None:
         with self._changed:
-            self._gone(connection)
+            super()._unregister(connection)
             self._changed.notify_all()
 
-    def _requested(self, connection: ServerConnection) -> int:
+    def _retry_after(self, connection: ServerConnection, now: float) -> int:
         with self._changed:
-            return self._retry_after(connection, monotonic())
+            return super()._retry_after(connection, now)
 
-    def _answered_safely(self, connection: ServerConnection) -> None:
+    def _handshake_done(self, connection: ServerConnection) -> None:
         with self._changed:
-            self._answered(connection)
+            super()._handshake_done(connection)
             closing = self._closing_with
         if closing is not None and self._closes_others and connection.open:
             # It was not there yet when the others were closed.
@@ -146,10 +147,6 @@ class Server(BaseServer[ServerConnection]):
 
     def _refusal_counted(self) -> None:
         self._report_at = min(self._report_at, monotonic() + 1)
-
-    def _shuts_out(self) -> bool:
-        """Whether clients that have not sent a request are turned away."""
-        return monotonic() >= self._grace_until
 
     def _do_what_is_due(self) -> None:
         now = monotonic()
@@ -210,7 +207,6 @@ class Server(BaseServer[ServerConnection]):
         with self._changed:
             if self._begin_closing(code, reason, drain, monotonic()):
                 self._closes_others = close_connections
-                self._grace_until = monotonic() + SHUTDOWN_GRACE
                 self._stop_listening()
                 if close_connections:
                     for connection in super().connections:
@@ -256,7 +252,7 @@ class Server(BaseServer[ServerConnection]):
             if self._ended:
                 return
             if not self._emptied(None):
-                self._persuade()
+                self._force_handlers_to_end()
             self._ended = True
             self._report()
             self.logger.info("server closed")
@@ -275,7 +271,7 @@ class Server(BaseServer[ServerConnection]):
                 self._changed.wait(left)
             self._do_what_is_due()
 
-    def _persuade(self) -> None:
+    def _force_handlers_to_end(self) -> None:
         """End handlers that did not end in time."""
         with self._changed:
             left = list(self._connections)
@@ -287,7 +283,7 @@ class Server(BaseServer[ServerConnection]):
             )
         for connection in left:
             connection._end_tcp()
-        if self._emptied(2 * PERSUASION):
+        if self._emptied(2 * HANDLER_GRACE):
             return
         with self._changed:
             left = list(self._connections)

@@ -10,30 +10,23 @@ import threading
 from collections.abc import Callable, Generator
 from ssl import SSLContext
 from time import monotonic, time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..core.endpoint.not_open import NOT_OPEN
 from ..core.http.headers import Headers
 from ..core.http.messages import Request, Response
-from ..core.http.parser import RequestParser
-from ..core.server.config import ServerSettings
-from ..core.server.connection import Handling
-from ..core.server.responder import LINGER, HandshakeResult
+from ..core.server.connection import BaseServerConnection
+from ..core.server.responder import DRAIN_AFTER_REFUSAL, HandshakeResult, reject
 from ..core.typing import StatusLike
 from ._channel import HandshakeSocket
 from .connection import Connection
-
-if TYPE_CHECKING:
-    from ._server import Server
 
 
 class _ServerCloses(Exception):
     """The server closes, and the client has not sent its request yet."""
 
 
-class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
-    Handling, Connection, face=True
-):
+class ServerConnection(BaseServerConnection, Connection, face=True):
     """
     A connection from a client, as a handler of `serve` gets it.
 
@@ -50,7 +43,6 @@ class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
         **kwds: parameters of `serve` that concern connections.
     """
 
-    server: Server
     #: handler of the route that was taken, for `Router`
     handler: Callable[..., None]
     #: values of the variable parts of its path, for `Router`
@@ -62,72 +54,65 @@ class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
     # The thread, while the handler or a hook runs.
     _thread: threading.Thread | None = None
 
-    def __init__(
-        self, ws_handler: Callable[[Any], None], ws_server: Server, **kwds: Any
-    ) -> None:
-        settings = ws_server.settings
-        if kwds != settings.keywords:
-            settings = ServerSettings(kwds, settings.logger)
-        super().__init__(settings.options, settings.logger)
-        #: the server that accepted the connection
-        self.server = ws_server
-        self.ws_handler = ws_handler
-        self._settings = settings
-        self._parser: RequestParser | None = RequestParser()
-
     # The life of a connection, in its own thread
 
-    def _live(self) -> None:
+    def _live(self, context: SSLContext | None) -> None:
+        """
+        Live from TCP to the end of the handler.
+
+        Args:
+            context: for TLS, which is part of the handshake's time.
+        """
         self._thread = threading.current_thread()
         try:
-            if self._opened():
+            if self._opened(context):
                 self._serve()
                 self._note(logging.INFO, "connection closed")
         finally:
             self._abandon()
             self._thread = None
-            self.server._detach(self)
+            self._server._unregister(self)
 
-    def _opened(self) -> bool:
+    def _opened(self, context: SSLContext | None) -> bool:
         """Do the opening handshake; returns whether the connection is open."""
         channel = self._channel
         assert channel is not None
         try:
-            return self._carry_out(channel, self._handshake(channel))
+            return self._carry_out(channel, self._handshake(channel, context))
         except TimeoutError:
             self._timed_out(hooks=False)
         except OSError as exc:
             self._note(logging.DEBUG, "! TCP or TLS failed: %s", exc)
         except Exception:
             self.logger.error("opening handshake failed", exc_info=True)
-        self._parser = None
+        self._drop_responder()
         return False
 
-    def _handshake(self, channel: HandshakeSocket) -> HandshakeResult:
+    def _handshake(
+        self, channel: HandshakeSocket, context: SSLContext | None
+    ) -> HandshakeResult:
+        responder = self._responder
+        assert responder is not None
         try:
             channel.look = self._look
-            context = self.server._context
             if context is not None and not self._encrypted(channel, context):
                 return HandshakeResult(b"", "abort")
-            taken: Request | HandshakeResult | None = None
-            while taken is None:
+            result: Request | HandshakeResult | None = None
+            while result is None:
                 data = channel.receive()
                 if not data:
                     self._note(logging.DEBUG, "! the client left before a request")
                     return HandshakeResult(b"", "abort")
-                taken = self._take(data, time())
+                result = responder.feed(self, data, monotonic(), time())
         except _ServerCloses:
             return self._shut_out(time())
         finally:
             channel.look = None
-        if isinstance(taken, HandshakeResult):
-            return taken
-        answer = self._at_once(taken, self.server._requested(self), time())
-        if answer is not None:
-            return answer
+        if isinstance(result, HandshakeResult):
+            return result
         self._asking = True
         try:
-            return asked(self._answer(taken, time()))
+            return asked(responder.respond(self, result, time()))
         finally:
             self._asking = False
 
@@ -144,25 +129,25 @@ class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
         return True
 
     def _look(self) -> None:
-        if self.server._shuts_out():
+        if self._server._shuts_out(monotonic()):
             raise _ServerCloses
 
-    def _carry_out(self, channel: HandshakeSocket, answer: HandshakeResult) -> bool:
-        """Do what `answer` says; returns whether the connection is open now."""
-        if answer.then == "abort":
+    def _carry_out(self, channel: HandshakeSocket, result: HandshakeResult) -> bool:
+        """Do what `result` says; returns whether the connection is open now."""
+        if result.then == "abort":
             return False
         patience = self._options.close_timeout
         channel.deadline = monotonic() + (math.inf if patience is None else patience)
-        channel.send(answer.data, patience)
-        if answer.then == "open":
+        channel.send(result.data, patience)
+        if result.then == "open":
             # Shutting down closes it from here on.
-            self._open(answer.agreed[0], answer.leftover)
-            self.server._answered_safely(self)
+            self._open(result.agreed[0], result.leftover)
+            self._server._handshake_done(self)
             return True
-        self.server._answered_safely(self)
+        self._server._handshake_done(self)
         channel.finish()
-        if answer.then == "linger":
-            channel.deadline = monotonic() + LINGER
+        if result.then == "linger":
+            channel.deadline = monotonic() + DRAIN_AFTER_REFUSAL
             while channel.receive():
                 pass
         return False
@@ -239,7 +224,7 @@ class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
         Raises:
             ValueError: the status code is out of range.
         """
-        return self._respond(status, text, time())
+        return reject(self._settings, status, text, time())
 
     def wait_closed(self, timeout: float | None = None) -> bool:
         """

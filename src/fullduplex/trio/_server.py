@@ -16,7 +16,7 @@ from typing import Any, Self
 import trio
 
 from ..core.connection.overrides import overridden
-from ..core.server.base import PERSUASION, SHUTDOWN_GRACE, BaseServer, named
+from ..core.server.base import HANDLER_GRACE, SHUTDOWN_GRACE, BaseServer, named
 from ..core.server.config import ServeConfig
 from ..core.server.exhaustion import ACCEPT_PAUSE, Exhaustion
 from ._nursery import ungrouped
@@ -139,9 +139,9 @@ class Server(BaseServer[ServerConnection]):
             return
         await connection._live(stream, self._ssl)
 
-    def _detach(self, connection: ServerConnection) -> None:
-        """Forget a connection whose TCP and handler have ended."""
-        if self._gone(connection):
+    def _unregister(self, connection: ServerConnection) -> None:
+        super()._unregister(connection)
+        if not self._connections:
             self._news.set()
 
     def _refusal_counted(self) -> None:
@@ -236,7 +236,6 @@ class Server(BaseServer[ServerConnection]):
     # Shutting down
 
     def _close_if_closing(self, connection: ServerConnection) -> None:
-        """Begin to close a connection that is open, if it may not go on."""
         if self._close_connections and self._closing_with is not None:
             if overridden(connection, "aclose", CLOSE):
                 self._nursery.start_soon(self._close_as_told, connection)
@@ -263,7 +262,7 @@ class Server(BaseServer[ServerConnection]):
             await listener.aclose()
         self._nursery.start_soon(self._shut_out_silent_soon)
         if not await self._emptied(None):
-            await self._persuade()
+            await self._force_handlers_to_end()
         self._report()
         self.logger.info("server closed")
         for scope in self._closers:
@@ -292,7 +291,7 @@ class Server(BaseServer[ServerConnection]):
                 await self._news.wait()
         return True
 
-    async def _persuade(self) -> None:
+    async def _force_handlers_to_end(self) -> None:
         """End handlers that did not end in time."""
         running = [item for item in self._connections if item._running]
         if running:
@@ -301,10 +300,10 @@ class Server(BaseServer[ServerConnection]):
             )
             for connection in running:
                 connection._cut_off()
-            await self._emptied(self._clock() + PERSUASION)
+            await self._emptied(self._clock() + HANDLER_GRACE)
         for connection in list(self._connections):
             connection._kill()
-        await self._emptied(self._clock() + PERSUASION)
+        await self._emptied(self._clock() + HANDLER_GRACE)
 
     async def __aenter__(self) -> Self:
         return self

@@ -12,31 +12,24 @@ import math
 import ssl as tls
 from collections.abc import Awaitable, Callable
 from time import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import trio
 
 from ..core.endpoint.not_open import NOT_OPEN
 from ..core.http.headers import Headers
 from ..core.http.messages import Request, Response
-from ..core.http.parser import RequestParser
-from ..core.server.config import ServerSettings
-from ..core.server.connection import Handling
+from ..core.server.connection import BaseServerConnection
 from ..core.server.hooks import maybe, waited
-from ..core.server.responder import LINGER, HandshakeResult
+from ..core.server.responder import DRAIN_AFTER_REFUSAL, HandshakeResult, reject
 from ..core.typing import StatusLike
 from ._byte_stream import StreamPipe, discard, make_pipe, receive_head
 from ._connector import encrypt
 from ._nursery import QuietNursery
 from .connection import Connection
 
-if TYPE_CHECKING:
-    from ._server import Server
 
-
-class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
-    Handling, Connection, face=True
-):
+class ServerConnection(BaseServerConnection, Connection, face=True):
     """
     A connection from a client, as a handler of `serve` gets it.
 
@@ -53,7 +46,6 @@ class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
         **kwds: parameters of `serve` that concern connections.
     """
 
-    server: Server
     #: handler of the route that was taken, for `Router`
     handler: Callable[..., Awaitable[None]]
     #: values of the variable parts of its path, for `Router`
@@ -66,18 +58,10 @@ class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
     def __init__(
         self,
         ws_handler: Callable[[Any], Awaitable[None]],
-        ws_server: Server,
+        ws_server: Any,
         **kwds: Any,
     ) -> None:
-        settings = ws_server.settings
-        if kwds != settings.keywords:
-            settings = ServerSettings(kwds, settings.logger)
-        super().__init__(settings.options, settings.logger)
-        #: the server that accepted the connection
-        self.server = ws_server
-        self.ws_handler = ws_handler
-        self._settings = settings
-        self._parser: RequestParser | None = RequestParser()
+        super().__init__(ws_handler, ws_server, **kwds)
         self._gone = trio.Event()
         # Around everything, and around what the server may cut off.
         self._life = trio.CancelScope()
@@ -93,16 +77,16 @@ class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
             stream: the caller closes it in any case.
             ssl: for TLS, which is part of the handshake's time.
         """
-        server = self.server
+        server = self._server
         # The task, to tell who calls from within the handler.
         self._task = trio.lowlevel.current_task()
         peer = StreamPipe(stream).address("peername")
         try:
-            if not server._arrived(self, peer, self._driver.clock()):
+            if not server._register(self, peer, self._driver.clock()):
                 return
             with self._life:
-                answer = await self._open_or_refuse(stream, ssl)
-                if await self._carry_out(answer):
+                result = await self._open_or_refuse(stream, ssl)
+                if await self._carry_out(result):
                     await self._handle()
         finally:
             if not self._driver.ended:
@@ -110,13 +94,13 @@ class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
                 if self._driver.pipe is not None:
                     await discard(self._driver.pipe)
             self._driver.forget()
-            server._detach(self)
+            server._unregister(self)
 
     async def _open_or_refuse(
         self, stream: trio.abc.Stream, ssl: tls.SSLContext | None
     ) -> HandshakeResult | None:
-        """Read a request and judge it; None for nothing to say."""
-        answer = None
+        """Read a request and check it; None for nothing to say."""
+        result = None
         timeout = self._settings.open_timeout
         with trio.CancelScope(
             deadline=math.inf if timeout is None else self._driver.clock() + timeout
@@ -130,44 +114,41 @@ class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
                         self._tls_failed(peer, exc)
                         raise
                 self._driver.pipe = make_pipe(stream)
-                answer = await self._hear()
+                result = await self._read_request()
             except (OSError, trio.ClosedResourceError):
                 self._leave()
             except Exception:
                 self.logger.error("opening handshake failed", exc_info=True)
-                self._parser = None
-        self.server._answered(self)
-        if answer is None and self._phase.cancelled_caught:
+                self._drop_responder()
+        self._server._handshake_done(self)
+        if result is None and self._phase.cancelled_caught:
             if self._shutting_out:
                 return self._shut_out(time())
-            if self.server._closing_with is None:
+            if self._server._closing_with is None:
                 self._timed_out(hooks=self._running)
         self._running = False
-        return answer
+        return result
 
-    async def _hear(self) -> HandshakeResult | None:
-        """Read the request; returns the answer, or None if the client leaves."""
-        pipe = self._driver.pipe
+    async def _read_request(self) -> HandshakeResult | None:
+        """Read the request; returns the result, or None if the client leaves."""
+        pipe, responder = self._driver.pipe, self._responder
         assert pipe is not None
+        assert responder is not None
         while True:
             data = await receive_head(pipe)
             if not data:
                 self._leave()
                 return None
-            taken = self._take(data, time())
-            if isinstance(taken, Request):
+            result = responder.feed(self, data, self._driver.clock(), time())
+            if isinstance(result, Request):
                 break
-            if taken is not None:
-                return taken
-        retry_after = self.server._retry_after(self, self._driver.clock())
-        answer = self._at_once(taken, retry_after, time())
-        if answer is not None:
-            return answer
+            if result is not None:
+                return result
         self._running = True
         async with QuietNursery() as nursery:
             nursery.start_soon(self._watch)
             try:
-                return await waited(self._answer(taken, time()))
+                return await waited(responder.respond(self, result, time()))
             finally:
                 nursery.cancel_scope.cancel()
 
@@ -180,9 +161,9 @@ class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
             data = b""
         if not data:
             self._leave()
-        elif self._parser is not None:
+        elif self._responder is not None:
             # Frames that came before our answer.  Later input waits in the system.
-            self._parser.feed(data)
+            self._responder.parser.feed(data)
 
     def _leave(self) -> None:
         """Note that the client has gone before it was answered."""
@@ -191,25 +172,25 @@ class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
         self._driver.ended = True
         self._gone.set()
 
-    async def _carry_out(self, answer: HandshakeResult | None) -> bool:
-        """Do what `answer` says; returns whether the connection is open now."""
+    async def _carry_out(self, result: HandshakeResult | None) -> bool:
+        """Do what `result` says; returns whether the connection is open now."""
         pipe = self._driver.pipe
-        if answer is None or pipe is None or answer.then == "abort":
+        if result is None or pipe is None or result.then == "abort":
             if pipe is not None:
                 await discard(pipe)
             self._driver.ended = True
             return False
         try:
-            if not await self._say(answer.data):
+            if not await self._say(result.data):
                 return False
-            if answer.then == "open":
-                self._open(answer.agreed[0], answer.leftover)
+            if result.then == "open":
+                self._open(result.agreed[0], result.leftover)
                 return True
-            if answer.then == "linger" and pipe.half_close():
-                with trio.move_on_after(LINGER):
+            if result.then == "linger" and pipe.half_close():
+                with trio.move_on_after(DRAIN_AFTER_REFUSAL):
                     while await receive_head(pipe):
                         pass
-            with trio.move_on_after(LINGER):
+            with trio.move_on_after(DRAIN_AFTER_REFUSAL):
                 await pipe.aclose()
             self._driver.ended = True
         except (OSError, trio.ClosedResourceError, trio.BrokenResourceError):
@@ -236,7 +217,7 @@ class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
         async with QuietNursery() as nursery:
             driver.start(nursery.start_soon, shield=True)
             # Closing may have begun while the response was on its way.
-            self.server._close_if_closing(self)
+            self._server._close_if_closing(self)
             try:
                 with trio.CancelScope() as self._phase:
                     self._running = True
@@ -249,7 +230,7 @@ class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
                 await self._close_anyway(*how)
             except BaseException:
                 # The whole server is being cancelled.
-                driver.begin_close(*(self.server._closing_with or (1001, "")))
+                driver.begin_close(*(self._server._closing_with or (1001, "")))
                 raise
             finally:
                 driver.abort()
@@ -337,7 +318,7 @@ class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
         Raises:
             ValueError: the status code is out of range.
         """
-        return self._respond(status, text, time())
+        return reject(self._settings, status, text, time())
 
     async def wait_closed(self) -> None:
         """
@@ -353,6 +334,6 @@ class ServerConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
             await super().wait_closed()
 
     @property
-    def ws_server(self) -> Server:
+    def ws_server(self) -> Any:
         """The server that accepted the connection."""
         return self.server

@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class NamedConnection(Protocol):
-    """What the attributes are computed from."""
+    """Interface of the connections that have the attributes."""
 
     side: Side
     _base_logger: LoggerLike
@@ -34,6 +34,7 @@ class NamedConnection(Protocol):
     @property
     def state(self) -> State:
         """State of the connection."""
+        ...
 
 
 class fallback(Generic[T]):

@@ -27,11 +27,13 @@ class Explained(Protocol):
     """Attributes that `explain` reads of a connection."""
 
     opening: ConnectTrace | None
-    request: Request | None
-    response: Response | None
     subprotocol: str | None
     _session: Any
 
+    @property
+    def request(self) -> Request | None: ...
+    @property
+    def response(self) -> Response | None: ...
     @property
     def state(self) -> State: ...
     @property

@@ -8,22 +8,40 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from itertools import islice
-from typing import Any, Generic, TypeVar
+from math import inf
+from typing import Any, Generic, Protocol, TypeVar
 
 from ..frames.close import Close
 from .config import ServerSettings
-from .connection import Handling
 from .limits import MAX_REFUSED, RETRY_AFTER, ConnectionLimits
 
 # Seconds that a client which has not sent its request yet gets at shutdown.
 SHUTDOWN_GRACE = 1.0
 # Shutdown escalates after each of these seconds: cancel the handler, drop its
 # connection, give up on it.
-PERSUASION = 1.0
+HANDLER_GRACE = 1.0
 # Handlers that are named in one record of the log.
 NAMED = 10
 
-C = TypeVar("C", bound=Handling)
+
+class RegisteredConnection(Protocol):
+    """Interface of the connections that a server counts."""
+
+    # Group and limit by which it was let in, or refused.
+    _admitted_as: str | None
+    _refused_by: str | None
+
+    @property
+    def open(self) -> bool:
+        """Whether messages can be exchanged."""
+        ...
+
+    def _describe(self) -> str:
+        """Name the handler and its client, for the log."""
+        ...
+
+
+C = TypeVar("C", bound=RegisteredConnection)
 
 
 class BaseServer(Generic[C]):
@@ -47,12 +65,13 @@ class BaseServer(Generic[C]):
         self._opening: dict[C, float | None] = {}
         self._closing_with: tuple[int, str] | None = None
         self._deadline: float | None = None
+        self._grace_until = inf
 
-    # Arrival and departure of connections
+    # Connections, from TCP to the end of the handler
 
-    def _arrived(self, connection: C, peer: Any, now: float) -> bool:
+    def _register(self, connection: C, peer: Any, now: float) -> bool:
         """
-        Take up a connection, before any of its bytes is read.
+        Count a connection, before any of its bytes is read.
 
         Args:
             peer: its remote address.
@@ -75,13 +94,8 @@ class BaseServer(Generic[C]):
         self._refusal_counted()
         return admission.waiting <= MAX_REFUSED
 
-    def _gone(self, connection: C) -> bool:
-        """
-        Forget a connection whose TCP and handler have ended.
-
-        Returns:
-            Whether none is left.
-        """
+    def _unregister(self, connection: C) -> None:
+        """Forget a connection whose TCP and handler have ended."""
         if connection in self._connections:
             del self._connections[connection]
             self._opening.pop(connection, None)
@@ -89,11 +103,20 @@ class BaseServer(Generic[C]):
                 self._admission.waiting -= 1
             else:
                 self._admission.disconnected(connection._admitted_as)
-        return not self._connections
 
-    def _answered(self, connection: C) -> None:
-        """Note that the handshake of a connection is over."""
+    def _handshake_done(self, connection: C) -> None:
+        """Note that a request was answered, or will not be."""
         self._opening.pop(connection, None)
+
+    def _tcp_ended(self) -> None:
+        """Note that TCP of a connection has ended, and its descriptor is free soon."""
+
+    def _close_if_closing(self, connection: C) -> None:
+        """Close a connection that has opened while the server closes."""
+
+    def _shuts_out(self, now: float) -> bool:
+        """Whether clients that have not sent a request are turned away."""
+        return now >= self._grace_until
 
     def _retry_after(self, connection: C, now: float) -> int:
         """Count a request; returns 0, or after how many seconds to come again."""
@@ -178,6 +201,7 @@ class BaseServer(Generic[C]):
             return False
         self.logger.info("server closing")
         self._closing_with = (code, reason)
+        self._grace_until = now + SHUTDOWN_GRACE
         return True
 
     def _log_addresses(self, sockets: Collection[Any]) -> None:
@@ -189,7 +213,7 @@ class BaseServer(Generic[C]):
             self.logger.info("server listening on %s", name)
 
 
-def named(connections: Collection[Handling]) -> str:
+def named(connections: Collection[RegisteredConnection]) -> str:
     """Name the handlers of connections, as many as a log can bear."""
     shown = [connection._describe() for connection in islice(connections, NAMED)]
     if len(connections) > NAMED:

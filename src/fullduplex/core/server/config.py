@@ -56,7 +56,7 @@ class ServerSettings:
     __slots__ = (
         "extensions",
         "extra_headers",
-        "judge",
+        "handshake",
         "keywords",
         "logger",
         "open_timeout",
@@ -103,11 +103,11 @@ class ServerSettings:
         self.extra_headers: ExtraHeaders | None = extra_headers
         if extra_headers is not None and not callable(extra_headers):
             self.extra_headers = checked_headers(extra_headers)
-        #: judges requests for all connections that have no steps of their own
-        self.judge = self.make_judge()
+        #: checks of all connections that have no steps of their own
+        self.handshake = self.make_handshake()
 
-    def make_judge(self, **steps: Any) -> ServerHandshake:
-        """Make what judges requests; `steps` are arguments of `ServerHandshake`."""
+    def make_handshake(self, **steps: Any) -> ServerHandshake:
+        """Make the checks of requests; `steps` are arguments of `ServerHandshake`."""
         return ServerHandshake(
             origins=self.origins,
             extensions=self.extensions,
