@@ -11,6 +11,7 @@ import pytest
 
 from fullduplex.client import ClientProtocol
 from fullduplex.core.buffers import byte_view, check_bytes
+from fullduplex.core.endpoint import operations
 from fullduplex.core.endpoint.broadcast import SharedMessage
 from fullduplex.core.endpoint.message_sender import (
     FragmentSender,
@@ -102,7 +103,7 @@ def test_message_is_sent_as_its_bytes(
     session = make_session(extensions=extensions, max_size=None)
     payload = message_payload(value, None)
     assert payload is not None
-    finish(session.send(*payload))
+    finish(operations.send(session, *payload))
     (frame,) = sent(session)
     if deflate:
         reading = PerMessageDeflate(False, False, 15, 15)

@@ -384,7 +384,9 @@ async def test_client_that_answers_pings_stays() -> None:
     ):
         (connection,) = here.state.connections
         session: Any = connection.session  # type: ignore[union-attr]
-        await until(lambda: session.rtt is not None and session.rtt.count >= 5)
+        await until(
+            lambda: session.pings.rtt is not None and session.pings.rtt.count >= 5
+        )
         await ws.send("still")
         assert await ws.recv() == "still"
 

@@ -6,9 +6,10 @@ import inspect
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
+from fullduplex.core.endpoint import operations
 from fullduplex.core.endpoint.endpoint import Endpoint
 from fullduplex.core.endpoint.frame_protocol import FrameProtocol, Side
-from fullduplex.core.endpoint.operation import FLUSH, Operation
+from fullduplex.core.endpoint.operations import FLUSH, Operation
 from fullduplex.core.endpoint.options import Options
 from fullduplex.core.frames.close import ConnectionClosed
 from fullduplex.core.frames.frame import Extension
@@ -153,7 +154,7 @@ def received(session: Endpoint) -> list[str | bytes]:
     """Take every message that is complete."""
     messages: list[str | bytes] = []
     while True:
-        operation = session.recv()
+        operation = operations.recv(session)
         message, waiter = step(operation)
         if waiter is not None:
             operation.close()
@@ -167,7 +168,7 @@ def rest_of(session: Endpoint) -> tuple[list[str | bytes], ConnectionClosed]:
     messages: list[str | bytes] = []
     while True:
         try:
-            messages.append(finish(session.recv()))
+            messages.append(finish(operations.recv(session)))
         except ConnectionClosed as exc:
             return messages, exc
 

@@ -16,9 +16,10 @@ from hypothesis.stateful import (
     rule,
 )
 
+from fullduplex.core.endpoint import operations
 from fullduplex.core.endpoint.endpoint import Endpoint
 from fullduplex.core.endpoint.message_sender import FragmentSender
-from fullduplex.core.endpoint.operation import Operation
+from fullduplex.core.endpoint.operations import Operation
 from fullduplex.core.extensions.deflate import PerMessageDeflate
 from fullduplex.core.frames.close import ConnectionClosed, State
 from fullduplex.core.frames.messages import Fragment
@@ -47,7 +48,7 @@ def test_messages_of_both_sides_arrive_once_and_in_order_whatever_the_cuts(
 ) -> None:
     pair = connected(deflate)
     for side, message in messages:
-        finish(getattr(pair, side).send(message, isinstance(message, str)))
+        finish(operations.send(getattr(pair, side), message, isinstance(message, str)))
 
     pair.pump(sizes)
 
@@ -83,7 +84,7 @@ def test_recv_cut_anywhere_in_messages_of_fragments_loses_nothing(
         fragments.release(None)
     pieces, places = iter(sizes), iter(cuts)
     arrived: list[str | bytes] = []
-    receiving: Operation[str | bytes] = pair.server.recv()
+    receiving: Operation[str | bytes] = operations.recv(pair.server)
     waiter: Waiter | None = None
     while True:
         if waiter is None or waiter.fired:
@@ -91,11 +92,11 @@ def test_recv_cut_anywhere_in_messages_of_fragments_loses_nothing(
             if waiter is None:
                 assert message_ is not None
                 arrived.append(message_)
-                receiving = pair.server.recv()
+                receiving = operations.recv(pair.server)
                 continue
         if next(places, False):
             receiving.close()
-            receiving, waiter = pair.server.recv(), None
+            receiving, waiter = operations.recv(pair.server), None
             continue
         if not pair.flush(pair.client):
             break
@@ -185,7 +186,9 @@ class Conversation(RuleBasedStateMachine):
             self.sent[session].append(message)
         else:
             self.send_on(
-                session, session.send(message, isinstance(message, str)), message
+                session,
+                operations.send(session, message, isinstance(message, str)),
+                message,
             )
 
     @rule(side=SIDES)
@@ -214,7 +217,7 @@ class Conversation(RuleBasedStateMachine):
     def recv(self, side: str) -> None:
         session = self.session(side)
         if session not in self.receiving:
-            self.receive(session, session.recv())
+            self.receive(session, operations.recv(session))
 
     @rule(side=SIDES)
     def cut_a_recv(self, side: str) -> None:
@@ -229,7 +232,7 @@ class Conversation(RuleBasedStateMachine):
             return
         parts: list[Fragment] = []
         while not parts or not parts[-1].fin:
-            operation = session.recv_fragment(first=not parts)
+            operation = operations.recv_fragment(session, first=not parts)
             while True:
                 part, waiter = step(operation, self.pair.now)
                 if waiter is None:
@@ -271,7 +274,7 @@ class Conversation(RuleBasedStateMachine):
     def ping(self, side: str) -> None:
         session = self.session(side)
         sink = Sink()
-        operation = session.ping(None, sink, self.pair.now)
+        operation = operations.ping(session, None, sink, self.pair.now)
         _, waiter = step(operation, self.pair.now)
         if waiter is not None:
             operation.close()
@@ -310,7 +313,7 @@ class Conversation(RuleBasedStateMachine):
         for _ in range(100_000):
             for session in sessions:
                 while session not in self.receiving:
-                    self.receive(session, session.recv())
+                    self.receive(session, operations.recv(session))
             if not any(self.carry_some(session) for session in sessions):
                 break
             self.resume()

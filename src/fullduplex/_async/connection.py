@@ -11,6 +11,7 @@ from collections.abc import AsyncIterable, Coroutine, Iterable
 from typing import Any, Literal, Self, overload
 
 from ..core.connection.base import BaseConnection
+from ..core.endpoint import operations
 from ..core.endpoint.endpoint import Endpoint
 from ..core.endpoint.message_sender import (
     FragmentSender,
@@ -76,7 +77,7 @@ class AsyncConnection(BaseConnection):
         Never raises.  Cancellation: safe.
         """
         if self._session is not NOT_OPEN or not self._driver.ended:
-            await self._driver.run(self._session.wait_closed())
+            await self._driver.run(operations.wait_closed(self._session))
         await self._driver.share()
 
     async def __aenter__(self) -> Self:
@@ -115,7 +116,7 @@ class AsyncConnection(BaseConnection):
     async def _receive(self, decode: bool | None) -> Data:
         # Before a message is taken, which would be lost where this is cancelled.
         await self._driver.share()
-        return await self._driver.run(self._session.recv(decode))  # type: ignore[no-any-return]
+        return await self._driver.run(operations.recv(self._session, decode))  # type: ignore[no-any-return]
 
     def recv_streaming(self, decode: bool | None = None) -> FragmentStream:
         """
@@ -181,7 +182,9 @@ class AsyncConnection(BaseConnection):
         if payload is None:
             await self._send_fragments(message, text, compress)
         else:
-            await self._driver.run_fairly(self._session.send(*payload, compress))
+            await self._driver.run_fairly(
+                operations.send(self._session, *payload, compress)
+            )
 
     async def _send_fragments(
         self, message: Any, text: bool | None, compress: bool | None
@@ -224,4 +227,6 @@ class AsyncConnection(BaseConnection):
             ProtocolError: `data` is longer than 125 bytes; nothing was sent.
         """
         payload = control_payload("pong data", data)
-        await self._driver.run_fairly(self._session.pong(payload, self._now()))
+        await self._driver.run_fairly(
+            operations.pong(self._session, payload, self._now())
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol, TypeVar
 
-from ..core.endpoint.operation import Operation
+from ..core.endpoint.operations import Operation
 
 T = TypeVar("T")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from ..core.endpoint import operations
 from ..core.endpoint.endpoint import Endpoint
+from ..core.endpoint.not_open import check_open
 from ..core.typing import Data
 from .driver import AsyncDriver
 
@@ -15,10 +17,10 @@ class FragmentStream:
     ) -> None:
         self._began = False
         self._done = False
+        check_open(session, "recv_streaming")
         self._session = session
         self._driver = driver
         self._decode = decode
-        self._receive = session.recv_fragment
 
     def __aiter__(self) -> FragmentStream:
         return self
@@ -29,7 +31,7 @@ class FragmentStream:
             raise StopAsyncIteration
         await self._driver.share()
         fragment = await self._driver.run(
-            self._receive(self._decode, first=not self._began)
+            operations.recv_fragment(self._session, self._decode, first=not self._began)
         )
         self._began = True
         self._done = fragment.fin

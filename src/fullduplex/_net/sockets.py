@@ -69,7 +69,7 @@ def set_user_timeout(sock: Socket, options: Options, lenient: bool) -> None:
     Set or lift TCP's own deadline for output.
 
     Args:
-        lenient: as `Session.lenient` says.
+        lenient: as `Keepalive.lenient` says.
     """
     if not _is_tcp(sock) or not hasattr(socket, "TCP_USER_TIMEOUT"):
         return
@@ -85,12 +85,12 @@ def tell_time(session: Endpoint, sock: Socket, waiting: int, now: float) -> None
     Args:
         waiting: bytes of output that the system has not taken.
     """
-    lenient = session.lenient
+    lenient = session.keepalive.lenient
     left = waiting + unacknowledged(sock)
     session.output_left(left, now, link(sock))
     session.timer_expired(now)
-    if session.lenient is not lenient:
-        set_user_timeout(sock, session.options, session.lenient)
+    if session.keepalive.lenient is not lenient:
+        set_user_timeout(sock, session.options, session.keepalive.lenient)
     session.attention = True
 
 

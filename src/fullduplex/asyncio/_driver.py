@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from .._net.sockets import tell_time
+from ..core.endpoint import operations
 from ..core.endpoint.endpoint import Endpoint
-from ..core.endpoint.operation import FLUSH, Operation
+from ..core.endpoint.not_open import refuse
+from ..core.endpoint.operations import FLUSH, Operation
 from ..core.endpoint.tcp_close import TCPStep
 from ..core.implementation import IMPLEMENTATION, loading
 from . import _hang_up
@@ -209,7 +211,7 @@ class Driver(HotDriver, asyncio.BufferedProtocol):
 
     def _take_rest(self, session: Endpoint) -> None:
         now = monotonic()
-        session.rest_begun()
+        session.tcp_close.rest_begun()
         while not session.input_over:
             size = receive_rest(self.transport, session.reader.get_buffer(-1))
             if not size:
@@ -217,7 +219,7 @@ class Driver(HotDriver, asyncio.BufferedProtocol):
             waiter = session.data_received(size, now)
             self._fire_soon(() if waiter is None else (waiter,))
             session.delivered()
-        session.rest_read()
+        session.tcp_close.rest_read()
 
     def _fire_soon(self, waiters: Iterable[Any]) -> None:
         for waiter in waiters:
@@ -278,8 +280,11 @@ class Driver(HotDriver, asyncio.BufferedProtocol):
         Cancellation: the operation ends at its current `yield`.
 
         Raises:
+            InvalidState: no connection is open yet.
             RuntimeError: it is called from another event loop.
         """
+        if self.session is None:
+            refuse(operation)
         now: Any = None
         try:
             check_running(self.loop)
@@ -328,7 +333,7 @@ class Driver(HotDriver, asyncio.BufferedProtocol):
     async def flush(self, session: Endpoint) -> None:
         """Send what is queued, and wait while output is above its mark."""
         self.end_turn()
-        await self.run_fairly(session.flush())
+        await self.run_fairly(operations.flush(session))
 
     def _end_burst(self) -> None:
         self._burst = None

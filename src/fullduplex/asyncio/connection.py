@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 from .._async.connection import AsyncConnection
 from .._async.iteration import Iteration
 from ..core.connection.overrides import overridden
+from ..core.endpoint import operations
 from ..core.endpoint.endpoint import Endpoint
 from ..core.endpoint.not_open import NOT_OPEN
 from ..core.endpoint.options import Options
@@ -225,7 +226,7 @@ class Connection(AsyncConnection):
         self._driver.end_turn()
 
     async def _drain(self) -> None:
-        await self._driver.run(self._session.drain())
+        await self._driver.run(operations.drain(self._session))
 
     async def ping(self, data: str | BytesLike | None = None) -> Awaitable[float]:
         """
@@ -247,7 +248,9 @@ class Connection(AsyncConnection):
         """
         payload = None if data is None else control_payload("ping data", data)
         pong = PongFuture(self._loop.create_future())
-        await self._driver.run_fairly(self._session.ping(payload, pong, monotonic()))
+        await self._driver.run_fairly(
+            operations.ping(self._session, payload, pong, monotonic())
+        )
         return pong.future
 
     async def flush(self) -> None:
@@ -292,7 +295,9 @@ class Connection(AsyncConnection):
             return
         session = self._session
         if session.protocol.state is not State.CLOSED:
-            await self._driver.run_fairly(session.close(code, reason, monotonic()))
+            await self._driver.run_fairly(
+                operations.close(session, code, reason, monotonic())
+            )
         else:
             await self._driver.share()
 

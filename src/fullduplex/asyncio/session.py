@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 
 from ..core.buffers import byte_view
 from ..core.client.outbox import Outbox, Overflow
+from ..core.endpoint import operations
 from ..core.endpoint.message_sender import message_payload
 from ..core.errors import ConcurrencyError
 from ..core.frames.close import Close, ConnectionClosed
@@ -286,7 +287,7 @@ class Session:
                 self._work.clear()
                 # Once this has returned, an open connection takes a message at once:
                 # it is sent whole, or was not touched.
-                await connection._driver.run(connection._session.drain())
+                await connection._driver.run(operations.drain(connection._session))
                 if not connection.open:
                     await closed
                 elif outbox.wants_mark() and not asked:

@@ -10,9 +10,10 @@ from __future__ import annotations
 from uvicorn.protocols.utils import ClientDisconnected
 
 from ..asyncio._time_slice import yield_once
+from ..core.endpoint import operations
 from ..core.endpoint.endpoint import Endpoint
 from ..core.endpoint.message_sender import message_payload
-from ..core.endpoint.operation import Operation
+from ..core.endpoint.operations import Operation
 from ..core.frames.close import ConnectionClosed, State
 from ._asgi import (
     CLOSE,
@@ -166,7 +167,7 @@ class WebSocketProtocol(HandshakePhase):
         ):
             return disconnect_event(session.protocol)
         try:
-            return _receive_event(await self.run(session.recv()))
+            return _receive_event(await self.run(operations.recv(session)))
         except ConnectionClosed:
             return disconnect_event(session.protocol)
 
@@ -193,7 +194,7 @@ class WebSocketProtocol(HandshakePhase):
             if session.writer.add_message(data):
                 self.wrote()
                 if session.writing_paused:
-                    await self._finish(session.drain())
+                    await self._finish(operations.drain(session))
                 elif self.time_slice.spend(self.loop):
                     await yield_once()
                 return
@@ -227,12 +228,12 @@ class WebSocketProtocol(HandshakePhase):
                 f"not {type(given).__name__}"
             )
         if session.fragmenting or session.writing_paused or session.leaving:
-            await self._finish(session.send(*payload))
+            await self._finish(operations.send(session, *payload))
             return
         protocol.send_message(*payload)
         self.wrote()
         if session.writing_paused:
-            await self._finish(session.drain())
+            await self._finish(operations.drain(session))
 
     async def _finish(self, operation: Operation[None]) -> None:
         try:

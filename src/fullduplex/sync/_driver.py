@@ -30,7 +30,8 @@ import threading
 from time import monotonic
 from typing import Any, TypeVar
 
-from ..core.endpoint.operation import FLUSH, Operation
+from ..core.endpoint import operations
+from ..core.endpoint.operations import FLUSH, Operation
 from ._channel import DONTWAIT, IN, OUT, wait_for
 from ._socket_io import GLANCE, TICK, SocketIO
 
@@ -167,7 +168,7 @@ class Driver(SocketIO):
                 except BaseException:
                     self._stop_receiving()  # Ctrl-C may strike here as well
                     raise
-        return self.run(session.recv(), deadline)
+        return self.run(operations.recv(session), deadline)
 
     def _stop_receiving(self) -> None:
         with self.lock:

@@ -8,7 +8,9 @@ from math import inf
 from time import monotonic
 from typing import Self
 
+from ..core.endpoint import operations
 from ..core.endpoint.endpoint import Endpoint
+from ..core.endpoint.not_open import check_open
 from ..core.frames.close import ConnectionClosedOK
 from ..core.typing import Data
 from ._driver import Driver
@@ -77,11 +79,11 @@ class FragmentStream:
     ) -> None:
         self._began = False
         self._done = False
+        check_open(session, "recv_streaming")
         self._session = session
         self._driver = driver
         self._timeout = timeout
         self._decode = decode
-        self._receive = session.recv_fragment
 
     def __iter__(self) -> Self:
         return self
@@ -91,7 +93,9 @@ class FragmentStream:
             raise StopIteration
         timeout = self._timeout
         fragment = self._driver.run(
-            self._receive(self._decode, first=not self._began),
+            operations.recv_fragment(
+                self._session, self._decode, first=not self._began
+            ),
             None if timeout is None else monotonic() + timeout,
         )
         self._began = True

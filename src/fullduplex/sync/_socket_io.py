@@ -82,7 +82,7 @@ class SocketIO(HotDriver):
         #: error of the last read, before the session is told
         self.failure: OSError | None = None
         self._sent: list[int] = []
-        session.farewell_due = self.tls is not None
+        session.tcp_close.farewell_due = self.tls is not None
         session.exclusive = True
         self._recv_into = sock.recv_into
         self._send = sock.send
@@ -295,20 +295,20 @@ class SocketIO(HotDriver):
             if move is TCPStep.FAREWELL:
                 assert self.tls is not None
                 self.backlog.add(self.tls.farewell())
-                session.said_farewell()
+                session.tcp_close.said_farewell()
                 self.flush()
             elif move is TCPStep.HALF_CLOSE:
                 self._shut_down(socket.SHUT_WR)
                 session.half_closed(True)
             elif move is TCPStep.READ_REST:
-                session.rest_begun()
+                session.tcp_close.rest_begun()
                 self.backlog.clear()
                 if self.leader is not None:
                     # It is woken by this, and reads up to the end.
                     self._shut_down(socket.SHUT_RDWR)
                     return
                 self.read_ready(monotonic())
-                session.rest_read()
+                session.tcp_close.rest_read()
             else:
                 self._end()
 
@@ -343,7 +343,7 @@ class SocketIO(HotDriver):
         self.delicate = self.ended = True
         self.due = math.inf
         if session.must_abort or self.backlog:
-            session.said_farewell()  # it would not be understood
+            session.tcp_close.said_farewell()  # it would not be understood
         self.backlog.clear()
         self._sent.clear()
         waiters: Any = session.transport_lost(None, monotonic())
@@ -361,8 +361,8 @@ class SocketIO(HotDriver):
     def _dispose(self) -> None:
         if self.tls is not None:
             self.tls.remember()
-            if self.session.farewell_due:
-                self.session.said_farewell()
+            if self.session.tcp_close.farewell_due:
+                self.session.tcp_close.said_farewell()
                 try:
                     self.sock.send(self.tls.farewell(), DONTWAIT)
                 except OSError:

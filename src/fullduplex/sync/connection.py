@@ -12,17 +12,18 @@ from collections.abc import AsyncIterable, Callable, Iterable, Iterator
 from math import inf
 from time import monotonic
 from types import TracebackType
-from typing import Any, Literal, Self, overload
+from typing import Any, Literal, NoReturn, Self, overload
 
 from .._net.socket_view import SocketView
 from ..core.connection.base import BaseConnection
 from ..core.connection.overrides import overridden
+from ..core.endpoint import operations
 from ..core.endpoint.endpoint import Endpoint
 from ..core.endpoint.message_sender import (
     FragmentSender,
     message_payload,
 )
-from ..core.endpoint.not_open import NOT_OPEN
+from ..core.endpoint.not_open import NOT_OPEN, check_open, refuse
 from ..core.endpoint.options import Options
 from ..core.errors import ConcurrencyError
 from ..core.frames.close import ConnectionClosedOK
@@ -43,8 +44,8 @@ reexport(globals())
 class _NoDriver:
     """Substitute for the driver of a connection that is not open yet."""
 
-    # Operations cannot be made, so none is run.
-    run = None
+    def run(self, operation: Any, deadline: float | None = None) -> NoReturn:
+        refuse(operation)
 
     def receive_now(self, deadline: float) -> object:
         return NOTHING
@@ -53,7 +54,7 @@ class _NoDriver:
         return False
 
     def receive(self, deadline: float | None) -> Any:
-        return NOT_OPEN.recv()
+        self.run(operations.recv(NOT_OPEN))
 
 
 NO_DRIVER: Any = _NoDriver()
@@ -249,7 +250,7 @@ class Connection(BaseConnection):
             if message is not NOTHING:
                 return message  # type: ignore[no-any-return]
             return self._driver.receive(deadline)  # type: ignore[no-any-return]
-        return self._driver.run(self._session.recv(decode), deadline)
+        return self._driver.run(operations.recv(self._session, decode), deadline)
 
     def recv_streaming(
         self, decode: bool | None = None, *, timeout: float | None = None
@@ -318,7 +319,7 @@ class Connection(BaseConnection):
         driver = self._driver
         deadline = None if timeout is None else monotonic() + timeout
         if taken is None:
-            driver.run(self._session.drain(), deadline)
+            driver.run(operations.drain(self._session), deadline)
             return
         payload = message_payload(message, text)
         if self._fragmenter == threading.get_ident():
@@ -328,7 +329,7 @@ class Connection(BaseConnection):
         if payload is None:
             self._send_fragments(message, text, compress, deadline)
         else:
-            driver.run(self._session.send(*payload, compress), deadline)
+            driver.run(operations.send(self._session, *payload, compress), deadline)
 
     def _send_fragments(
         self,
@@ -339,6 +340,7 @@ class Connection(BaseConnection):
     ) -> None:
         if isinstance(message, AsyncIterable) and not isinstance(message, Iterable):
             raise TypeError("message is an asynchronous iterable; send an iterable")
+        check_open(self._session, "send")
         driver = self._driver
         fragments = FragmentSender(self._session, text, compress)
         failure: BaseException | None = None
@@ -394,7 +396,7 @@ class Connection(BaseConnection):
         pong = Pong(ack_on_close)
         now = monotonic()
         self._driver.run(
-            self._session.ping(payload, pong, now),
+            operations.ping(self._session, payload, pong, now),
             None if timeout is None else now + timeout,
         )
         # The pong is waited for outside of any call.
@@ -419,7 +421,7 @@ class Connection(BaseConnection):
         payload = control_payload("pong data", data)
         now = monotonic()
         self._driver.run(
-            self._session.pong(payload, now),
+            operations.pong(self._session, payload, now),
             None if timeout is None else now + timeout,
         )
 
@@ -438,7 +440,7 @@ class Connection(BaseConnection):
             TimeoutError: the system has not taken it in time; it is sent later.
         """
         self._driver.run(
-            self._session.flush(),
+            operations.flush(self._session),
             None if timeout is None else monotonic() + timeout,
         )
 
@@ -462,7 +464,7 @@ class Connection(BaseConnection):
         if self._session is NOT_OPEN:
             self._abandon()
             return
-        self._driver.run(self._session.close(code, reason, monotonic()))
+        self._driver.run(operations.close(self._session, code, reason, monotonic()))
 
     def wait_closed(self, timeout: float | None = None) -> bool:
         """
@@ -476,7 +478,7 @@ class Connection(BaseConnection):
         """
         try:
             self._driver.run(
-                self._session.wait_closed(),
+                operations.wait_closed(self._session),
                 None if timeout is None else monotonic() + timeout,
             )
         except TimeoutError:

@@ -23,7 +23,8 @@ from trio.lowlevel import (
 
 from .._net.sockets import tell_time, tune
 from ..core.endpoint.endpoint import Endpoint
-from ..core.endpoint.operation import FLUSH, Operation
+from ..core.endpoint.not_open import refuse
+from ..core.endpoint.operations import FLUSH, Operation
 from ..core.endpoint.tcp_close import TCPStep
 from ..core.endpoint.write_buffer import WriteBuffer
 from ..core.frames.close import CloseCode
@@ -137,10 +138,13 @@ class Driver:
         Cancellation: the operation ends at its current `yield`.
 
         Raises:
+            InvalidState: no connection is open yet.
             RuntimeError: it is called from another run of trio.
         """
-        now: Any = None
         session = self.session
+        if session is None:
+            refuse(operation)
+        now: Any = None
         waited = False
         try:
             self.check_run()
@@ -155,7 +159,7 @@ class Driver:
                     await waiter.wait()
                     now = self.clock()
                     waited = True
-                elif self.handing_over and session and not session.writing_paused:
+                elif self.handing_over and not session.writing_paused:
                     await self.hand_over()
                     waited = True
         except StopIteration as stop:
@@ -390,7 +394,7 @@ class Driver:
     def _read_rest(self, session: Endpoint) -> None:
         """Read what has arrived before output failed."""
         assert self.pipe is not None
-        session.rest_begun()
+        session.tcp_close.rest_begun()
         while not session.input_over:
             size = self.pipe.receive_now(session.reader.get_buffer)
             if size is None:
@@ -402,7 +406,7 @@ class Driver:
                 session.delivered()
             else:
                 session.eof_received(self.clock())
-        session.rest_read()
+        session.tcp_close.rest_read()
 
     def _look_at_the_clock(self, session: Endpoint) -> None:
         assert self.pipe is not None
@@ -480,7 +484,7 @@ class Driver:
             waiter.fire()
         if self._writer_parked is not None:
             self._writer_parked.fire()
-        self._on_end(session.failure)
+        self._on_end(session.tcp_close.failure)
         self.forget()
 
 

@@ -15,6 +15,7 @@ from trio.lowlevel import checkpoint, checkpoint_if_cancelled
 
 from .._async.connection import AsyncConnection
 from .._async.iteration import Iteration
+from ..core.endpoint import operations
 from ..core.endpoint.endpoint import Endpoint
 from ..core.endpoint.not_open import NOT_OPEN
 from ..core.endpoint.options import Options
@@ -156,7 +157,7 @@ class Connection(AsyncConnection):
             if session.writer.add_message(message):
                 self._driver.flush()
                 if session.writing_paused:
-                    await self._driver.run(session.drain())
+                    await self._driver.run(operations.drain(session))
                 else:
                     await self._driver.hand_over()
                 return
@@ -187,7 +188,9 @@ class Connection(AsyncConnection):
         payload = None if data is None else control_payload("ping data", data)
         pong = PongEvent(ack_on_close)
         driver = self._driver
-        await driver.run_fairly(self._session.ping(payload, pong, driver.clock()))
+        await driver.run_fairly(
+            operations.ping(self._session, payload, pong, driver.clock())
+        )
         return pong
 
     async def flush(self) -> None:
@@ -203,7 +206,7 @@ class Connection(AsyncConnection):
         Raises:
             ConnectionClosed: the connection is closing or closed.
         """
-        await self._driver.run_fairly(self._session.flush())
+        await self._driver.run_fairly(operations.flush(self._session))
 
     async def aclose(self, code: int | None = 1000, reason: str = "") -> None:
         """
@@ -226,7 +229,9 @@ class Connection(AsyncConnection):
         """
         driver = self._driver
         if self._session is not NOT_OPEN:
-            await driver.run(self._session.close(code, reason, driver.clock()))
+            await driver.run(
+                operations.close(self._session, code, reason, driver.clock())
+            )
         elif driver.pipe is not None:
             await discard(driver.pipe)
         await checkpoint_if_cancelled()

@@ -11,6 +11,7 @@ from fullduplex.core.connection.base import BaseConnection
 from fullduplex.core.diagnostics.connect_trace import ConnectTrace
 from fullduplex.core.diagnostics.diagnosis import blame
 from fullduplex.core.diagnostics.explain import explain, explain_failure, milliseconds
+from fullduplex.core.endpoint import operations
 from fullduplex.core.endpoint.endpoint import Endpoint
 from fullduplex.core.endpoint.frame_protocol import Side
 from fullduplex.core.endpoint.not_open import NOT_OPEN
@@ -104,9 +105,9 @@ def talking() -> Connection:
     opening.mark("dns", 0.2512)
     connection.opening = session.opening = opening
     deliver(session, frame(TEXT, "abc"), 1)
-    finish(session.send("12345", True))
+    finish(operations.send(session, "12345", True))
     session.writer.take()
-    finish(session.ping(b"1", None, 1))
+    finish(operations.ping(session, b"1", None, 1))
     deliver(session, frame(PONG, b"1"), 1.5)
     connection.now = 2
     return connection
@@ -161,7 +162,7 @@ def test_story_of_a_live_connection() -> None:
 def test_story_of_a_dead_connection_ends_with_its_end() -> None:
     connection = talking()
     deliver(connection._session, close_frame(4000, "e\x1b[1m\u202e"), 3)
-    start(connection._session.close(1000, "", 3))
+    start(operations.close(connection._session, 1000, "", 3))
     lose(connection._session, None, 15)
     connection.now = 1e6
 

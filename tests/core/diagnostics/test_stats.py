@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fullduplex.core.diagnostics.stats import Stats, percentile
+from fullduplex.core.endpoint import operations
 from fullduplex.core.endpoint.keepalive import Verdict
 from fullduplex.core.extensions.deflate import PerMessageDeflate
 
@@ -25,7 +26,7 @@ def test_session_that_carried_nothing_has_no_ages() -> None:
 def test_bytes_and_messages_are_counted_each_way() -> None:
     session = make_session()
     deliver(session, frame(TEXT, "abc") + frame(PING), 10)
-    finish(session.send(bytes(1000), False))
+    finish(operations.send(session, bytes(1000), False))
     data = session.writer.take()
     session.sent_at = 12
 
@@ -43,7 +44,7 @@ def test_compressed_messages_are_counted_as_they_travel() -> None:
         client={"extensions": [PerMessageDeflate(False, False, 15, 15)]},
         server={"extensions": [PerMessageDeflate(False, False, 15, 15)]},
     )
-    finish(pair.client.send("x" * 10_000, True))
+    finish(operations.send(pair.client, "x" * 10_000, True))
     pair.pump()
 
     ours, theirs = Stats.of(pair.client, 0), Stats.of(pair.server, 0)
@@ -56,7 +57,7 @@ def test_compressed_messages_are_counted_as_they_travel() -> None:
 def test_what_waits_is_shown_on_both_sides() -> None:
     session = make_session()
     deliver(session, frame(TEXT, "abc") * 3)
-    finish(session.send("12345", True))
+    finish(operations.send(session, "12345", True))
 
     stats = Stats.of(session, 0, 500)
 
@@ -67,13 +68,13 @@ def test_what_waits_is_shown_on_both_sides() -> None:
 
 def test_pings_and_their_times_are_kept() -> None:
     session = make_session(ping_interval=20, ping_timeout=20)
-    finish(session.ping(b"1", Sink(), 1))
-    finish(session.ping(b"2", Sink(), 2))
+    finish(operations.ping(session, b"1", Sink(), 1))
+    finish(operations.ping(session, b"2", Sink(), 2))
     deliver(session, frame(PONG, b"2"), 2.5)
     session.timer_expired(20)
     payload = [seen.payload for seen in sent(session)][-1]
     deliver(session, frame(PONG, payload), 20.25)
-    finish(session.ping(b"3", Sink(), 21))
+    finish(operations.ping(session, b"3", Sink(), 21))
 
     stats = Stats.of(session, 30)
 
@@ -81,7 +82,7 @@ def test_pings_and_their_times_are_kept() -> None:
     # The first one was answered by the pong of the second: its time is not known.
     assert stats.rtt.count == 2
     assert (stats.rtt.min, stats.rtt.mean, stats.rtt.last) == (0.25, 0.375, 0.25)
-    assert session.latency == stats.rtt.last
+    assert session.pings.latency == stats.rtt.last
 
 
 def test_after_the_end_the_numbers_stand_still() -> None:
@@ -111,7 +112,7 @@ def test_stalls_of_the_application_are_counted_and_told_once() -> None:
     ]
 
     for _ in range(6):
-        finish(session.recv())
+        finish(operations.recv(session))
     assert Stats.of(session, 501).verdict is Verdict.ALIVE
     assert Stats.of(session, 501).stalls == 1
 
@@ -119,7 +120,7 @@ def test_stalls_of_the_application_are_counted_and_told_once() -> None:
 def test_times_of_pings_are_summed_up() -> None:
     session = make_session()
     for number in range(1, 101):
-        finish(session.ping(b"1", None, 0))
+        finish(operations.ping(session, b"1", None, 0))
         deliver(session, frame(PONG, b"1"), number / 1000)
 
     rtt = Stats.of(session, 1).rtt

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from fullduplex.core.endpoint import operations
 from fullduplex.core.errors import ProtocolError
 from fullduplex.core.frames.close import ConnectionClosedOK, State
 
@@ -30,7 +31,7 @@ from ...kit.pair import (
 
 def test_close_sends_its_frame_and_waits_for_the_end() -> None:
     session = make_session()
-    closing = session.close(1001, "bye", 0)
+    closing = operations.close(session, 1001, "bye", 0)
     waiter = start(closing)
 
     assert [seen.close for seen in sent(session)] == [(1001, "bye")]
@@ -45,13 +46,13 @@ def test_close_sends_its_frame_and_waits_for_the_end() -> None:
 
 def test_close_without_code_sends_an_empty_frame() -> None:
     session = make_session()
-    start(session.close(None, "", 0))
+    start(operations.close(session, None, "", 0))
     (seen,) = sent(session)
     assert seen.payload == b""
     deliver(session, close_frame(None))
     lose(session)
     with pytest.raises(ConnectionClosedOK):
-        finish(session.recv())
+        finish(operations.recv(session))
 
 
 @pytest.mark.parametrize(
@@ -59,7 +60,7 @@ def test_close_without_code_sends_an_empty_frame() -> None:
 )
 def test_close_with_a_code_that_may_travel_sends_it(code: int) -> None:
     session = make_session()
-    start(session.close(code, "", 0))
+    start(operations.close(session, code, "", 0))
     assert sent(session)[0].close == (code, "")
 
 
@@ -83,30 +84,30 @@ def test_close_with_what_must_not_travel_is_refused_and_changes_nothing(
     session = make_session()
 
     with pytest.raises(ProtocolError, match=text):
-        step(session.close(code, reason, 0))
+        step(operations.close(session, code, reason, 0))
 
     assert sent(session) == []
     assert session.protocol.state is State.OPEN
     assert session.clear_to_send
     assert session.deadline() is None
-    finish(session.send("still open", True))
+    finish(operations.send(session, "still open", True))
 
 
 def test_close_with_a_reason_of_123_bytes_passes() -> None:
     session = make_session()
-    start(session.close(1000, "é" * 61 + "x", 0))
+    start(operations.close(session, 1000, "é" * 61 + "x", 0))
     assert len(sent(session)[0].payload) == 125
 
 
 def test_second_close_waits_too_and_the_first_code_wins() -> None:
     session = make_session()
-    operations = [session.close(1000 + i, "", i) for i in range(3)]
-    waiters = [start(operation) for operation in operations]
+    waiting = [operations.close(session, 1000 + i, "", i) for i in range(3)]
+    waiters = [start(operation) for operation in waiting]
 
     assert [seen.close for seen in sent(session)] == [(1000, "")]
     lose(session)
 
-    for operation, waiter in zip(operations, waiters, strict=True):
+    for operation, waiter in zip(waiting, waiters, strict=True):
         assert waiter.fired
         finish(operation)
 
@@ -114,8 +115,8 @@ def test_second_close_waits_too_and_the_first_code_wins() -> None:
 def test_close_after_the_end_returns_at_once() -> None:
     session = make_session()
     lose(session, OSError())
-    finish(session.close(1000, "", 0))
-    finish(session.close(99999, "", 0))
+    finish(operations.close(session, 1000, "", 0))
+    finish(operations.close(session, 99999, "", 0))
     assert sent(session) == []
 
 
@@ -124,7 +125,7 @@ def test_close_when_a_close_frame_was_read_echoes_that() -> None:
     deliver(session, frame(TEXT, "unread") + close_frame(1001, "theirs"))
     assert sent(session) == []
 
-    start(session.close(1000, "ours", 0))
+    start(operations.close(session, 1000, "ours", 0))
 
     assert [seen.close for seen in sent(session)] == [(1001, "theirs")]
 
@@ -133,14 +134,14 @@ def test_close_when_a_fault_was_read_sends_its_code() -> None:
     session = make_session()
     deliver(session, frame(TEXT, "unread") + frame(3))
 
-    start(session.close(1000, "", 0))
+    start(operations.close(session, 1000, "", 0))
 
     assert sent(session)[0].close[0] == 1002
 
 
 def test_close_that_is_cut_goes_on_without_the_caller() -> None:
     session = make_session(close_timeout=3)
-    closing = session.close(1000, "", 10)
+    closing = operations.close(session, 1000, "", 10)
     start(closing)
     closing.close()
 
@@ -154,21 +155,21 @@ def test_close_that_is_cut_goes_on_without_the_caller() -> None:
 def test_close_while_output_is_stuck_queues_its_frame_all_the_same() -> None:
     session = make_session(close_timeout=3)
     session.pause_writing()
-    start(session.close(1000, "", 10))
+    start(operations.close(session, 1000, "", 10))
     assert sent(session)[-1].opcode == CLOSE
     assert session.deadline() == 13
 
 
 def test_recv_that_waits_during_close_gets_messages_and_then_the_end() -> None:
     session = make_session()
-    receiving = session.recv()
+    receiving = operations.recv(session)
     start(receiving)
-    start(session.close(1000, "", 0))
+    start(operations.close(session, 1000, "", 0))
 
     deliver(session, frame(TEXT, "late") + close_frame(1000))
     assert finish(receiving) == "late"
 
-    receiving = session.recv()
+    receiving = operations.recv(session)
     waiter = start(receiving)
     lose(session)
     assert waiter.fired
@@ -181,17 +182,17 @@ def test_recv_that_waits_during_close_gets_messages_and_then_the_end() -> None:
 
 def test_wait_closed_returns_with_the_end_and_never_raises() -> None:
     session = make_session()
-    waiting = session.wait_closed()
+    waiting = operations.wait_closed(session)
     waiter = start(waiting)
     lose(session, OSError())
     assert waiter.fired
     finish(waiting)
-    finish(session.wait_closed())
+    finish(operations.wait_closed(session))
 
 
 def test_wait_closed_that_is_cut_leaves_nothing_behind() -> None:
     session = make_session()
-    waiting = session.wait_closed()
+    waiting = operations.wait_closed(session)
     start(waiting)
     waiting.close()
     assert session.transport_lost(None, 0) == []
@@ -199,12 +200,12 @@ def test_wait_closed_that_is_cut_leaves_nothing_behind() -> None:
 
 def test_everything_that_waits_is_released_by_the_end_exactly_once() -> None:
     session = make_session()
-    receiving = session.recv()
+    receiving = operations.recv(session)
     waiters: list[Any] = [start(receiving)]
     session.pause_writing()
-    sending = session.send("a", True)
+    sending = operations.send(session, "a", True)
     waiters.append(start(sending))
-    waiting = session.wait_closed()
+    waiting = operations.wait_closed(session)
     waiters.append(start(waiting))
 
     fired = session.transport_lost(None, 0)
@@ -219,7 +220,7 @@ def test_everything_that_waits_is_released_by_the_end_exactly_once() -> None:
 @pytest.mark.parametrize("side", [CLIENT, SERVER])
 def test_peer_that_never_answers_is_aborted_after_one_close_timeout(side: Any) -> None:
     session = make_session(side, close_timeout=3)
-    closing = session.close(1000, "", 10)
+    closing = operations.close(session, 1000, "", 10)
     start(closing)
     assert session.deadline() == 13
 
@@ -238,7 +239,7 @@ def test_peer_that_never_answers_is_aborted_after_one_close_timeout(side: Any) -
 @pytest.mark.parametrize("side", [CLIENT, SERVER])
 def test_peer_that_keeps_tcp_open_is_aborted_within_the_same_timeout(side: Any) -> None:
     session = make_session(side, close_timeout=3)
-    start(session.close(1000, "", 10))
+    start(operations.close(session, 1000, "", 10))
     deliver(session, close_frame(mask=MASK if side is SERVER else None), 12)
 
     assert session.deadline() == 13
@@ -258,7 +259,7 @@ def test_after_the_peers_close_frame_the_deadline_runs(side: Any) -> None:
 
 def test_after_a_failure_the_deadline_runs() -> None:
     session = make_session(close_timeout=3)
-    receiving = session.recv()
+    receiving = operations.recv(session)
     start(receiving)
     deliver(session, frame(3), 10)
     assert session.deadline() == 13
@@ -276,7 +277,7 @@ def test_after_the_end_of_input_the_deadline_runs() -> None:
 
 def test_data_does_not_move_the_deadline() -> None:
     session = make_session(close_timeout=3)
-    start(session.close(1000, "", 10))
+    start(operations.close(session, 1000, "", 10))
     for now in (11, 12, 12.9):
         deliver(session, frame(TEXT, "a"), now)
         session.output_left(0, now)
@@ -286,7 +287,7 @@ def test_data_does_not_move_the_deadline() -> None:
 
 def test_close_timeout_of_none_never_aborts() -> None:
     session = make_session(close_timeout=None)
-    start(session.close(1000, "", 10))
+    start(operations.close(session, 1000, "", 10))
     assert session.deadline() is None
     session.timer_expired(1e9)
     assert not session.must_abort
@@ -294,14 +295,14 @@ def test_close_timeout_of_none_never_aborts() -> None:
 
 def test_close_timeout_of_zero_aborts_at_once() -> None:
     session = make_session(close_timeout=0)
-    start(session.close(1000, "", 10))
+    start(operations.close(session, 1000, "", 10))
     session.timer_expired(10)
     assert session.must_abort
 
 
 def test_closing_ends_keepalive() -> None:
     session = make_session(ping_interval=1, ping_timeout=1, close_timeout=100)
-    start(session.close(1000, "", 0.5))
+    start(operations.close(session, 1000, "", 0.5))
     sent(session)
     for now in (1, 2, 50):
         session.timer_expired(now)
@@ -314,7 +315,7 @@ def test_closing_ends_keepalive() -> None:
 
 def test_server_closes_its_half_after_the_exchange_and_the_client_waits() -> None:
     pair = SessionPair()
-    start(pair.server.close(1000, "", 0))
+    start(operations.close(pair.server, 1000, "", 0))
     assert not pair.server.must_half_close
 
     pair.pump()
@@ -367,7 +368,7 @@ def test_settle_without_anything_put_off_is_only_a_start_of_closing() -> None:
 
 def test_server_ends_tcp_at_once_when_messages_wait_that_nobody_may_answer() -> None:
     session = make_session(SERVER, close_timeout=3)
-    step(session.close(1000, "", 10), 10)
+    step(operations.close(session, 1000, "", 10), 10)
 
     unread = frame(0x1, b"unread", mask=MASK)
     deliver(session, unread + close_frame(mask=MASK), 11)

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from fullduplex.core.endpoint._hot import RECEIVING
-from fullduplex.core.endpoint.operation import FRAGMENTS
-from fullduplex.core.endpoint.receive_queue import GRACE
+from fullduplex.core.endpoint import operations
+from fullduplex.core.endpoint.endpoint import GRACE
+from fullduplex.core.endpoint.hot import RECEIVING
+from fullduplex.core.endpoint.receive_queue import FRAGMENTS
 from fullduplex.core.errors import ConcurrencyError
 from fullduplex.core.frames.close import (
     ConnectionClosedError,
@@ -39,7 +40,7 @@ from ...kit.pair import (
 
 def test_feed_parses_what_arrived_behind_the_handshake() -> None:
     session = make_session()
-    receiving = session.recv()
+    receiving = operations.recv(session)
     waiter = start(receiving)
     data = frame(TEXT, "a") + frame(PING, b"p") + frame(BINARY, bytes(9000))
 
@@ -68,13 +69,13 @@ def test_recv_with_a_message_queued_does_not_wait() -> None:
     session = make_session()
     deliver(session, frame(TEXT, "a") + frame(BINARY, b"b"))
 
-    assert finish(session.recv()) == "a"
-    assert finish(session.recv()) == b"b"
+    assert finish(operations.recv(session)) == "a"
+    assert finish(operations.recv(session)) == b"b"
 
 
 def test_recv_without_a_message_waits_for_one() -> None:
     session = make_session()
-    receiving = session.recv()
+    receiving = operations.recv(session)
     waiter = start(receiving)
 
     assert deliver(session, frame(PING)) is None
@@ -86,7 +87,7 @@ def test_recv_without_a_message_waits_for_one() -> None:
 
 def test_recv_is_woken_once_for_many_messages_of_one_read() -> None:
     session = make_session()
-    receiving = session.recv()
+    receiving = operations.recv(session)
     waiter = start(receiving)
 
     assert read(session, frame(TEXT, "a") * 5) is waiter
@@ -98,7 +99,7 @@ def test_recv_is_woken_once_for_many_messages_of_one_read() -> None:
 
 def test_recv_that_was_woken_in_vain_waits_again() -> None:
     session = make_session()
-    receiving = session.recv()
+    receiving = operations.recv(session)
     first = start(receiving)
     deliver(session, frame(TEXT, "a"))
     session.messages.clear()
@@ -113,17 +114,17 @@ def test_recv_that_was_woken_in_vain_waits_again() -> None:
 
 def test_recv_cut_before_the_message_leaves_it_to_the_next() -> None:
     session = make_session()
-    receiving = session.recv()
+    receiving = operations.recv(session)
     start(receiving)
     receiving.close()
 
     assert deliver(session, frame(TEXT, "a")) is None
-    assert finish(session.recv()) == "a"
+    assert finish(operations.recv(session)) == "a"
 
 
 def test_recv_cut_after_it_was_woken_leaves_the_message_to_the_next() -> None:
     session = make_session()
-    receiving = session.recv()
+    receiving = operations.recv(session)
     waiter = start(receiving)
     deliver(session, frame(TEXT, "a") + frame(TEXT, "b"))
     assert waiter.fired
@@ -136,7 +137,7 @@ def test_recv_cut_between_fragments_keeps_those_that_it_took() -> None:
     session = make_session()
     parts = ["smør", "re", "brød"]
     for i, part in enumerate(parts):
-        receiving = session.recv()
+        receiving = operations.recv(session)
         start(receiving)
         opcode = CONT if i else TEXT
         deliver(session, frame(opcode, part, fin=i == 2))
@@ -161,7 +162,7 @@ def test_recv_cut_at_every_yield_loses_nothing() -> None:
     )
     messages = []
     for i in range(len(data)):
-        receiving = session.recv()
+        receiving = operations.recv(session)
         message, waiter = step(receiving)
         if waiter is not None:
             receiving.close()
@@ -174,11 +175,11 @@ def test_recv_cut_at_every_yield_loses_nothing() -> None:
 
 def test_second_recv_is_refused_and_the_first_goes_on() -> None:
     session = make_session()
-    first = session.recv()
+    first = operations.recv(session)
     start(first)
 
     with pytest.raises(ConcurrencyError, match="already waiting elsewhere"):
-        step(session.recv())
+        step(operations.recv(session))
     assert not session.expect(Waiter())
 
     deliver(session, frame(TEXT, "a"))
@@ -199,7 +200,7 @@ def test_recv_gives_the_type_that_was_asked_for(
     else:
         deliver(session, frame(opcode, data))
 
-    message = finish(session.recv(decode))
+    message = finish(operations.recv(session, decode))
 
     is_text = opcode == TEXT if decode is None else decode
     assert message == ("é€" if is_text else data)
@@ -208,7 +209,7 @@ def test_recv_gives_the_type_that_was_asked_for(
 def test_recv_of_binary_that_cannot_be_decoded_fails_the_connection() -> None:
     session = make_session()
     deliver(session, frame(BINARY, b"\xff") + frame(TEXT, "next"), 5)
-    receiving = session.recv(decode=True)
+    receiving = operations.recv(session, decode=True)
 
     waiter = start(receiving)  # the next message is not what was asked for
 
@@ -220,7 +221,7 @@ def test_recv_of_binary_that_cannot_be_decoded_fails_the_connection() -> None:
         step(receiving)
     assert isinstance(info.value.__cause__, UnicodeDecodeError)
     # What arrived intact is still there.
-    assert finish(session.recv()) == "next"
+    assert finish(operations.recv(session)) == "next"
 
 
 def test_recv_of_binary_that_cannot_be_decoded_gives_the_peer_time_to_close() -> None:
@@ -228,7 +229,7 @@ def test_recv_of_binary_that_cannot_be_decoded_gives_the_peer_time_to_close() ->
     deliver(session, frame(BINARY, b"\xff"), 5)
 
     # The clock has moved on unnoticed; nothing happened in between.
-    start(session.recv(decode=True))
+    start(operations.recv(session, decode=True))
     session.timer_expired(1000)
 
     assert [seen.opcode for seen in sent(session)] == [CLOSE]
@@ -243,7 +244,7 @@ def test_recv_of_what_cannot_be_decoded_after_the_end_raises_with_its_cause() ->
     lose(session)
 
     with pytest.raises(ConnectionClosedOK) as info:
-        step(session.recv(decode=True))
+        step(operations.recv(session, decode=True))
 
     assert isinstance(info.value.__cause__, UnicodeDecodeError)
 
@@ -253,16 +254,16 @@ def test_messages_are_received_before_the_end_is_told() -> None:
     deliver(session, frame(TEXT, "a") + frame(TEXT, "b") + close_frame(1000))
     lose(session)
 
-    assert finish(session.recv()) == "a"
-    assert finish(session.recv()) == "b"
+    assert finish(operations.recv(session)) == "a"
+    assert finish(operations.recv(session)) == "b"
     for _ in range(2):
         with pytest.raises(ConnectionClosedError, match="no close frame sent"):
-            finish(session.recv())
+            finish(operations.recv(session))
 
 
 def test_recv_raises_only_after_tcp_has_ended() -> None:
     session = make_session()
-    receiving = session.recv()
+    receiving = operations.recv(session)
     start(receiving)
     deliver(session, close_frame(1000))
     session.settle(0)
@@ -277,7 +278,7 @@ def test_recv_raises_only_after_tcp_has_ended() -> None:
 
 def test_message_that_never_ended_is_lost_with_the_connection() -> None:
     session = make_session()
-    receiving = session.recv()
+    receiving = operations.recv(session)
     start(receiving)
     deliver(session, frame(TEXT, "half", fin=False))
     start(receiving)
@@ -285,7 +286,7 @@ def test_message_that_never_ended_is_lost_with_the_connection() -> None:
     with pytest.raises(ConnectionClosedError):
         step(receiving)
     with pytest.raises(ConnectionClosedError):
-        step(session.recv())
+        step(operations.recv(session))
 
 
 # Waiting without an operation
@@ -314,7 +315,7 @@ def test_expected_message_that_cannot_come_any_more_leaves_no_mark() -> None:
 
 def test_expected_message_of_which_half_was_taken_is_left_to_recv() -> None:
     session = make_session()
-    receiving = session.recv()
+    receiving = operations.recv(session)
     start(receiving)
     deliver(session, frame(TEXT, "half", fin=False))
     start(receiving)
@@ -339,7 +340,7 @@ def parts(session: Any, decode: bool | None = None) -> list[Fragment]:
     """Take one message fragment by fragment."""
     taken: list[Fragment] = []
     while not taken or not taken[-1].fin:
-        taken.append(finish(session.recv_fragment(decode, first=not taken)))
+        taken.append(finish(operations.recv_fragment(session, decode, first=not taken)))
     return taken
 
 
@@ -355,8 +356,8 @@ def test_stream_gives_the_fragments_as_they_came() -> None:
 def test_stream_waits_for_the_next_fragment() -> None:
     session = make_session()
     deliver(session, frame(BINARY, b"a", fin=False))
-    finish(session.recv_fragment(first=True))
-    streaming = session.recv_fragment(first=False)
+    finish(operations.recv_fragment(session, first=True))
+    streaming = operations.recv_fragment(session, first=False)
     waiter = start(streaming)
 
     assert deliver(session, frame(CONT, b"b")) is waiter
@@ -367,33 +368,40 @@ def test_stream_waits_for_the_next_fragment() -> None:
 def test_stream_that_is_cut_may_be_continued() -> None:
     session = make_session()
     deliver(session, frame(BINARY, b"a", fin=False))
-    finish(session.recv_fragment(first=True))
-    streaming = session.recv_fragment(first=False)
+    finish(operations.recv_fragment(session, first=True))
+    streaming = operations.recv_fragment(session, first=False)
     start(streaming)
     deliver(session, frame(CONT, b"b"))
     streaming.close()
 
-    assert finish(session.recv_fragment(first=False)) == Fragment(b"b", True)
+    assert finish(operations.recv_fragment(session, first=False)) == Fragment(
+        b"b", True
+    )
 
 
 def test_while_a_message_is_streamed_no_other_receiver_is_let_in() -> None:
     session = make_session()
     deliver(session, frame(BINARY, b"a", fin=False))
-    finish(session.recv_fragment(first=True))
+    finish(operations.recv_fragment(session, first=True))
 
-    for operation in (session.recv(), session.recv_fragment(first=True)):
+    for operation in (
+        operations.recv(session),
+        operations.recv_fragment(session, first=True),
+    ):
         with pytest.raises(ConcurrencyError):
             step(operation)
     assert not session.expect(Waiter())
 
     deliver(session, frame(CONT, b"b") + frame(TEXT, "c"))
-    assert finish(session.recv_fragment(first=False)) == Fragment(b"b", True)
-    assert finish(session.recv()) == "c"
+    assert finish(operations.recv_fragment(session, first=False)) == Fragment(
+        b"b", True
+    )
+    assert finish(operations.recv(session)) == "c"
 
 
 def test_stream_after_a_recv_that_was_cut_begins_with_what_that_took() -> None:
     session = make_session()
-    receiving = session.recv()
+    receiving = operations.recv(session)
     start(receiving)
     deliver(session, frame(TEXT, "a", fin=False) + frame(CONT, "b", fin=False))
     start(receiving)
@@ -435,7 +443,7 @@ def test_stream_of_text_as_bytes_has_all_of_it() -> None:
 def test_stream_that_cannot_be_decoded_fails_the_connection() -> None:
     session = make_session()
     deliver(session, frame(BINARY, b"\xff", fin=False) + frame(CONT, b"ok"))
-    streaming = session.recv_fragment(decode=True, first=True)
+    streaming = operations.recv_fragment(session, decode=True, first=True)
 
     start(streaming)  # the rest of that message is not given out
 
@@ -449,8 +457,10 @@ def test_stream_that_cannot_be_decoded_fails_the_connection() -> None:
 def test_stream_that_ends_within_a_character_fails_the_connection() -> None:
     session = make_session()
     deliver(session, frame(BINARY, b"a\xe2", fin=False) + frame(CONT, b"\x82"))
-    assert finish(session.recv_fragment(decode=True, first=True)).data == "a"
-    start(session.recv_fragment(decode=True, first=False))
+    assert (
+        finish(operations.recv_fragment(session, decode=True, first=True)).data == "a"
+    )
+    start(operations.recv_fragment(session, decode=True, first=False))
     session.timer_expired(0)
     assert sent(session)[-1].close[0] == 1007
 
@@ -460,9 +470,11 @@ def test_stream_of_a_message_that_never_ends_raises_with_the_connection() -> Non
     deliver(session, frame(BINARY, b"a", fin=False) + close_frame(1000))
     session.settle(0)
     lose(session)
-    assert finish(session.recv_fragment(first=True)) == Fragment(b"a", False)
+    assert finish(operations.recv_fragment(session, first=True)) == Fragment(
+        b"a", False
+    )
     with pytest.raises(ConnectionClosedError):
-        finish(session.recv_fragment(first=False))
+        finish(operations.recv_fragment(session, first=False))
 
 
 @pytest.mark.parametrize("queued", [0, 1, 2, 3])
@@ -470,10 +482,10 @@ def test_abandoned_stream_discards_the_rest_and_frees_the_receiver(queued: int) 
     session = make_session()
     rest = [frame(CONT, b"b", fin=False), frame(CONT, b"c"), frame(TEXT, "next")]
     deliver(session, frame(BINARY, b"a", fin=False) + b"".join(rest[:queued]))
-    finish(session.recv_fragment(first=True))
+    finish(operations.recv_fragment(session, first=True))
 
     session.abandon_stream()
-    receiving = session.recv()
+    receiving = operations.recv(session)
     message, waiter = step(receiving)
     if waiter is not None:
         for data in rest[queued:]:
@@ -488,9 +500,9 @@ def test_abandoned_stream_discards_the_rest_and_frees_the_receiver(queued: int) 
 def test_abandoned_stream_wakes_nobody_with_what_is_discarded() -> None:
     session = make_session()
     deliver(session, frame(BINARY, b"a", fin=False))
-    finish(session.recv_fragment(first=True))
+    finish(operations.recv_fragment(session, first=True))
     session.abandon_stream()
-    receiving = session.recv()
+    receiving = operations.recv(session)
     waiter = start(receiving)
 
     deliver(session, frame(CONT, b"b", fin=False))
@@ -503,7 +515,7 @@ def test_abandoned_stream_wakes_nobody_with_what_is_discarded() -> None:
 def test_abandoned_stream_lets_paused_reading_go_on() -> None:
     session = make_session(queue_high=2, queue_low=0)
     deliver(session, frame(BINARY, b"a", fin=False) + frame(CONT, b"b", fin=False) * 9)
-    finish(session.recv_fragment(first=True))
+    finish(operations.recv_fragment(session, first=True))
     assert session.reading_paused
 
     session.abandon_stream()
@@ -516,7 +528,7 @@ def test_abandoning_what_is_not_streamed_does_nothing() -> None:
     session = make_session()
     session.abandon_stream()
     deliver(session, frame(TEXT, "a"))
-    assert finish(session.recv()) == "a"
+    assert finish(operations.recv(session)) == "a"
 
 
 def test_fast_path_is_closed_while_fragments_are_about() -> None:
@@ -525,13 +537,13 @@ def test_fast_path_is_closed_while_fragments_are_about() -> None:
     assert session.slow == 0
     deliver(session, frame(TEXT, "a", fin=False))
     assert session.slow & FRAGMENTS
-    assert finish(session.recv()) == "1"
-    receiving = session.recv()
+    assert finish(operations.recv(session)) == "1"
+    receiving = operations.recv(session)
     start(receiving)
     receiving.close()
     assert session.slow & FRAGMENTS
     deliver(session, frame(CONT, "b"))
-    assert finish(session.recv()) == "ab"
+    assert finish(operations.recv(session)) == "ab"
     assert session.slow == 0
 
 
@@ -540,13 +552,13 @@ def test_fast_path_is_closed_while_fragments_are_about() -> None:
 
 def test_reply_to_a_message_before_a_fault_goes_out_before_the_close_frame() -> None:
     session = make_session()
-    receiving = session.recv()
+    receiving = operations.recv(session)
     start(receiving)
 
     waiter = read(session, frame(TEXT, "intact") + frame(3))
     assert waiter is not None
     assert finish(receiving) == "intact"
-    finish(session.send("reply", True))
+    finish(operations.send(session, "reply", True))
     session.delivered()
 
     assert [seen.opcode for seen in sent(session)] == [TEXT, CLOSE]
@@ -554,12 +566,12 @@ def test_reply_to_a_message_before_a_fault_goes_out_before_the_close_frame() -> 
 
 def test_reply_to_a_message_before_a_close_frame_goes_out_before_its_echo() -> None:
     session = make_session()
-    receiving = session.recv()
+    receiving = operations.recv(session)
     start(receiving)
 
     read(session, frame(TEXT, "intact") + close_frame(1000))
     assert finish(receiving) == "intact"
-    finish(session.send("reply", True))
+    finish(operations.send(session, "reply", True))
     session.delivered()
 
     frames = sent(session)
@@ -587,9 +599,9 @@ def test_close_frame_waits_for_the_reader_when_the_process_stood_still() -> None
 
     session.timer_expired(9)
     assert sent(session) == []
-    assert finish(session.recv()) == "a"
-    finish(session.send("reply", True))
-    start(session.recv())
+    assert finish(operations.recv(session)) == "a"
+    finish(operations.send(session, "reply", True))
+    start(operations.recv(session))
 
     assert [seen.opcode for seen in sent(session)] == [TEXT, CLOSE]
 
@@ -597,10 +609,10 @@ def test_close_frame_waits_for_the_reader_when_the_process_stood_still() -> None
 def test_close_frame_goes_out_as_soon_as_the_reader_asks_for_more() -> None:
     session = make_session()
     deliver(session, frame(TEXT, "a") + frame(3))
-    assert finish(session.recv()) == "a"
+    assert finish(operations.recv(session)) == "a"
     assert sent(session) == []
 
-    start(session.recv())
+    start(operations.recv(session))
 
     assert [seen.opcode for seen in sent(session)] == [CLOSE]
 
@@ -620,8 +632,8 @@ def test_pair_exchanges_messages_whatever_the_cuts() -> None:
     pair = SessionPair()
     messages: list[str | bytes] = ["", "é" * 70000, b"\xff" * 5000, "x", b""]
     for message in messages:
-        finish(pair.client.send(message, isinstance(message, str)))
-        finish(pair.server.send(message, isinstance(message, str)))
+        finish(operations.send(pair.client, message, isinstance(message, str)))
+        finish(operations.send(pair.server, message, isinstance(message, str)))
 
     pair.pump([1, 2, 3, 5, 7, 4096, 16384])
 
@@ -631,7 +643,7 @@ def test_pair_exchanges_messages_whatever_the_cuts() -> None:
 
 def test_pair_closes_in_good_order() -> None:
     pair = SessionPair()
-    closing = pair.client.close(1001, "leaving", 0)
+    closing = operations.close(pair.client, 1001, "leaving", 0)
     start(closing)
 
     pair.pump()
@@ -644,4 +656,4 @@ def test_pair_closes_in_good_order() -> None:
         assert session.protocol.state is State.CLOSED
         assert session.protocol.close_code == 1001
         with pytest.raises(ConnectionClosedOK):
-            finish(session.recv())
+            finish(operations.recv(session))

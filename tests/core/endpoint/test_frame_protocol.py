@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from fullduplex.core.endpoint import operations
 from fullduplex.core.endpoint.endpoint import Endpoint
 from fullduplex.core.endpoint.frame_protocol import FrameProtocol, Side
 from fullduplex.core.errors import PayloadTooBig, ProtocolError, TooManyFragments
@@ -74,8 +75,8 @@ def exc_of(session: Endpoint) -> ConnectionClosed:
 def test_client_masks_and_server_does_not(side: Side) -> None:
     session = make_session(side)
 
-    finish(session.send("é", True))
-    finish(session.send(b"\xff", False))
+    finish(operations.send(session, "é", True))
+    finish(operations.send(session, b"\xff", False))
 
     masked = side is CLIENT
     assert sent(session) == [
@@ -88,7 +89,7 @@ def test_text_that_cannot_be_encoded_leaves_no_trace() -> None:
     for extensions in ([], [PerMessageDeflate(False, False, 15, 15)]):
         session = make_session(extensions=extensions)
         with pytest.raises(UnicodeEncodeError):
-            finish(session.send("\ud800", True))
+            finish(operations.send(session, "\ud800", True))
         assert sent(session) == []
         assert session.protocol.state is State.OPEN
 
@@ -138,7 +139,7 @@ def test_flood_of_empty_fragments_fails_with_1009() -> None:
 
 def test_large_message_in_many_small_frames_is_fine() -> None:
     session = make_session(max_size=2**22)
-    receiving = session.recv()
+    receiving = operations.recv(session)
     start(receiving)
     pieces = [frame(BINARY, bytes(64), fin=False)]
     pieces += [frame(CONT, bytes(64), fin=False)] * 65534
@@ -168,7 +169,7 @@ def test_close_inside_a_fragmented_message_is_echoed_but_is_no_good_end() -> Non
 
 def received_error(session: Endpoint) -> tuple[Any, ...]:
     with pytest.raises(ConnectionClosed) as info:
-        finish(session.recv())
+        finish(operations.recv(session))
     return info.value.args
 
 
@@ -250,10 +251,10 @@ def test_compressed_message_may_come_in_fragments() -> None:
 def test_message_is_sent_compressed_with_rsv1_on_its_first_frame_only() -> None:
     session = deflating()
     assert not session.clear_to_send
-    finish(session.send("a" * 100, True))
-    finish(session.begin_fragments())
-    finish(session.send_fragment(1, "b" * 100, fin=False))
-    finish(session.send_fragment(0, b"", fin=True))
+    finish(operations.send(session, "a" * 100, True))
+    finish(operations.begin_fragments(session))
+    finish(operations.send_fragment(session, 1, "b" * 100, fin=False))
+    finish(operations.send_fragment(session, 0, b"", fin=True))
     session.end_fragments()
 
     frames = sent(session)
@@ -361,7 +362,7 @@ def test_other_extension_changes_what_is_sent_and_received(mark: bool) -> None:
     session = make_session(extensions=[Reverse(mark)])
     payload = "€uro".encode()[::-1]
 
-    finish(session.send("€uro", True))
+    finish(operations.send(session, "€uro", True))
     assert sent(session) == [Received(TEXT, payload, rsv=int(mark), masked=True)]
 
     # What travels need not be UTF-8; what it becomes must.
@@ -376,7 +377,7 @@ def test_two_extensions_decode_in_reverse_order() -> None:
     deflate = PerMessageDeflate(True, True, 15, 15)
     session = make_session(extensions=[deflate, Reverse(False)])
 
-    finish(session.send("a" * 100, True))
+    finish(operations.send(session, "a" * 100, True))
 
     (seen,) = sent(session)
     assert zlib.decompressobj(-15).decompress(seen.payload[::-1]) == b"a" * 100
@@ -511,7 +512,7 @@ def test_ping_is_answered_with_its_payload(side: Side) -> None:
 
 def test_ping_is_answered_after_our_close_frame() -> None:
     session = make_session()
-    start(session.close(1000, "", 0))
+    start(operations.close(session, 1000, "", 0))
     sent(session)
 
     deliver(session, frame(PING, b"p"))
@@ -752,7 +753,7 @@ def test_end_of_tcp_without_close_frames_is_1006(
 
 def test_end_of_tcp_after_our_close_frame_is_1006_too() -> None:
     session = make_session()
-    start(session.close(1000, "", 0))
+    start(operations.close(session, 1000, "", 0))
 
     lose(session)
 
@@ -764,7 +765,7 @@ def test_end_of_tcp_after_our_close_frame_is_1006_too() -> None:
 
 def test_reset_after_both_close_frames_is_still_a_good_end() -> None:
     session = make_session()
-    start(session.close(1000, "", 0))
+    start(operations.close(session, 1000, "", 0))
     deliver(session, close_frame(1000))
 
     lose(session, ConnectionResetError())
@@ -798,7 +799,7 @@ def test_text_of_the_exception_tells_both_codes_in_order(
     ours: tuple[int | None, str], theirs: tuple[int | None, str], text: str
 ) -> None:
     session = make_session()
-    start(session.close(*ours, 0))
+    start(operations.close(session, *ours, 0))
     deliver(session, close_frame(*theirs))
     lose(session)
 
@@ -826,7 +827,7 @@ def test_ok_needs_a_good_code_on_both_sides() -> None:
         (3000, 3000, ConnectionClosedError),
     ):
         session = make_session()
-        start(session.close(ours, "", 0))
+        start(operations.close(session, ours, "", 0))
         deliver(session, close_frame(theirs))
         lose(session)
         assert type(exc_of(session)) is kind
@@ -834,7 +835,7 @@ def test_ok_needs_a_good_code_on_both_sides() -> None:
 
 def test_close_frames_that_cross_are_not_echoed() -> None:
     session = make_session()
-    start(session.close(1000, "mine", 0))
+    start(operations.close(session, 1000, "mine", 0))
     sent(session)
 
     deliver(session, close_frame(1001, "yours"))
@@ -857,14 +858,14 @@ def test_data_behind_a_close_frame_is_dropped() -> None:
 
 def test_data_behind_our_close_frame_is_still_received() -> None:
     session = make_session()
-    start(session.close(1000, "", 0))
+    start(operations.close(session, 1000, "", 0))
     deliver(session, frame(TEXT, "still") + close_frame())
     assert received(session) == ["still"]
 
 
 def test_fault_after_our_close_frame_sends_no_second_one() -> None:
     session = make_session()
-    start(session.close(1000, "", 0))
+    start(operations.close(session, 1000, "", 0))
     sent(session)
     deliver(session, frame(3))
     session.settle(0)
@@ -887,7 +888,7 @@ def test_first_fault_is_the_one_that_counts() -> None:
 
 def test_nothing_is_sent_once_tcp_has_ended() -> None:
     session = make_session()
-    finish(session.send("a", True))
+    finish(operations.send(session, "a", True))
     lose(session)
     assert session.writer.pending == 0
     deliver(session, frame(PING))
@@ -911,7 +912,7 @@ def test_with_debug_every_frame_is_logged_and_messages_are_the_same(
     session = make_session(logger=debug)
     assert not session.clear_to_send
     deliver(session, frame(TEXT, "in") + frame(PING, b"p") + frame(BINARY, b"\0"))
-    finish(session.send("out", True))
+    finish(operations.send(session, "out", True))
     assert received(session) == ["in", b"\0"]
     deliver(session, close_frame(1000))
     lose(session)

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fullduplex.core.endpoint._hot import PAUSED
+from fullduplex.core.endpoint import operations
 from fullduplex.core.endpoint.endpoint import Endpoint
+from fullduplex.core.endpoint.hot import PAUSED
 from fullduplex.core.extensions.deflate import PerMessageDeflate
 from fullduplex.core.frames.close import (
     ConnectionClosedError,
@@ -45,7 +46,7 @@ def take_all(session: Endpoint) -> list[Any]:
     """Receive until nothing is there, or the connection has ended."""
     taken: list[Any] = []
     while True:
-        operation = session.recv()
+        operation = operations.recv(session)
         try:
             message, waiter = step(operation)
         except (ConnectionClosedOK, ConnectionClosedError) as exc:
@@ -69,7 +70,7 @@ def test_messages_held_come_out_without_another_read() -> None:
     session = queue_of(4, 1)
     deliver(session, texts(100))
     for number in range(100):
-        assert finish(session.recv()) == str(number)
+        assert finish(operations.recv(session)) == str(number)
         assert len(session.messages) <= 5
         assert session.reading_paused == (number < 98)
     assert not session.holder.holding
@@ -77,7 +78,7 @@ def test_messages_held_come_out_without_another_read() -> None:
 
 def test_a_receiver_that_waits_is_served_and_goes_on_by_itself() -> None:
     session = queue_of(1)
-    receiving = session.recv()
+    receiving = operations.recv(session)
     start(receiving)
     assert read(session, texts(9)) is not None
     assert finish(receiving) == "0"
@@ -105,7 +106,7 @@ def test_taking_without_an_operation_parses_on_too() -> None:
 def test_shortcut_leaves_alone_what_only_recv_may_do(slow: str) -> None:
     session = queue_of(0)
     if slow == "waiting":
-        operation = session.recv()
+        operation = operations.recv(session)
         start(operation)
     else:
         deliver(session, frame(TEXT, "a", fin=False) + frame(CONT, "b"))
@@ -118,7 +119,7 @@ def test_no_waiting_begins_while_bytes_are_held() -> None:
     session.messages.popleft()
     assert session.holder.holding
     assert not session.expect(object())  # type: ignore[arg-type]
-    assert finish(session.recv()) == "1"
+    assert finish(operations.recv(session)) == "1"
 
 
 def test_reader_that_took_everything_and_left_does_not_stop_reading() -> None:
@@ -181,7 +182,7 @@ def test_ping_behind_the_mark_is_answered_when_messages_were_taken() -> None:
     assert sent(session) == []
     session.attention = False
     for _ in range(3):
-        finish(session.recv())
+        finish(operations.recv(session))
     assert session.attention
     assert [(seen.opcode, seen.payload) for seen in sent(session)] == [(PONG, b"p")]
 
@@ -189,7 +190,7 @@ def test_ping_behind_the_mark_is_answered_when_messages_were_taken() -> None:
 def test_pong_behind_the_mark_ends_its_ping() -> None:
     session = queue_of(0)
     sink = Sink()
-    finish(session.ping(b"x", sink, 0))
+    finish(operations.ping(session, b"x", sink, 0))
     deliver(session, texts(2) + frame(PONG, b"x"), 3)
     assert sink.rtt is None
     take_all(session)
@@ -214,7 +215,7 @@ def test_close_frame_behind_the_mark_is_found_when_we_close(taken: int) -> None:
     session = queue_of(4, 1)
     deliver(session, texts(20) + frame(PING, b"p") + close_frame(1001))
     for _ in range(taken):
-        finish(session.recv())
+        finish(operations.recv(session))
     session.begin_close(1000, "", 5)
     assert session.protocol.close_rcvd is not None
     assert session.protocol.close_rcvd.code == 1001
@@ -251,7 +252,7 @@ def test_close_frame_reached_by_taking_is_answered_after_the_grace() -> None:
     session = queue_of(4, 1)
     deliver(session, texts(8) + close_frame(1000), 1)
     for _ in range(4):
-        finish(session.recv())
+        finish(operations.recv(session))
     assert sent(session) == []
     assert session.attention
     for now in (2, 3):
@@ -291,21 +292,21 @@ def test_end_of_tcp_behind_held_bytes_comes_behind_the_messages(
         lose(session)
         assert session.protocol.close_code == (close or 1006)
         assert not session.exhausted
-    assert [finish(session.recv()) for _ in range(9)] == list("012345678")
+    assert [finish(operations.recv(session)) for _ in range(9)] == list("012345678")
     if end == "eof":
         lose(session)
     kind = ConnectionClosedOK if close == 1000 and end != "lost" else None
     with pytest.raises(kind or ConnectionClosedError):
-        finish(session.recv())
+        finish(operations.recv(session))
 
 
 def test_output_that_fails_loses_no_message_that_was_read() -> None:
     session = queue_of(2)
     deliver(session, texts(9))
     session.output_failed(BrokenPipeError(), 3)
-    session.rest_begun()
+    session.tcp_close.rest_begun()
     deliver(session, texts(9, 9) + close_frame(1001))
-    session.rest_read()
+    session.tcp_close.rest_read()
     lose(session)
     assert session.protocol.close_code == 1001
     assert take_all(session)[:9] == list("012345678")
@@ -315,7 +316,7 @@ def test_failure_of_ours_loses_no_message_that_was_read() -> None:
     session = queue_of(2, ping_interval=20, ping_timeout=20)
     deliver(session, texts(9))
     session.protocol.fail(TimeoutError("too late"), 1011, "")
-    assert [finish(session.recv()) for _ in range(9)] == list("012345678")
+    assert [finish(operations.recv(session)) for _ in range(9)] == list("012345678")
 
 
 def test_failure_inside_held_bytes_while_closing_is_the_end_of_the_messages() -> None:
@@ -330,7 +331,7 @@ def test_stream_that_is_abandoned_is_discarded_in_what_is_held() -> None:
     session = queue_of(2)
     parts = frame(TEXT, "a", fin=False) + frame(CONT, "b", fin=False) * 20
     deliver(session, parts + frame(CONT, "c") + texts(4))
-    assert finish(session.recv_fragment(first=True)).data == "a"
+    assert finish(operations.recv_fragment(session, first=True)).data == "a"
     session.abandon_stream()
     assert take_all(session) == ["0", "1", "2", "3"]
     assert not session.reading_paused
@@ -342,7 +343,7 @@ def test_fragments_of_a_stream_stay_in_order_behind_the_mark() -> None:
     deliver(session, frame(TEXT, "a", fin=False) + parts + frame(CONT) + texts(1))
     data = []
     for first in itertools.chain([True], itertools.repeat(False)):
-        part = finish(session.recv_fragment(first=first))
+        part = finish(operations.recv_fragment(session, first=first))
         data.append(part.data)
         if part.fin:
             break
@@ -355,7 +356,7 @@ def test_peer_that_left_is_not_given_up_on_while_held_messages_are_taken() -> No
     deliver(session, texts(100))
     session.peer_left(True, 1)
     for _ in range(4):
-        finish(session.recv())
+        finish(operations.recv(session))
     assert len(session.messages) == 5  # as many as before
     session.timer_expired(11)
     assert not session.must_abort
@@ -394,7 +395,7 @@ def test_everything_arrives_in_order_and_no_moment_holds_more_than_the_marks(
 
     def take(count: int) -> None:
         for _ in range(count):
-            operation = session.recv()
+            operation = operations.recv(session)
             message, waiter = step(operation)
             if waiter is not None:
                 operation.close()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from fullduplex.core.endpoint import operations
 from fullduplex.core.endpoint.message_sender import (
     FragmentSender,
     message_payload,
@@ -152,7 +153,7 @@ def test_other_senders_wait_until_the_message_is_complete() -> None:
     fragments = FragmentSender(session, None)
     finish(fragments.add("a"))
     assert not session.clear_to_send
-    other = session.send("other", True)
+    other = operations.send(session, "other", True)
     waiter = start(other)
 
     finish(fragments.end())
@@ -200,7 +201,7 @@ def test_control_frames_go_between_fragments() -> None:
     session = make_session()
     fragments = FragmentSender(session, None)
     finish(fragments.add("a"))
-    finish(session.ping(b"p", None, 0))
+    finish(operations.ping(session, b"p", None, 0))
     finish(fragments.end())
     assert [seen.payload for seen in sent(session)] == [b"a", b"p", b""]
 
@@ -251,7 +252,7 @@ def test_first_fragment_that_cannot_be_encoded_leaves_the_connection_intact() ->
 
 def test_message_that_is_cut_fails_the_connection_with_1011() -> None:
     session = make_session()
-    other = session.send("other", True)
+    other = operations.send(session, "other", True)
     fragments = FragmentSender(session, None)
     finish(fragments.add("a"))
     waiter = start(other)
@@ -303,7 +304,7 @@ def test_close_during_fragments_sends_1011_and_ends_the_message() -> None:
     fragments = FragmentSender(session, None)
     finish(fragments.add("a"))
 
-    start(session.close(1000, "bye", 0))
+    start(operations.close(session, 1000, "bye", 0))
 
     assert sent(session)[-1].close == (1011, "")
     operation = fragments.add("b")

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from fullduplex.core.endpoint._hot import PAUSED
+from fullduplex.core.endpoint import operations
+from fullduplex.core.endpoint.hot import PAUSED
 from fullduplex.core.extensions.deflate import PerMessageDeflate
 from fullduplex.core.frames.close import ConnectionClosedOK, State
 
@@ -46,11 +47,11 @@ def test_reading_resumes_at_the_low_mark() -> None:
     deliver(session, frame(TEXT, "a") * 6)
     session.attention = False
     for left in (5, 4, 3):
-        finish(session.recv())
+        finish(operations.recv(session))
         assert session.reading_paused, left
     assert not session.attention
 
-    finish(session.recv())
+    finish(operations.recv(session))
 
     assert not session.reading_paused
     assert session.attention
@@ -78,7 +79,7 @@ def test_high_mark_of_zero_lets_one_read_wait() -> None:
     session = queue_of(0)
     deliver(session, frame(TEXT, "a"))
     assert session.reading_paused
-    finish(session.recv())
+    finish(operations.recv(session))
     assert not session.reading_paused
 
 
@@ -90,7 +91,7 @@ def test_high_mark_of_none_never_pauses() -> None:
 
 def test_message_that_a_reader_takes_at_once_does_not_count() -> None:
     session = queue_of(1)
-    receiving = session.recv()
+    receiving = operations.recv(session)
     start(receiving)
     read(session, frame(TEXT, "a") * 2)
     finish(receiving)
@@ -102,7 +103,7 @@ def test_fragments_count_like_messages() -> None:
     session = queue_of(4)
     deliver(session, frame(TEXT, "a", fin=False) + frame(CONT, "b", fin=False) * 4)
     assert session.reading_paused
-    start(session.recv())
+    start(operations.recv(session))
     assert not session.reading_paused
 
 
@@ -125,10 +126,10 @@ def test_bytes_above_their_mark_pause_reading_too(
     assert session.reading_paused
 
     for _ in range(2):
-        finish(session.recv())
+        finish(operations.recv(session))
     assert session.reading_paused
-    finish(session.recv())  # half of the mark is left
-    finish(session.recv())
+    finish(operations.recv(session))  # half of the mark is left
+    finish(operations.recv(session))
     assert not session.reading_paused
 
 
@@ -137,8 +138,8 @@ def test_bytes_that_were_taken_do_not_count() -> None:
     for _ in range(50):
         deliver(session, frame(BINARY, bytes(400)) * 2)
         assert not session.reading_paused
-        assert finish(session.recv()) == bytes(400)
-        assert finish(session.recv()) == bytes(400)
+        assert finish(operations.recv(session)) == bytes(400)
+        assert finish(operations.recv(session)) == bytes(400)
 
 
 def test_bytes_that_were_taken_do_not_count_though_the_queue_is_never_empty() -> None:
@@ -147,7 +148,7 @@ def test_bytes_that_were_taken_do_not_count_though_the_queue_is_never_empty() ->
     for _ in range(50):
         deliver(session, frame(BINARY, bytes(400)))
         assert not session.reading_paused
-        finish(session.recv())
+        finish(operations.recv(session))
 
 
 def test_pings_are_answered_while_the_queue_has_room() -> None:
@@ -163,7 +164,7 @@ def test_close_with_a_full_queue_reads_on_and_finds_the_close_frame() -> None:
     session = queue_of(4)
     deliver(session, frame(TEXT, "a") * 10)
     assert session.reading_paused
-    closing = session.close(1000, "", 0)
+    closing = operations.close(session, 1000, "", 0)
     start(closing)
     assert not session.reading_paused
 
@@ -179,12 +180,12 @@ def test_close_with_a_full_queue_reads_on_and_finds_the_close_frame() -> None:
 
 def test_messages_dropped_while_closing_are_the_newest_and_leave_no_gap() -> None:
     session = queue_of(4)
-    start(session.close(1000, "", 0))
+    start(operations.close(session, 1000, "", 0))
     data = [frame(BINARY, b"%d" % i) for i in range(1000)]
     for i in range(0, 1000, 10):
         deliver(session, b"".join(data[i : i + 10]))
         if i in (100, 300, 500):
-            finish(session.recv())
+            finish(operations.recv(session))
     assert len(session.messages) <= 20
     deliver(session, close_frame(1000))
     lose(session)
@@ -198,19 +199,19 @@ def test_messages_dropped_while_closing_are_the_newest_and_leave_no_gap() -> Non
 
 def test_message_cut_short_by_dropping_is_never_given_out() -> None:
     session = queue_of(4)
-    start(session.close(1000, "", 0))
+    start(operations.close(session, 1000, "", 0))
     deliver(session, frame(TEXT, "a", fin=False) + frame(CONT, "b", fin=False) * 5)
     deliver(session, frame(CONT, "c", fin=False) * 5)
     deliver(session, frame(CONT, "d") + frame(TEXT, "e") + frame(TEXT, "f", fin=False))
     deliver(session, frame(CONT, "g") + close_frame(1000))
     lose(session)
     with pytest.raises(ConnectionClosedOK):
-        finish(session.recv())
+        finish(operations.recv(session))
 
 
 def test_while_messages_are_dropped_control_frames_and_faults_are_not() -> None:
     session = queue_of(0)
-    start(session.close(1000, "", 0))
+    start(operations.close(session, 1000, "", 0))
     sent(session)
     for _ in range(3):
         deliver(session, frame(TEXT, "a") + frame(PING, b"p"))
@@ -221,7 +222,7 @@ def test_while_messages_are_dropped_control_frames_and_faults_are_not() -> None:
 
 def test_messages_of_one_read_that_fit_are_kept_while_closing() -> None:
     session = queue_of(4)
-    start(session.close(1000, "", 0))
+    start(operations.close(session, 1000, "", 0))
     deliver(session, frame(TEXT, "a") * 4 + close_frame(1000))
     assert received(session) == ["a"] * 4
 
@@ -231,7 +232,7 @@ def test_close_frame_from_the_peer_resumes_reading() -> None:
     deliver(session, frame(TEXT, "a") * 8 + close_frame(1000))
     assert session.reading_paused
     for _ in range(4):
-        finish(session.recv())
+        finish(operations.recv(session))
     assert not session.reading_paused
     session.settle(0)
     assert [seen.opcode for seen in sent(session)] == [CLOSE]
@@ -245,4 +246,4 @@ def test_end_of_input_with_a_full_queue_loses_nothing() -> None:
     lose(session)
     assert session.protocol.state is State.CLOSED
     for _ in range(10):
-        assert finish(session.recv()) == "a"
+        assert finish(operations.recv(session)) == "a"

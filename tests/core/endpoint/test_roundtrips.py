@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fullduplex.core.endpoint.roundtrips import HISTORY, RoundTrips
+from fullduplex.core.endpoint.pings import HISTORY, RoundTrips
 
 
 @pytest.mark.parametrize("count", [0, 1, HISTORY, HISTORY + 1, 3 * HISTORY + 5])

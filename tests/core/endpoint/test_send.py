@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from fullduplex.core.endpoint import operations
 from fullduplex.core.errors import ConcurrencyError, ProtocolError
 from fullduplex.core.frames.close import (
     ConnectionClosedError,
@@ -32,7 +33,7 @@ from ...kit.pair import (
 
 def test_send_below_the_mark_does_not_wait() -> None:
     session = make_session()
-    finish(session.send("a", True))
+    finish(operations.send(session, "a", True))
     assert sent(session) == [Received(TEXT, b"a", masked=True)]
 
 
@@ -40,7 +41,7 @@ def test_send_above_the_mark_queues_nothing_and_waits() -> None:
     session = make_session()
     session.pause_writing()
     assert not session.clear_to_send
-    sending = session.send("a", True)
+    sending = operations.send(session, "a", True)
     waiter = start(sending)
     assert session.writer.pending == 0
 
@@ -54,7 +55,7 @@ def test_send_above_the_mark_queues_nothing_and_waits() -> None:
 def test_send_that_is_woken_in_vain_waits_again() -> None:
     session = make_session()
     session.pause_writing()
-    sending = session.send("a", True)
+    sending = operations.send(session, "a", True)
     start(sending)
     session.resume_writing()
     session.pause_writing()
@@ -69,7 +70,7 @@ def test_send_that_is_woken_in_vain_waits_again() -> None:
 def test_send_cut_before_its_turn_sends_nothing() -> None:
     session = make_session()
     session.pause_writing()
-    sending = session.send("a", True)
+    sending = operations.send(session, "a", True)
     start(sending)
     sending.close()
 
@@ -78,14 +79,14 @@ def test_send_cut_before_its_turn_sends_nothing() -> None:
 
 
 def test_drain_below_the_mark_does_not_wait() -> None:
-    finish(make_session().drain())
+    finish(operations.drain(make_session()))
 
 
 def test_drain_cut_leaves_the_whole_frame_queued() -> None:
     session = make_session()
-    finish(session.send(b"x" * 100_000, False))
+    finish(operations.send(session, b"x" * 100_000, False))
     session.pause_writing()
-    draining = session.drain()
+    draining = operations.drain(session)
     start(draining)
 
     draining.close()
@@ -96,8 +97,8 @@ def test_drain_cut_leaves_the_whole_frame_queued() -> None:
 
 def test_send_in_closing_waits_for_the_end_and_raises() -> None:
     session = make_session()
-    start(session.close(1000, "", 0))
-    sending = session.send("a", True)
+    start(operations.close(session, 1000, "", 0))
+    sending = operations.send(session, "a", True)
     waiter = start(sending)
     deliver(session, close_frame(1000))
 
@@ -112,19 +113,19 @@ def test_send_after_the_end_raises_at_once() -> None:
     session = make_session()
     lose(session, OSError())
     with pytest.raises(ConnectionClosedError):
-        step(session.send("a", True))
+        step(operations.send(session, "a", True))
     assert not session.clear_to_send
 
 
 def test_send_that_waits_is_released_by_the_end() -> None:
     session = make_session()
     session.pause_writing()
-    operations = [session.send("a", True), session.drain()]
-    waiters = [start(operation) for operation in operations]
+    both = [operations.send(session, "a", True), operations.drain(session)]
+    waiters = [start(operation) for operation in both]
 
     lose(session, OSError("gone"))
 
-    for operation, waiter in zip(operations, waiters, strict=True):
+    for operation, waiter in zip(both, waiters, strict=True):
         assert waiter.fired
         with pytest.raises(ConnectionClosedError) as info:
             step(operation)
@@ -134,21 +135,21 @@ def test_send_that_waits_is_released_by_the_end() -> None:
 def test_send_is_possible_until_the_peers_close_frame_is_echoed() -> None:
     session = make_session()
     deliver(session, frame(TEXT, "a") + close_frame())
-    finish(session.send("reply", True))
+    finish(operations.send(session, "reply", True))
     session.settle(0)
     assert [seen.payload for seen in sent(session)] == [b"reply", b"\x03\xe8"]
-    start(session.send("too late", True))
+    start(operations.send(session, "too late", True))
     assert sent(session) == []
 
 
 def test_waiting_sends_go_out_in_order() -> None:
     session = make_session()
     session.pause_writing()
-    operations = [session.send(str(i), True) for i in range(5)]
-    waiters = [start(operation) for operation in operations]
+    waiting = [operations.send(session, str(i), True) for i in range(5)]
+    waiters = [start(operation) for operation in waiting]
 
     assert session.resume_writing() == waiters
-    for operation in operations:
+    for operation in waiting:
         finish(operation)
 
     assert [seen.text for seen in sent(session)] == list("01234")
@@ -161,12 +162,12 @@ def test_clear_to_send_is_given_only_to_open_plain_connections() -> None:
     assert not session.clear_to_send
     session.resume_writing()
     assert session.clear_to_send
-    finish(session.begin_fragments())
+    finish(operations.begin_fragments(session))
     session.resume_writing()
     assert not session.clear_to_send
     session.end_fragments()
     assert session.clear_to_send
-    start(session.close(1000, "", 0))
+    start(operations.close(session, 1000, "", 0))
     session.resume_writing()
     assert not session.clear_to_send
 
@@ -183,21 +184,21 @@ def numbered() -> Callable[[int], bytes]:
 def test_ping_is_sent_and_its_pong_gives_the_round_trip_time() -> None:
     session = make_session()
     sink = Sink()
-    finish(session.ping(b"p", sink, 10))
+    finish(operations.ping(session, b"p", sink, 10))
     assert sent(session) == [Received(PING, b"p", masked=True)]
-    assert session.latency == 0
+    assert session.pings.latency == 0
 
     deliver(session, frame(PONG, b"p"), 10.25)
 
     assert sink.rtt == 0.25
-    assert session.latency == 0.25
+    assert session.pings.latency == 0.25
 
 
 def test_ping_without_data_has_four_random_bytes_that_no_other_ping_has() -> None:
     payloads = iter([b"aaaa", b"aaaa", b"bbbb"])
     session = make_session(random=lambda size: next(payloads))
-    finish(session.ping(None, None, 0))
-    finish(session.ping(None, None, 0))
+    finish(operations.ping(session, None, None, 0))
+    finish(operations.ping(session, None, None, 0))
     assert [seen.payload for seen in sent(session)] == [b"aaaa", b"bbbb"]
 
 
@@ -205,41 +206,41 @@ def test_ping_of_125_bytes_passes_and_one_more_is_refused_before_anything_change
     None
 ):
     session = make_session()
-    finish(session.ping(bytes(125), None, 0))
+    finish(operations.ping(session, bytes(125), None, 0))
     sent(session)
     for _ in range(2):  # the refused one leaves nothing behind
         with pytest.raises(
             ProtocolError, match="ping data has 126 bytes; allowed are 125"
         ):
-            step(session.ping(bytes(126), None, 0))
+            step(operations.ping(session, bytes(126), None, 0))
     with pytest.raises(ProtocolError, match="pong data has 126 bytes"):
-        step(session.pong(bytes(126), 0))
+        step(operations.pong(session, bytes(126), 0))
     assert sent(session) == []
 
 
 def test_ping_with_the_data_of_one_that_waits_is_refused() -> None:
     session = make_session()
     sink = Sink()
-    finish(session.ping(b"p", sink, 0))
+    finish(operations.ping(session, b"p", sink, 0))
 
     with pytest.raises(ConcurrencyError, match="waits for its pong"):
-        step(session.ping(b"p", Sink(), 0))
+        step(operations.ping(session, b"p", Sink(), 0))
 
     deliver(session, frame(PONG, b"p"), 1)
     assert sink.rtt == 1
-    finish(session.ping(b"p", None, 2))  # it may be used again
+    finish(operations.ping(session, b"p", None, 2))  # it may be used again
 
 
 def test_pong_acknowledges_its_ping_and_all_earlier_ones() -> None:
     session = make_session()
     sinks = [Sink() for _ in range(4)]
     for i, sink in enumerate(sinks):
-        finish(session.ping(b"%d" % i, sink, i))
+        finish(operations.ping(session, b"%d" % i, sink, i))
 
     deliver(session, frame(PONG, b"2"), 10)
 
     assert [sink.rtt for sink in sinks] == [10, 9, 8, None]
-    assert session.latency == 8
+    assert session.pings.latency == 8
     deliver(session, frame(PONG, b"0") + frame(PONG, b"3"), 11)
     assert sinks[3].rtt == 8
 
@@ -247,12 +248,12 @@ def test_pong_acknowledges_its_ping_and_all_earlier_ones() -> None:
 def test_unsolicited_pong_is_ignored() -> None:
     session = make_session()
     sink = Sink()
-    finish(session.ping(b"p", sink, 0))
+    finish(operations.ping(session, b"p", sink, 0))
 
     deliver(session, frame(PONG, b"") + frame(PONG, b"q"), 1)
 
     assert sink.rtt is None
-    assert session.latency == 0
+    assert session.pings.latency == 0
     assert session.protocol.state is State.OPEN
 
 
@@ -260,7 +261,7 @@ def test_ping_that_was_not_answered_learns_of_the_end() -> None:
     session = make_session()
     sinks = [Sink(), Sink()]
     for i, sink in enumerate(sinks):
-        finish(session.ping(b"%d" % i, sink, 0))
+        finish(operations.ping(session, b"%d" % i, sink, 0))
     deliver(session, frame(PONG, b"0"))
 
     lose(session, OSError("gone"))
@@ -273,10 +274,12 @@ def test_ping_that_was_not_answered_learns_of_the_end() -> None:
 def test_ping_and_pong_in_closing_wait_for_the_end_and_raise() -> None:
     for ask in ("ping", "pong"):
         session = make_session()
-        start(session.close(1000, "", 0))
+        start(operations.close(session, 1000, "", 0))
         sent(session)
         operation = (
-            session.ping(b"p", None, 0) if ask == "ping" else session.pong(b"p", 0)
+            operations.ping(session, b"p", None, 0)
+            if ask == "ping"
+            else operations.pong(session, b"p", 0)
         )
         start(operation)
         assert sent(session) == []
@@ -288,7 +291,10 @@ def test_ping_and_pong_in_closing_wait_for_the_end_and_raise() -> None:
 def test_ping_waits_while_output_is_above_the_mark_but_is_queued() -> None:
     session = make_session()
     session.pause_writing()
-    for operation in (session.ping(b"p", None, 0), session.pong(b"q", 0)):
+    for operation in (
+        operations.ping(session, b"p", None, 0),
+        operations.pong(session, b"q", 0),
+    ):
         start(operation)
         operation.close()
     assert [seen.payload for seen in sent(session)] == [b"p", b"q"]
@@ -296,13 +302,13 @@ def test_ping_waits_while_output_is_above_the_mark_but_is_queued() -> None:
 
 def test_pong_is_sent_unasked() -> None:
     session = make_session()
-    finish(session.pong(b"beat", 0))
+    finish(operations.pong(session, b"beat", 0))
     assert sent(session) == [Received(PONG, b"beat", masked=True)]
 
 
 def test_pings_do_not_disturb_messages() -> None:
     session = make_session(random=numbered())
     deliver(session, frame(TEXT, "a") + frame(PING, b"x") + frame(TEXT, "b"))
-    finish(session.ping(None, None, 0))
+    finish(operations.ping(session, None, None, 0))
     assert received(session) == ["a", "b"]
     assert [seen.opcode for seen in sent(session)] == [PONG, PING]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from fullduplex.core.endpoint import operations
 from fullduplex.core.endpoint.endpoint import FAREWELL, Endpoint
 from fullduplex.core.endpoint.tcp_close import TCPStep
 from fullduplex.core.frames.close import ConnectionClosed, ConnectionClosedError
@@ -28,7 +29,7 @@ from ...kit.pair import (
 def closing_server(**limits: Any) -> Endpoint:
     """A server that has exchanged close frames, and so closes TCP first."""
     session = make_session(SERVER, **limits)
-    start(session.close(1000, "", 10))
+    start(operations.close(session, 1000, "", 10))
     deliver(session, close_frame(mask=MASK), 11)
     assert session.departing
     return session
@@ -60,11 +61,11 @@ def test_server_closes_its_direction_once_all_is_out() -> None:
 
 def test_farewell_of_tls_goes_out_before_the_direction_is_closed() -> None:
     session = closing_server()
-    session.farewell_due = True
+    session.tcp_close.farewell_due = True
 
     assert session.next_move(True) is TCPStep.WAIT
     assert session.next_move(False) is TCPStep.FAREWELL
-    session.said_farewell()
+    session.tcp_close.said_farewell()
 
     assert session.next_move(True) is TCPStep.WAIT  # the farewell itself
     assert session.next_move(False) is TCPStep.HALF_CLOSE
@@ -83,7 +84,7 @@ def test_direction_that_cannot_be_closed_alone_ends_both() -> None:
 
 def test_client_waits_for_the_server_to_close_tcp() -> None:
     session = make_session(CLIENT, close_timeout=3)
-    start(session.close(1000, "", 10))
+    start(operations.close(session, 1000, "", 10))
     deliver(session, close_frame(), 11)
 
     assert session.departing
@@ -103,7 +104,7 @@ def test_end_of_input_lets_out_what_waits_and_then_ends() -> None:
 
     assert session.departing
     assert session.input_over
-    assert session.eof
+    assert session.tcp_close.eof
     assert [seen.opcode for seen in sent(session)] == [CLOSE]
     assert session.next_move(True) is TCPStep.WAIT
     assert session.next_move(False) is TCPStep.END
@@ -143,11 +144,11 @@ def test_output_that_fails_leaves_what_has_arrived_to_be_read() -> None:
 
     assert session.departing
     assert session.next_move(True) is TCPStep.READ_REST
-    session.rest_begun()
+    session.tcp_close.rest_begun()
     assert session.next_move(True) is TCPStep.WAIT
     deliver(session, frame(TEXT, "last") + close_frame(4001, "bye"), 10)
     assert session.next_move(False) is TCPStep.WAIT
-    session.rest_read()
+    session.tcp_close.rest_read()
     assert session.next_move(False) is TCPStep.END
 
     lose(session)
@@ -162,7 +163,7 @@ def test_end_of_input_ends_the_reading_of_the_rest(end: str) -> None:
     session = make_session()
     first = BrokenPipeError("first")
     session.output_failed(first, 10)
-    session.rest_begun()
+    session.tcp_close.rest_begun()
 
     if end == "eof":
         session.eof_received(10)
@@ -171,7 +172,7 @@ def test_end_of_input_ends_the_reading_of_the_rest(end: str) -> None:
 
     assert session.next_move(True) is TCPStep.END
     lose(session)
-    assert session.failure is first
+    assert session.tcp_close.failure is first
 
 
 def test_output_that_fails_after_the_end_of_input_leaves_nothing_to_read() -> None:
@@ -185,13 +186,13 @@ def test_output_that_fails_twice_is_read_behind_once() -> None:
     session = make_session()
     first = BrokenPipeError("first")
     session.output_failed(first, 10)
-    session.rest_begun()
+    session.tcp_close.rest_begun()
 
     session.output_failed(BrokenPipeError("of the reply"), 10)
 
-    assert session.failure is first
+    assert session.tcp_close.failure is first
     assert session.next_move(True) is TCPStep.WAIT
-    session.rest_read()
+    session.tcp_close.rest_read()
     assert session.next_move(True) is TCPStep.END
 
 
@@ -201,7 +202,7 @@ def test_output_that_fails_stops_senders_and_lets_them_go_at_the_end() -> None:
     session.output_failed(BrokenPipeError(), 10)
 
     assert not session.clear_to_send
-    waiting = session.send("a", True)
+    waiting = operations.send(session, "a", True)
     waiter = start(waiting)
     lose(session)
     assert waiter.fired
@@ -216,7 +217,7 @@ def test_rest_is_read_past_a_full_queue_but_not_kept() -> None:
     assert session.reading_paused
 
     session.output_failed(BrokenPipeError(), 10)
-    session.rest_begun()
+    session.tcp_close.rest_begun()
     assert not session.reading_paused
     for _ in range(100):
         deliver(session, frame(TEXT, "b") * 10, 10)
@@ -230,7 +231,7 @@ def test_rest_is_read_past_a_full_queue_but_not_kept() -> None:
 def test_ping_within_the_rest_is_not_answered() -> None:
     session = make_session()
     session.output_failed(BrokenPipeError(), 10)
-    session.rest_begun()
+    session.tcp_close.rest_begun()
     deliver(session, frame(PING, "x"), 10)
     assert sent(session) == []
 
@@ -238,7 +239,7 @@ def test_ping_within_the_rest_is_not_answered() -> None:
 def test_deadline_ends_the_reading_of_the_rest() -> None:
     session = make_session(close_timeout=3)
     session.output_failed(BrokenPipeError(), 10)
-    session.rest_begun()
+    session.tcp_close.rest_begun()
     assert session.deadline() == 13
 
     session.timer_expired(13)
@@ -250,7 +251,7 @@ def test_output_that_fails_after_the_end_changes_nothing() -> None:
     session = make_session()
     lose(session)
     session.output_failed(BrokenPipeError(), 10)
-    assert session.failure is None
+    assert session.tcp_close.failure is None
     assert session.next_move(False) is TCPStep.WAIT
 
 
@@ -322,4 +323,4 @@ def test_waiting_for_room_after_the_end_raises() -> None:
     session.pause_writing()
     lose(session)
     with pytest.raises(ConnectionClosed):
-        step(session.drain())
+        step(operations.drain(session))

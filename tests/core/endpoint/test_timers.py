@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from fullduplex.core.endpoint import operations
 from fullduplex.core.endpoint.endpoint import Endpoint
 from fullduplex.core.endpoint.keepalive import Verdict
 from fullduplex.core.endpoint.message_sender import FragmentSender
@@ -56,7 +57,7 @@ def test_pong_lets_the_next_ping_come_and_gives_the_latency() -> None:
         ticks(session, 20 * i)
         (seen,) = sent(session)
         deliver(session, frame(PONG, seen.payload), 20 * i + 0.5)
-        assert session.latency == 0.5
+        assert session.pings.latency == 0.5
         assert session.deadline() == 20 * (i + 1)
 
 
@@ -70,7 +71,7 @@ def test_timer_that_expires_early_does_nothing() -> None:
 
 def test_silent_peer_is_closed_and_then_aborted_on_time() -> None:
     session = live()
-    receiving = session.recv()
+    receiving = operations.recv(session)
     start(receiving)
     ticks(session, 20)
     sent(session)
@@ -113,10 +114,10 @@ def test_peer_that_stops_reading_is_closed_and_the_sender_released_in_time(
 ) -> None:
     session = live()
     now = ticks(session, stalled_at)
-    finish(session.send(b"x" * 10**6, False))
+    finish(operations.send(session, b"x" * 10**6, False))
     left = len(session.writer.take())
     session.pause_writing()
-    sending = session.send("more", True)
+    sending = operations.send(session, "more", True)
     waiter = start(sending, now)
 
     now = ticks(session, 1000, left=left, start=now)
@@ -131,7 +132,7 @@ def test_peer_that_stops_reading_is_closed_and_the_sender_released_in_time(
 
 def test_peer_that_takes_output_slowly_is_never_closed() -> None:
     session = live()
-    finish(session.send(b"x" * 10**6, False))
+    finish(operations.send(session, b"x" * 10**6, False))
     left = len(session.writer.take())
     session.pause_writing()
     now = 0.0
@@ -151,7 +152,7 @@ def test_peer_that_takes_output_slowly_is_never_closed() -> None:
 
 def test_output_that_moved_gives_another_timeout_and_no_more() -> None:
     session = live()
-    finish(session.send(b"x" * 10**6, False))
+    finish(operations.send(session, b"x" * 10**6, False))
     left = len(session.writer.take())
     session.pause_writing()
     ticks(session, 45, left=left)
@@ -231,7 +232,7 @@ def test_without_ping_interval_there_is_no_deadline() -> None:
 def test_user_ping_is_not_keepalive() -> None:
     session = live()
     sink = Sink()
-    finish(session.ping(b"mine", sink, 5))
+    finish(operations.ping(session, b"mine", sink, 5))
     assert session.deadline() == 20
     ticks(session, 20)
     frames = sent(session)
@@ -245,7 +246,7 @@ def test_keepalive_ping_never_has_the_data_of_one_that_waits() -> None:
     session = make_session(
         ping_interval=20, ping_timeout=30, random=lambda size: next(payloads)
     )
-    finish(session.ping(b"aaaa", None, 0))
+    finish(operations.ping(session, b"aaaa", None, 0))
     ticks(session, 20)
     assert [seen.payload for seen in sent(session)] == [b"aaaa", b"bbbb"]
 
@@ -292,9 +293,9 @@ def test_after_a_moment_of_pause_the_end_is_watched_for() -> None:
     assert session.watching
     assert session.attention
     assert session.deadline() is None
-    finish(session.recv())
+    finish(operations.recv(session))
     while session.reading_paused:
-        finish(session.recv())
+        finish(operations.recv(session))
     assert not session.watching
 
 
@@ -309,8 +310,8 @@ def test_peer_that_left_is_given_up_when_nothing_is_taken(gone: bool) -> None:
     assert session.must_abort
     # What has arrived is read first, up to what may be kept.
     assert session.next_move(False) is TCPStep.READ_REST
-    session.rest_begun()
-    session.rest_read()
+    session.tcp_close.rest_begun()
+    session.tcp_close.rest_read()
     assert session.next_move(False) is TCPStep.END
     session.transport_lost(None, 15)
     error = session.protocol.close_exc
@@ -321,14 +322,14 @@ def test_peer_that_left_is_given_up_when_nothing_is_taken(gone: bool) -> None:
 def test_peer_that_left_waits_for_an_application_that_takes_messages() -> None:
     session = paused()
     left(session, True, 5)
-    finish(session.recv())
+    finish(operations.recv(session))
 
     assert ticks(session, 20, start=5) == 15
     assert not session.must_abort
     assert session.deadline() == 25
 
     while session.reading_paused:
-        finish(session.recv())
+        finish(operations.recv(session))
     # From here on reading finds the end.
     assert session.deadline() != 25
 
@@ -347,7 +348,7 @@ def test_without_close_timeout_only_a_peer_that_is_gone_is_given_up() -> None:
 def test_end_that_is_seen_too_late_changes_nothing() -> None:
     session = paused()
     while session.reading_paused:
-        finish(session.recv())
+        finish(operations.recv(session))
     session.peer_left(True, 5)
     assert session.deadline() != 15
 
@@ -362,19 +363,19 @@ def test_dead_link_is_noticed_while_reading_is_paused() -> None:
         if session.departing:
             break
 
-    assert session.verdict is Verdict.DEAD_LINK
+    assert session.keepalive.verdict is Verdict.DEAD_LINK
 
 
 def test_blocked_sender_is_released_while_reading_is_paused() -> None:
     session = paused()
-    finish(session.recv())
+    finish(operations.recv(session))
     session.pause_writing()
-    sending = session.send("waits", True)
+    sending = operations.send(session, "waits", True)
     start(sending)
 
     ended_at = ticks(session, 200, left=100_000)
 
-    assert session.verdict is Verdict.STALLED_PEER
+    assert session.keepalive.verdict is Verdict.STALLED_PEER
     assert ended_at <= 20 + 30 + 10 + 30 / 4
 
 
@@ -386,7 +387,7 @@ def test_when_reading_resumes_the_peer_has_a_whole_timeout() -> None:
 
     # Minutes later the application reads; nobody tells it what time it is.
     for _ in range(5):
-        finish(session.recv())
+        finish(operations.recv(session))
     assert not session.reading_paused
     assert session.attention
     ticks(session, 500, start=500)
@@ -403,7 +404,7 @@ def test_peer_that_died_meanwhile_is_closed_after_reading_resumed() -> None:
     ticks(session, 20)
     sent(session)
     for _ in range(5):
-        finish(session.recv())
+        finish(operations.recv(session))
     ticks(session, 500, start=500)
 
     ticks(session, 530, start=500)
@@ -419,22 +420,22 @@ def test_keepalive_pings_that_are_never_answered_are_not_kept() -> None:
         session.timer_expired(float(second))
         session.feed(frame(0x1, b"alive"), second + 0.5)
 
-    assert len(session._pings) < 10
+    assert len(session.pings) < 10
 
 
 def test_connection_that_sends_nothing_between_two_pings_releases_its_stream() -> None:
     deflate = PerMessageDeflate(False, False, 15, 15)
     session = make_session(extensions=[deflate], ping_interval=20, ping_timeout=None)
-    finish(session.send("hello " * 9, True))
+    finish(operations.send(session, "hello " * 9, True))
     assert deflate._compressor is not None
     for now in (20, 40):
         assert deflate._compressor is not None
         session.timer_expired(now)
     assert deflate._compressor is None
 
-    finish(session.send("hello " * 9, True))
+    finish(operations.send(session, "hello " * 9, True))
     session.timer_expired(60)
-    finish(session.send("hello " * 9, True))
+    finish(operations.send(session, "hello " * 9, True))
     session.timer_expired(80)
     assert deflate._compressor is not None
     *_, last = [seen for seen in sent(session) if seen.opcode == TEXT]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fullduplex.core.endpoint import operations
 from fullduplex.core.endpoint.endpoint import Endpoint
 from fullduplex.core.endpoint.frame_protocol import FrameProtocol, Side
 from fullduplex.core.endpoint.options import Options
@@ -37,7 +38,7 @@ def test_writing_pauses_above_the_high_mark_and_goes_on_at_the_low_one() -> None
     backlog.add(bytes(1))
     assert backlog.balance(one) == []
     assert one.writing_paused
-    waiting = one.drain()
+    waiting = operations.drain(one)
     waiter = start(waiting)
 
     backlog.taken(80)

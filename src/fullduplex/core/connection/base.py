@@ -12,8 +12,8 @@ from ..diagnostics.connect_trace import ConnectTrace, show_address
 from ..diagnostics.diagnosis import Diagnosis  # noqa: F401 (without descriptors, none can be loaded)
 from ..endpoint.endpoint import Endpoint
 from ..endpoint.frame_protocol import FrameProtocol, Side
+from ..endpoint.hot import Waiter
 from ..endpoint.not_open import NOT_OPEN
-from ..endpoint.operation import Waiter
 from ..endpoint.options import Options
 from ..frames.close import State
 from ..frames.frame import Extension
@@ -288,7 +288,7 @@ class BaseConnection:
     @property
     def latency(self) -> float:
         """Seconds between the last answered ping and its pong; 0 before."""
-        return self._session.latency if self._session is not NOT_OPEN else 0.0
+        return self._session.pings.latency if self._session is not NOT_OPEN else 0.0
 
     @property
     def stats(self) -> Stats:

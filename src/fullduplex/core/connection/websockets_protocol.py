@@ -150,7 +150,8 @@ class ConnectionProtocol:
     def eof_sent(self) -> bool:
         """Whether our half of TCP is closed."""
         session = self._connection._session
-        return session.ended_at is not None or bool(session._half_closed)
+        tcp_close = session.tcp_close
+        return tcp_close.ended_at is not None or bool(tcp_close.is_half_closed)
 
     @property
     def parser_exc(self) -> BaseException | None:

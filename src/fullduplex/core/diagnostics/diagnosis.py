@@ -90,23 +90,23 @@ class Diagnosis:
 def of_closed(session: Endpoint) -> Diagnosis:
     """Tell why a connection ended that was open; `session` has ended."""
     ended_by, layer, reason = _end(session)
-    assert session.ended_at is not None
+    assert session.tcp_close.ended_at is not None
     return Diagnosis(
         ended_by,
         layer,
         reason,
-        verdict=session.verdict,
-        stats=Stats.of(session, session.ended_at),
-        lasted=session.ended_at - session.opened_at,
+        verdict=session.keepalive.verdict,
+        stats=Stats.of(session, session.tcp_close.ended_at),
+        lasted=session.tcp_close.ended_at - session.opened_at,
     ).opened_by(session.opening)
 
 
 def _end(session: Endpoint) -> tuple[Party, Layer, str]:
     protocol = session.protocol
     fault, sent, rcvd = protocol.fault, protocol.close_sent, protocol.close_rcvd
-    if session.verdict is Verdict.DEAD_LINK:
+    if session.keepalive.verdict is Verdict.DEAD_LINK:
         return "network", "timeout", str(fault)
-    if session.verdict is Verdict.STALLED_PEER:
+    if session.keepalive.verdict is Verdict.STALLED_PEER:
         return "we", "timeout", str(fault)
     if rcvd is not None and (sent is None or protocol.close_rcvd_then_sent):
         return "peer", "close frame", f"the peer closed with {rcvd}"
@@ -116,14 +116,14 @@ def _end(session: Endpoint) -> tuple[Party, Layer, str]:
             reason += f": {_named(fault)}"
         if rcvd is not None:
             return "we", "close frame", reason
-        if session.gave_up:
+        if session.tcp_close.gave_up:
             limit = f"{session.options.close_timeout:g} s (close_timeout)"
             reason += f"; the peer did not answer within {limit}"
             return "we", "timeout", reason
         return "we", "close frame", f"{reason}; TCP ended before the peer's answer"
     if isinstance(fault, OSError):
         return _broken(fault)
-    if session.eof:
+    if session.tcp_close.eof:
         return "peer", "FIN", "the peer closed TCP without a close frame"
     return "we", "TCP", "this side ended TCP without a close frame"
 

@@ -66,7 +66,7 @@ def explain(connection: Explained, tls: Any = None) -> str:
     parts.append(_section("agreed", _agreed(connection)))
     parts.append(_section("traffic", _traffic(stats)))
     parts.append(_section("liveness", _liveness(stats)))
-    if session.ended_at is not None:
+    if session.tcp_close.ended_at is not None:
         diagnosis = of_closed(session)
         title = f"connection CLOSED, was open for {_seconds(diagnosis.lasted or 0)}"
         parts.append(_section("end", _end(diagnosis, str(session.protocol.close_exc))))

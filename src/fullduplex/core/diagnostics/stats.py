@@ -13,7 +13,7 @@ from ..endpoint.keepalive import Verdict
 
 if TYPE_CHECKING:
     from ..endpoint.endpoint import Endpoint
-    from ..endpoint.roundtrips import RoundTrips
+    from ..endpoint.pings import RoundTrips
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ class Stats:
         """
         reader, writer, queue = session.reader, session.writer, session.messages
         received, sent = reader.total, writer.total + writer.pending
-        if session.ended_at is not None:
-            now = session.ended_at
+        if session.tcp_close.ended_at is not None:
+            now = session.tcp_close.ended_at
         return cls(
             bytes_received=received,
             bytes_sent=sent,
@@ -105,11 +105,11 @@ class Stats:
             queue_messages=len(queue),
             queue_bytes=session.unread_size() if queue else 0,
             write_buffer=writer.pending + unsent,
-            pings_sent=session.pings_sent,
-            pings_answered=session.pings_answered,
-            stalls=session.stalls,
-            rtt=_rtt(session.rtt),
-            verdict=session.verdict,
+            pings_sent=session.pings.sent,
+            pings_answered=session.pings.answered,
+            stalls=session.keepalive.stalls,
+            rtt=_rtt(session.pings.rtt),
+            verdict=session.keepalive.verdict,
         )
 
 

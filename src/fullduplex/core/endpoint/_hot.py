@@ -1,20 +1,27 @@
 """Receive and send paths of an open connection.  Twin of ``_hot_c.pyx``.
 
-They run for each message.  Everything rare (closing, fragments, pauses) is in the
-subclasses.
+They run for each message.  Everything rare (closing, fragments, pauses) is in
+`Endpoint`, which subclasses this.
 """
 
 from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING, Any
+from typing import Protocol as Interface
 
 from ..frames.close import State
 
 if TYPE_CHECKING:
     from ..wire.wire import FrameReader, FrameWriter, MessageQueue
     from .frame_protocol import FrameProtocol
-    from .operation import Waiter
+
+
+class Waiter(Interface):
+    """Something to wait for, once.  Firing it twice is firing it once."""
+
+    def fire(self) -> object:
+        """Let the operation that waits go on."""
 
 
 # Bits of `slow`: why `recv` may not simply take a message.
@@ -23,7 +30,7 @@ RECEIVING, PAUSED = 1, 2
 
 class HotEndpoint:
     """
-    The part of a session that every message passes; see `Session`.
+    The part of an endpoint that every message passes; see `Endpoint`.
 
     Args:
         queue_low: number of messages at which reading resumes.
@@ -32,7 +39,6 @@ class HotEndpoint:
 
     __slots__ = (
         "_low",
-        "_recv_waiter",
         "_slow",
         "_unread_low",
         "attention",
@@ -43,6 +49,7 @@ class HotEndpoint:
         "protocol",
         "reader",
         "received_at",
+        "recv_waiter",
         "sent_at",
         "writer",
         "writing_paused",
@@ -63,7 +70,8 @@ class HotEndpoint:
         self.writer: FrameWriter = protocol.writer
         self._low = queue_low
         self._unread_low = sys.maxsize if unread_low is None else unread_low
-        self._recv_waiter: Waiter | None = None
+        #: waiter of `recv`
+        self.recv_waiter: Waiter | None = None
         self.now = now
         #: when the last byte came in
         self.received_at = now
@@ -96,9 +104,9 @@ class HotEndpoint:
             self._after_events()
         if self.reader.holding and not self.messages:
             self.refill()  # fragments that nobody wants were dropped
-        waiter = self._recv_waiter
+        waiter = self.recv_waiter
         if waiter is not None and self.messages:
-            self._recv_waiter = None
+            self.recv_waiter = None
             return waiter
         return None
 
@@ -190,13 +198,13 @@ class HotEndpoint:
         ):
             return False
         self.slow = RECEIVING
-        self._recv_waiter = waiter
+        self.recv_waiter = waiter
         return True
 
     def awaited(self) -> None:
         """Note that the receiver no longer waits."""
         self.slow &= ~RECEIVING
-        self._recv_waiter = None
+        self.recv_waiter = None
 
     def queue(self, message: object) -> bool:
         """
@@ -210,7 +218,7 @@ class HotEndpoint:
         """
         return self.clear_to_send and self.writer.add_message(message)
 
-    # Methods of the rest of the session
+    # Methods of `Endpoint`
 
     def interrupted(self, exc: BaseException) -> None:
         """Fail the connection, for a part of the input is lost."""

@@ -14,7 +14,7 @@ cdef class HotEndpoint:
     cdef public ReaderInterface holder
     cdef public WriterInterface writer
     cdef public object protocol
-    cdef public object _recv_waiter
+    cdef public object recv_waiter
     cdef Py_ssize_t _low
     cdef Py_ssize_t _unread_low
     cdef bint _above_low(self) except -1

@@ -44,9 +44,9 @@ cdef class HotEndpoint:
             self._after_events()
         if self.reader.holding and not self.messages._count:
             self.refill()
-        waiter = self._recv_waiter
+        waiter = self.recv_waiter
         if waiter is not None and self.messages._count:
-            self._recv_waiter = None
+            self.recv_waiter = None
             return waiter
         return None
 
@@ -124,7 +124,7 @@ cdef class HotEndpoint:
             if self.protocol.unsettled or self.protocol.state is not OPEN:
                 return False
         self.set_slow(RECEIVING)
-        self._recv_waiter = waiter
+        self.recv_waiter = waiter
         return True
 
     def awaited(self):
@@ -132,7 +132,7 @@ cdef class HotEndpoint:
 
     cdef int expected(self) except -1:
         self.set_slow(self._slow & ~RECEIVING)
-        self._recv_waiter = None
+        self.recv_waiter = None
         return 0
 
     def queue(self, message):

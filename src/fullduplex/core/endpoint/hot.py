@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..implementation import IMPLEMENTATION, loading
+from ._hot import PAUSED, RECEIVING, Waiter
 
 if TYPE_CHECKING or IMPLEMENTATION == "pure":
     from ._hot import HotEndpoint
@@ -12,4 +13,4 @@ else:
     with loading():
         from ._hot_c import HotEndpoint
 
-__all__ = ["HotEndpoint"]
+__all__ = ["PAUSED", "RECEIVING", "HotEndpoint", "Waiter"]

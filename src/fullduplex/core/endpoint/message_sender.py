@@ -8,8 +8,10 @@ from typing import Any
 from ..buffers import byte_view
 from ..frames.close import ConnectionClosed
 from ..typing import BytesLike
+from . import operations
 from .endpoint import Endpoint
-from .operation import Operation, Waiter
+from .hot import Waiter
+from .operations import Operation
 
 
 def message_payload(
@@ -90,16 +92,16 @@ class FragmentSender:
         if self._kind is None:
             is_text = self._text if self._text is not None else kind is str
             opcode = 1 if is_text else 2
-            yield from self._session.begin_fragments()
+            yield from operations.begin_fragments(self._session)
             self._kind = kind
-        yield from self._session.send_fragment(
-            opcode, data, fin=False, compress=self._compress
+        yield from operations.send_fragment(
+            self._session, opcode, data, fin=False, compress=self._compress
         )
 
     def end(self) -> Operation[None]:
         """Complete the message; nothing at all was sent if it had no fragment."""
         if self._kind is not None:
-            yield from self._session.send_fragment(0, b"", fin=True)
+            yield from operations.send_fragment(self._session, 0, b"", fin=True)
 
     def release(self, exc: BaseException | None) -> list[Waiter]:
         """

@@ -1,6 +1,6 @@
 """Null object in place of the endpoint, before a connection is open.
 
-The fast paths of `recv` and `send` look at two fields of the session.  Those of this
+The fast paths of `recv` and `send` look at two fields of the endpoint.  Those of this
 object send every call to the slow path, which raises `InvalidState`.  Open connections
 need no further check.
 """
@@ -11,8 +11,8 @@ from typing import Any, NoReturn
 
 from ..errors import InvalidState
 
-# Operations of the session by the method that programs call.
-METHODS = {"recv_fragment": "recv_streaming", "begin_fragments": "send"}
+# Methods that programs call, by what carries them out.
+METHODS = {"recv_fragment": "recv_streaming", "add": "send", "end": "send"}
 
 
 class NotOpen:
@@ -31,5 +31,27 @@ class NotOpen:
         )
 
 
-# Any: each face holds it where it will hold a `Session`.
+# Any: each face holds it where it will hold an `Endpoint`.
 NOT_OPEN: Any = NotOpen()
+
+
+def check_open(endpoint: Any, method: str) -> None:
+    """
+    Refuse a call on a connection that is not open yet.
+
+    Raises:
+        InvalidState: `endpoint` is `NOT_OPEN`.
+    """
+    if endpoint is NOT_OPEN:
+        getattr(NOT_OPEN, method)
+
+
+def refuse(operation: Any) -> NoReturn:
+    """
+    Refuse an operation for the lack of an endpoint; drivers call this.
+
+    Raises:
+        InvalidState: always.
+    """
+    operation.close()
+    NotOpen.__getattr__(NOT_OPEN, operation.__name__)

@@ -10,7 +10,7 @@ from collections import deque
 
 from ..typing import BytesLike
 from .endpoint import Endpoint
-from .operation import Waiter
+from .hot import Waiter
 
 
 class WriteBuffer:
