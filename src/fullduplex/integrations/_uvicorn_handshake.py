@@ -54,7 +54,7 @@ class _Shared:
             ping_timeout=config.ws_ping_timeout or None,
         )
         deflate = config.ws_per_message_deflate
-        self.judge = ServerHandshake(
+        self.handshake = ServerHandshake(
             extensions=enable_server_permessage_deflate(None) if deflate else None,
             server_header=None,
         )
@@ -137,25 +137,25 @@ class HandshakePhase(Driver):
         self.transport.pause_reading()
         self.transport.resume_reading()
         shared = self._shared
-        judge = shared.judge
+        handshake = shared.handshake
         try:
             # uvicorn has let a line of any length pass, up to the limit of the head.
             request = RequestParser(max_line=MAX_HEAD_SIZE).feed(data)
         except Exception as exc:
             shared.logger.debug("! no valid request", exc_info=exc)
-            response = judge.error_response(exc)
+            response = handshake.error_response(exc)
             if response is None:
                 # uvicorn has understood it, so it was HTTP.
-                response = judge.reject(400, error_text(exc))
+                response = handshake.reject(400, error_text(exc))
             self._refuse(response)
             return
         assert request is not None
-        self._response = judge.accept(request)
-        if judge.exception is not None:
-            shared.logger.debug("! invalid handshake", exc_info=judge.exception)
+        self._response = handshake.accept(request)
+        if handshake.exception is not None:
+            shared.logger.debug("! invalid handshake", exc_info=handshake.exception)
             self._refuse(self._response)
             return
-        self._extensions = judge.extensions
+        self._extensions = handshake.extensions
         config = self._config
         self._scope = scope_of(
             request,

@@ -106,7 +106,7 @@ class ClientProtocol(Protocol):
         Raises:
             InvalidHandshake: it opens no connection.
         """
-        self._handshake.judge(response)
+        self._handshake.check_response(response)
         self.extensions = self._handshake.extensions
         self.subprotocol = self._handshake.subprotocol  # type: ignore[assignment]
 

@@ -86,7 +86,7 @@ class ServerProtocol(Protocol):
 
     def accept(self, request: Request) -> Response:
         """
-        Judge a request.
+        Check a request and make the response to it.
 
         Returns:
             The response, with status 101, or with another one that tells what is
@@ -163,7 +163,7 @@ class ServerProtocol(Protocol):
             InvalidHandshake: it is refused; the class decides on the status.
         """
         handshake = self._handshake
-        agreed = handshake.agree(request)
+        agreed = handshake.check_request(request)
         self.origin = handshake.origin
         self.extensions = handshake.extensions
         self.subprotocol = handshake.subprotocol  # type: ignore[assignment]

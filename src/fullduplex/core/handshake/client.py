@@ -193,7 +193,7 @@ class ClientHandshake:
                 return False
             # Where to go is known; nobody reads what is said beside it.
             response = self._parser.cut(EOFError("the body of a redirect is not read"))
-        self.judge(response)
+        self.check_response(response)
         return True
 
     @property
@@ -238,11 +238,11 @@ class ClientHandshake:
             refuse_message(exc)
         except (ValueError, InvalidHandshake) as exc:
             refuse_message(exc)
-        self.judge(response)
+        self.check_response(response)
 
-    def judge(self, response: Response) -> None:
+    def check_response(self, response: Response) -> None:
         """
-        Check a response and apply what the server has chosen.
+        Check a response of HTTP/1.1 and apply what the server has chosen.
 
         Raises:
             InvalidStatusCode: the server refused.
@@ -253,20 +253,42 @@ class ClientHandshake:
         self.response = response
         if response.status_code != 101:
             raise InvalidStatusCode(response) from self._parser.fault
-        headers = response.headers
-        check_upgrade(headers)
-        accept = required_header(headers, "Sec-WebSocket-Accept")
-        expected = accept_key(self._key)
-        if accept != expected:
-            raise InvalidHeaderValue(
-                "Sec-WebSocket-Accept", f"{accept[:64]!r}, expected {expected!r}"
-            )
+        check_upgrade_response(response.headers, self._key)
+        self.negotiate(response.headers)
+        self._complete = True
+
+    def negotiate(self, headers: Headers) -> None:
+        """
+        Apply the fields that a response has in each version of HTTP (RFC 8441, 5).
+
+        Raises:
+            InvalidHandshake: the server has chosen what was not offered.
+        """
         extensions = self._process_extensions(headers, self._available_extensions)
         self.subprotocol = self._process_subprotocol(
             headers, self._available_subprotocols
         )
         self.extensions = extensions
-        self._complete = True
+
+
+def check_upgrade_response(headers: Headers, key: str) -> None:
+    """
+    Check the part of a response with which HTTP/1.1 upgrades (RFC 6455, 4.2.2).
+
+    Args:
+        headers: headers of the response.
+        key: value of ``Sec-WebSocket-Key`` that was sent.
+
+    Raises:
+        InvalidHandshake: the server accepted in a way that it may not.
+    """
+    check_upgrade(headers)
+    accept = required_header(headers, "Sec-WebSocket-Accept")
+    expected = accept_key(key)
+    if accept != expected:
+        raise InvalidHeaderValue(
+            "Sec-WebSocket-Accept", f"{accept[:64]!r}, expected {expected!r}"
+        )
 
 
 def body_late() -> TimeoutError:

@@ -229,7 +229,7 @@ class ServerHandshake:
 
     def accept(self, request: Request, *, now_date: str | None = None) -> Response:
         """
-        Judge a request.
+        Check a request and make the response to it.
 
         Args:
             request: the request; hooks may have changed it.
@@ -239,13 +239,13 @@ class ServerHandshake:
             The response, with status 101 or, if :attr:`exception` is set, another.
             It may be changed until it is given to :meth:`response_bytes`.
         """
-        return self.answer(lambda: self.agree(request), now_date=now_date)
+        return self.answer(lambda: self.check_request(request), now_date=now_date)
 
     def accept_bytes(
         self, request: Request, *, now_date: str | None = None
     ) -> bytes | Response:
         """
-        Judge a request whose response nobody wants to see or change.
+        Check a request whose response nobody wants to see or change.
 
         Args:
             request: as for :meth:`accept`, as is ``now_date``.
@@ -255,23 +255,23 @@ class ServerHandshake:
         """
         self._forget()
         try:
-            return self._acceptance_bytes(self.agree(request), now_date)
+            return self._acceptance_bytes(self.check_request(request), now_date)
         except Exception as exc:
             return self._refused(exc, now_date)
 
     def answer(
-        self, agree: Callable[[], ResponseFields], *, now_date: str | None = None
+        self, check: Callable[[], ResponseFields], *, now_date: str | None = None
     ) -> Response:
         """
-        Make the response that follows from a judgement; as :meth:`accept`.
+        Make the response that follows from a check; as :meth:`accept`.
 
         Args:
-            agree: judges; what it raises decides on the status.
+            check: checks a request; an exception of it decides on the status.
             now_date: value of the ``Date`` header.
         """
         self._forget()
         try:
-            return self._acceptance(agree(), now_date)
+            return self._acceptance(check(), now_date)
         except Exception as exc:
             return self._refused(exc, now_date)
 
@@ -342,27 +342,31 @@ class ServerHandshake:
 
     # Steps.
 
-    def agree(self, request: Request) -> ResponseFields:
+    def check_request(self, request: Request) -> ResponseFields:
         """
-        Check a request and choose extensions and a subprotocol.
+        Check a request of HTTP/1.1, and choose extensions and a subprotocol.
 
         Raises:
             InvalidHandshake: it is refused.
         """
-        # The checks that tell a browser or a health check apart come first.  These
-        # clients get a response that makes sense to them, whatever else they leave out.
-        if request.method != "GET":
-            raise InvalidMethod(request.method)
-        if request.protocol != "HTTP/1.1":
-            raise InvalidProtocol(request.protocol)
         headers = request.headers
-        check_upgrade(headers)
-        check_host(headers)
-        key = required_header(headers, "Sec-WebSocket-Key")
-        try:
-            check_key(key)
-        except ValueError as exc:
-            raise InvalidHeaderValue("Sec-WebSocket-Key", repr(key[:64])) from exc
+        key = check_upgrade_request(request.method, request.protocol, headers)
+        chosen, subprotocol = self.negotiate(headers)
+        return accept_key(key), chosen, subprotocol
+
+    def negotiate(self, headers: Headers) -> tuple[str | None, str | None]:
+        """
+        Check the fields that a request has in each version of HTTP, and choose.
+
+        These are the version, the origin, extensions and subprotocols.  The other ones
+        exist in HTTP/1.1 only (RFC 8441, 5).
+
+        Returns:
+            Values of ``Sec-WebSocket-Extensions`` and ``Sec-WebSocket-Protocol``.
+
+        Raises:
+            InvalidHandshake: the request is refused.
+        """
         version = required_header(headers, "Sec-WebSocket-Version")
         if version != "13":
             raise InvalidHeaderValue(
@@ -382,7 +386,7 @@ class ServerHandshake:
             )
         self.extensions = extensions
         self.subprotocol = subprotocol
-        return accept_key(key), chosen, subprotocol
+        return chosen, subprotocol
 
     def _acceptance(self, agreed: ResponseFields, now_date: str | None) -> Response:
         accept, chosen, subprotocol = agreed
@@ -451,6 +455,37 @@ def error_text(exc: Exception) -> str:
         causes.append(str(cause)[:512])
         cause = cause.__cause__
     return f"Cannot open a WebSocket connection: {'; '.join(causes)}.\n"
+
+
+def check_upgrade_request(method: str, http_version: str, headers: Headers) -> str:
+    """
+    Check the part of a request that asks HTTP/1.1 for WebSocket (RFC 6455, 4.2.1).
+
+    Args:
+        method: method of the request.
+        http_version: such as ``"HTTP/1.1"``.
+        headers: headers of the request.
+
+    Returns:
+        The value of ``Sec-WebSocket-Key``.
+
+    Raises:
+        InvalidHandshake: the request is refused.
+    """
+    # The checks that tell a browser or a health check apart come first.  These
+    # clients get a response that makes sense to them, whatever else they leave out.
+    if method != "GET":
+        raise InvalidMethod(method)
+    if http_version != "HTTP/1.1":
+        raise InvalidProtocol(http_version)
+    check_upgrade(headers)
+    check_host(headers)
+    key = required_header(headers, "Sec-WebSocket-Key")
+    try:
+        check_key(key)
+    except ValueError as exc:
+        raise InvalidHeaderValue("Sec-WebSocket-Key", repr(key[:64])) from exc
+    return key
 
 
 def check_host(headers: Headers) -> None:
