@@ -38,6 +38,7 @@ FOREIGN = {
     "trio": {"asyncio", "threading"},
 }
 MAX_LINES = 700
+MAX_BASES = 5
 
 CYTHON_IMPORT = re.compile(r"^\s*(?:from\s+(\S+)\s+c?import|c?import\s+(\S+))", re.M)
 # Places on the machine of whoever wrote a line.
@@ -217,6 +218,17 @@ def test_packages_import_what_stands_above_them() -> None:
         for source, target in pairs
     ]
     assert not wrong
+
+
+def test_no_module_imports_one_that_imports_it() -> None:
+    graph = import_graph.read_graph()
+
+    assert not import_graph.circles(graph.arrows)
+
+
+@pytest.mark.parametrize("name", import_graph.CONNECTION_CLASSES)
+def test_connection_has_at_most_five_classes_of_ours(name: str) -> None:
+    assert len(import_graph.own_bases(name)) <= MAX_BASES
 
 
 @pytest.mark.parametrize("path", modules("", (".py", ".pyx")), ids=name_of)
