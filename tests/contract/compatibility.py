@@ -70,6 +70,34 @@ async def attributes_are_read_before_the_connection_is_open(kit: Kit) -> None:
     ]
 
 
+@behaviour(sides=())
+async def repr_tells_place_and_state_and_no_secret(kit: Kit) -> None:
+    seen: list[str] = []
+
+    def look(ws: Any, request: Any) -> None:
+        seen.append(repr(ws))
+
+    async def handler(ws: Any) -> None:
+        seen.append(repr(ws))
+
+    async with kit.server(handler, process_request=look) as (host, port):
+        uri = f"ws://user:secret@{host}:{port}/chat?token=secret"
+        async with kit.connection(uri) as ws:
+            peer = f"{ws.local_address[0]}:{ws.local_address[1]}"
+            opened = repr(ws)
+            await kit.end(ws).wait_closed()
+            closed = repr(ws)
+    assert opened in [
+        f"<ClientConnection ws://{host}:{port}/chat {state}>"
+        for state in ("OPEN", "CLOSING", "CLOSED")
+    ]
+    assert closed == f"<ClientConnection ws://{host}:{port}/chat CLOSED>"
+    assert seen == [
+        f"<ServerConnection /chat from {peer} CONNECTING>",
+        f"<ServerConnection /chat from {peer} OPEN>",
+    ]
+
+
 @behaviour()
 async def size_limit_is_set_while_the_connection_is_open(kit: Kit, side: str) -> None:
     async with kit.ends(side, max_size=10) as (ws, peer):

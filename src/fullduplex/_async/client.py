@@ -44,7 +44,7 @@ class AsyncConnect(RedirectSteps):
     #: tells which failures may pass; may be set
     process_exception: Callable[[Exception], Exception | None]
     #: as it was given; what is set counts for the next loop
-    reconnect_delays: Backoff | Callable[[], Iterator[float]] | None = None
+    reconnect_delays: Backoff | Callable[[], Iterator[float]] | None
     #: where reconnecting is logged; may be set
     logger: LoggerLike
 

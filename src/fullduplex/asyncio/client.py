@@ -56,6 +56,9 @@ __all__ = [
 
 reexport(globals())
 
+# Where programs find it.
+ClientConnection.__module__ = __name__
+
 # The classes below have an attribute of that name.
 decide = process_exception
 
@@ -163,6 +166,9 @@ class connect(AsyncConnect):
 
     #: the latest connection; None before the first
     connection: ClientConnection | None = None
+
+    #: as it was given; what is set counts for the next loop
+    reconnect_delays = None
 
     _tls_context = CONTEXT
     _connection_class = ClientConnection

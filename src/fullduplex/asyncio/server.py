@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Generator, Sequence
 from types import TracebackType
 from typing import Any
 
-from ..core.arguments import deprecated, reject_unknown
+from ..core.arguments import deprecated, parameter_names, reject_unknown
 from ..core.extensions.base import ServerExtensionFactory
 from ..core.handshake.negotiation import OriginRule
 from ..core.http.messages import SERVER, Response
@@ -40,6 +40,9 @@ __all__ = [
 ]
 
 reexport(globals())
+
+# Where programs find them.
+Server.__module__ = ServerConnection.__module__ = __name__
 
 WebSocketServer = Server
 WebSocketServerProtocol = ServerConnection
@@ -177,47 +180,24 @@ class serve:
         create_connection: Callable[..., ServerConnection] | None = None,
         **kwds: Any,
     ) -> None:
-        close_timeout = deprecated(kwds, "timeout", "close_timeout", close_timeout, 10)
+        given = {**locals()}
+        given["close_timeout"] = close_timeout = deprecated(
+            kwds, "timeout", "close_timeout", close_timeout, 10
+        )
         klass = deprecated(
             kwds, "klass", "create_protocol", create_protocol or create_connection
         )
         if create_connection is None:
-            create_protocol = klass
+            given["create_protocol"] = klass
         for name in ("loop", "legacy_recv"):
             deprecated(kwds, name, "nothing instead", None)
-        reject_unknown("serve", kwds, SERVER_KEYWORDS | _own_keywords())
+        reject_unknown("serve", kwds, KEYWORDS)
         if kwds.get("sock") is not None and (host is not None or port is not None):
             raise ValueError("sock is given, so host and port must not be")
         hosting = ServeConfig(
             ServerConnection,
             check_logger(logger, "fullduplex.server"),
-            {
-                "handler": handler,
-                "ws_handler": ws_handler,
-                "create_protocol": create_protocol,
-                "create_connection": create_connection,
-                "origins": origins,
-                "extensions": extensions,
-                "subprotocols": subprotocols,
-                "select_subprotocol": select_subprotocol,
-                "compression": compression,
-                "process_request": process_request,
-                "process_response": process_response,
-                "extra_headers": extra_headers,
-                "server_header": server_header,
-                "open_timeout": open_timeout,
-                "ping_interval": ping_interval,
-                "ping_timeout": ping_timeout,
-                "close_timeout": close_timeout,
-                "max_size": max_size,
-                "max_queue": max_queue,
-                "read_limit": read_limit,
-                "write_limit": write_limit,
-                "max_connections": max_connections,
-                "max_connections_per_ip": max_connections_per_ip,
-                "max_handshakes_per_second": max_handshakes_per_second,
-                "logger": logger,
-            },
+            given,
         )
         if kwds.get("ssl") is not None:
             if open_timeout is not None:
@@ -298,7 +278,5 @@ class unix_serve(serve):
         self._address = {} if path is None else {"path": os.fspath(path)}
 
 
-def _own_keywords() -> frozenset[str]:
-    """The names of `serve`'s own parameters, to suggest for a typo."""
-    code = serve.__init__.__code__
-    return frozenset(code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount])
+# Keywords that `serve` may have, or that a typo may stand for.
+KEYWORDS = SERVER_KEYWORDS | parameter_names(serve.__init__) - {"self"}

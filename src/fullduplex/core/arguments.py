@@ -91,6 +91,12 @@ def keyword_names(function: Callable[..., Any]) -> tuple[str, ...]:
     return code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]
 
 
+def parameter_names(function: Callable[..., Any]) -> frozenset[str]:
+    """Return the names of all parameters but ``*args`` and ``**kwds``."""
+    code = function.__code__
+    return frozenset(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+
+
 def show_parameters(function: Any, source: Callable[..., Any]) -> None:
     """
     Let `function`, which passes its ``**kwds`` to `source`, show what that takes.

@@ -51,6 +51,9 @@ __all__ = [
 
 reexport(globals())
 
+# Where programs find it.
+ClientConnection.__module__ = __name__
+
 # The classes below have an attribute of that name.
 decide = process_exception
 

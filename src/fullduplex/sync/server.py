@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import socket
 import ssl as tls
+import threading  # noqa: F401 (in an annotation of ServerConnection)
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from .._net.sockets import listen_unix
 from .._net.tls_context import CONTEXT
-from ..core.arguments import deprecated, reject_unknown
+from ..core.arguments import deprecated, parameter_names, reject_unknown
 from ..core.extensions.base import ServerExtensionFactory
 from ..core.handshake.negotiation import OriginRule
 from ..core.http.messages import SERVER, Response
@@ -32,6 +33,9 @@ __all__ = [
 ]
 
 reexport(globals())
+
+# Where programs find them.
+Server.__module__ = ServerConnection.__module__ = __name__
 
 Handler = Callable[[ServerConnection], None] | Callable[[ServerConnection, str], None]
 ProcessResponse = Callable[..., Response | None]
@@ -142,9 +146,11 @@ def serve(
         ValueError: an argument is out of range.
         OSError: the address cannot be used.
     """
+    # `send` waits until the system has taken all.
+    given = {**locals(), "write_limit": 0}
     ssl = deprecated(kwds, "ssl_context", "ssl", ssl)
     path = kwds.pop("path", None)
-    reject_unknown("serve", kwds, SERVER_KEYWORDS | _own_keywords())
+    reject_unknown("serve", kwds, KEYWORDS)
     if sock is not None and (host is not None or port is not None or path is not None):
         raise ValueError("sock is given, so host, port and path must not be")
     if ssl is not None and not isinstance(ssl, CONTEXT):
@@ -152,34 +158,7 @@ def serve(
     hosting = ServeConfig(
         ServerConnection,
         check_logger(logger, "fullduplex.server"),
-        {
-            "handler": handler,
-            "ws_handler": ws_handler,
-            "create_protocol": create_protocol,
-            "create_connection": create_connection,
-            "origins": origins,
-            "extensions": extensions,
-            "subprotocols": subprotocols,
-            "select_subprotocol": select_subprotocol,
-            "compression": compression,
-            "process_request": process_request,
-            "process_response": process_response,
-            "extra_headers": extra_headers,
-            "server_header": server_header,
-            "open_timeout": open_timeout,
-            "ping_interval": ping_interval,
-            "ping_timeout": ping_timeout,
-            "close_timeout": close_timeout,
-            "max_size": max_size,
-            "max_queue": max_queue,
-            "read_limit": read_limit,
-            # `send` waits until the system has taken all.
-            "write_limit": 0,
-            "max_connections": max_connections,
-            "max_connections_per_ip": max_connections_per_ip,
-            "max_handshakes_per_second": max_handshakes_per_second,
-            "logger": logger,
-        },
+        given,
     )
     if sock is None:
         sock = listen(host, port, **kwds) if path is None else listen_unix(path, **kwds)
@@ -224,7 +203,5 @@ def listen(host: str | None, port: int | None, **kwds: Any) -> socket.socket:
     return socket.create_server((host or "", port or 0), **kwds)
 
 
-def _own_keywords() -> frozenset[str]:
-    """The names of `serve`'s own parameters, to suggest for a typo."""
-    code = serve.__code__
-    return frozenset(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+# Keywords that `serve` may have, or that a typo may stand for.
+KEYWORDS = SERVER_KEYWORDS | parameter_names(serve)

@@ -41,6 +41,9 @@ __all__ = ["ClientConnection", "connect", "unix_connect"]
 
 reexport(globals())
 
+# Where programs find it.
+ClientConnection.__module__ = __name__
+
 # The classes below have an attribute of that name.
 decide = process_exception
 

@@ -10,7 +10,7 @@ import trio
 
 from .._net.sockets import listen_unix
 from .._net.tls_context import CONTEXT
-from ..core.arguments import reject_unknown
+from ..core.arguments import parameter_names, reject_unknown
 from ..core.extensions.base import ServerExtensionFactory
 from ..core.handshake.negotiation import OriginRule
 from ..core.http.messages import SERVER, Response
@@ -33,6 +33,9 @@ __all__ = [
 ]
 
 reexport(globals())
+
+# Where programs find them.
+Server.__module__ = ServerConnection.__module__ = __name__
 
 Handler = (
     Callable[[ServerConnection], Awaitable[None]]
@@ -153,36 +156,12 @@ async def serve(
         ValueError: an argument is out of range, or there is nothing to listen on.
         OSError: the address cannot be used.
     """
-    reject_unknown("serve", kwds, {"ws_handler", "create_protocol"} | _OWN)
+    given = {**locals(), **kwds}
+    reject_unknown("serve", kwds, KEYWORDS)
     hosting = ServeConfig(
         ServerConnection,
         check_logger(logger, "fullduplex.server"),
-        {
-            **kwds,
-            "handler": handler,
-            "create_connection": create_connection,
-            "origins": origins,
-            "extensions": extensions,
-            "subprotocols": subprotocols,
-            "select_subprotocol": select_subprotocol,
-            "compression": compression,
-            "process_request": process_request,
-            "process_response": process_response,
-            "extra_headers": extra_headers,
-            "server_header": server_header,
-            "open_timeout": open_timeout,
-            "ping_interval": ping_interval,
-            "ping_timeout": ping_timeout,
-            "close_timeout": close_timeout,
-            "max_size": max_size,
-            "max_queue": max_queue,
-            "read_limit": read_limit,
-            "write_limit": write_limit,
-            "max_connections": max_connections,
-            "max_connections_per_ip": max_connections_per_ip,
-            "max_handshakes_per_second": max_handshakes_per_second,
-            "logger": logger,
-        },
+        given,
     )
     if not isinstance(ssl, (CONTEXT, type(None))):
         raise TypeError(f"ssl must be an SSLContext, not {type(ssl).__name__}")
@@ -200,11 +179,8 @@ async def serve(
     await server.serve_forever(task_status=task_status)
 
 
-_OWN = {
-    *serve.__code__.co_varnames[
-        : serve.__code__.co_argcount + serve.__code__.co_kwonlyargcount
-    ]
-}
+# Keywords that `serve` may have, or that a typo may stand for.
+KEYWORDS = {"ws_handler", "create_protocol"} | parameter_names(serve)
 
 
 async def unix_serve(

@@ -25,6 +25,7 @@ from ..logs import PEER, ConnectionLogger
 from ..typing import LoggerLike
 from ..wire.wire import ReadBuffer
 from . import websockets_names as names
+from .representation import represent
 
 if TYPE_CHECKING:
     from ..diagnostics.stats import Stats
@@ -80,6 +81,9 @@ class BaseConnection:
     close_sent = names.close_sent
     close_rcvd_then_sent = names.close_rcvd_then_sent
     close_exc = names.close_exc
+
+    def __repr__(self) -> str:
+        return represent(self)
 
     def _tcp_ended(self) -> bool:
         """Whether TCP has ended before the connection was open."""

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..arguments import check_seconds, one_of
+from ..arguments import check_seconds, keyword_names, one_of
 from ..endpoint.options import Options
 from ..errors import InvalidHandshake
 from ..extensions.base import ServerExtensionFactory
@@ -184,19 +184,24 @@ class ServeConfig:
     Args:
         default: the face's own class of connections.
         logger: where to log.
-        keywords: the parameters of `serve` that its own socket functions don't know.
+        keywords: the parameters of `serve`, of which those that concern connections
+            are taken; see there.
 
     Raises:
         TypeError: a parameter has the wrong type, or there is no handler.
         ValueError: a parameter is out of range.
     """
 
+    #: names of the parameters
+    PARAMETERS: tuple[str, ...]
+
     __slots__ = ("admission", "create", "handler", "settings")
 
     def __init__(
         self, default: Callable[..., Any], logger: LoggerLike, keywords: dict[str, Any]
     ) -> None:
-        self._unpack(default, logger, **keywords)
+        own = {name: keywords[name] for name in self.PARAMETERS if name in keywords}
+        self._unpack(default, logger, **own)
 
     def _unpack(
         self,
@@ -238,3 +243,10 @@ class ServeConfig:
             max_connections_per_ip=max_connections_per_ip,
             max_handshakes_per_second=max_handshakes_per_second,
         )
+
+
+ServeConfig.PARAMETERS = (
+    *keyword_names(ServeConfig._unpack),
+    *keyword_names(ServerSettings._unpack),
+    *keyword_names(Options.check),
+)
