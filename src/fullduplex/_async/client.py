@@ -59,7 +59,7 @@ class AsyncConnect(RedirectSteps):
     _unix_path: PathLike | None = None
     _on_state: Callable[[StateChange], Any] | None = None
 
-    def _set_up(
+    def _take_arguments(
         self,
         given: dict[str, Any],
         *,
@@ -118,14 +118,14 @@ class AsyncConnect(RedirectSteps):
         """Open a connection to `plan.uri`, or raise."""
         raise NotImplementedError
 
-    async def _follow(self, plan: ConnectPlan, opening: ConnectTrace) -> Any:
+    async def _follow_redirects(self, plan: ConnectPlan, opening: ConnectTrace) -> Any:
         """Open a connection, along redirects; within the time for opening."""
         plan.begin()
-        if plan.ask_headers is not None:
-            headers = plan.ask_headers()
+        if plan.headers_factory is not None:
+            headers = plan.headers_factory()
             if inspect.isawaitable(headers):
                 headers = await headers
-            plan.supply(headers)
+            plan.set_headers(headers)
         while True:
             try:
                 return await self._attempt(plan, opening)

@@ -22,7 +22,7 @@ import ssl
 from typing import Any
 
 from ..core.typing import BytesLike
-from .tls_context import remember, resume
+from .tls_context import restore_session, store_session
 
 #: Bytes of plain text in one record at most (RFC 8446, 5.1).
 RECORD = 16384
@@ -77,7 +77,7 @@ class TLS:
             server_hostname=server_hostname,
         )
         if not server_side:
-            resume(self.object)
+            restore_session(self.object)
         #: object with `read`, `write` and `pending`; the one of the interpreter, where
         #: there is one and no class overrides these methods
         self.coder: Any = _coder(self.object)
@@ -231,12 +231,12 @@ class TLS:
         self.finish()
         return self.output()
 
-    def remember(self) -> None:
+    def store_session(self) -> None:
         """Keep the session for the next connection of this client."""
         if not self._server_side:
-            remember(self.object)
+            store_session(self.object)
         if self._below is not None:
-            self._below.remember()
+            self._below.store_session()
 
 
 def _coder(tls: ssl.SSLObject) -> Any:

@@ -64,7 +64,7 @@ def _key(tls: Any) -> Hashable:
     )
 
 
-def resume(tls: Any) -> None:
+def restore_session(tls: Any) -> None:
     """
     Use the session of the last connection to a server of this name, if there is one.
 
@@ -78,14 +78,14 @@ def resume(tls: Any) -> None:
         tls.session = session
 
 
-def remember(tls: Any) -> None:
+def store_session(tls: Any) -> None:
     """
     Keep the session for the next connection; call it when this one ends.
 
     By then the server has sent its tickets, which TLS 1.3 does after the handshake.
 
     Args:
-        tls: as for `resume`, but used up; None is ignored.
+        tls: as for `restore_session`, but used up; None is ignored.
     """
     if tls is None:
         return

@@ -45,7 +45,7 @@ class ClientConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
         legacy_recv: bool = False,
         **kwds: Any,
     ) -> None:
-        options = self._configure(**kwds)
+        options = self._configure_connection(**kwds)
         super().__init__(options, check_logger(logger, "fullduplex.client"))
 
     def _start_handshake(
@@ -116,9 +116,9 @@ class ClientConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
         waiter = self._waiter
         if waiter is not None:
             self._waiter = None
-            self._failure = self._cut_off(exc)
+            self._failure = self._connection_lost_error(exc)
             waiter.fire_soon()
         super()._ended(exc)
 
 
-show_parameters(ClientConnection.__init__, ClientConnection._configure)
+show_parameters(ClientConnection.__init__, ClientConnection._configure_connection)

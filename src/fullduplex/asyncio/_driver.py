@@ -38,7 +38,15 @@ else:
         from ._time_slice_c import time_slice
         from ._waiter_c import Waiter
 
-__all__ = ["JOIN", "Driver", "Waiter", "begin", "eager", "later", "time_slice"]
+__all__ = [
+    "JOIN",
+    "Driver",
+    "Waiter",
+    "create_task",
+    "create_task_eager",
+    "eager",
+    "time_slice",
+]
 
 T = TypeVar("T")
 
@@ -57,7 +65,7 @@ def eager(loop: asyncio.AbstractEventLoop) -> bool:
     return answer
 
 
-def begin(
+def create_task_eager(
     loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T]
 ) -> asyncio.Task[T]:
     """Make a task; its first step is taken at once where Python and `loop` can."""
@@ -71,7 +79,7 @@ def begin(
     return loop.create_task(coroutine)
 
 
-def later(
+def create_task(
     loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T]
 ) -> asyncio.Task[T]:
     """Make a task whose first step is taken in the next iteration of `loop`."""

@@ -31,7 +31,7 @@ from ..core.server.hook_forms import adapt_handler
 from ..core.server.hooks import maybe, waited
 from ..core.server.responder import DRAIN_AFTER_REFUSAL, HandshakeResult, reject
 from ..core.typing import StatusLike
-from ._driver import begin, later
+from ._driver import create_task, create_task_eager
 from ._foreign_server import ForeignServer
 from ._tls_transport import TlsTransport
 from ._transports import unsent
@@ -70,7 +70,7 @@ class ServerConnection(BaseServerConnection, Connection, face=True):
     _gone: asyncio.Event | None = None
     _response_timer: asyncio.TimerHandle | None = None
     _early_paused = False
-    _begin = staticmethod(begin)
+    _create_task = staticmethod(create_task_eager)
     # Whether this is the protocol of a transport, and whether it has left reading to
     # its driver.
     _is_protocol = False
@@ -88,7 +88,7 @@ class ServerConnection(BaseServerConnection, Connection, face=True):
             return
         self._is_protocol = True
         # `connection_made` comes before `data_received`, so the task may start later.
-        self._begin = later
+        self._create_task = create_task
         super().__init__(
             adapt_handler(ws_handler), ForeignServer(ws_server, kwds), **kwds
         )
@@ -138,7 +138,7 @@ class ServerConnection(BaseServerConnection, Connection, face=True):
         return self.handler_task is not None and not self.handler_task.done()
 
     def _start(self, life: Any) -> None:
-        task = self._begin(self._loop, life)
+        task = self._create_task(self._loop, life)
         self.handler_task = task
         task.add_done_callback(self._finished)
 
@@ -197,9 +197,9 @@ class ServerConnection(BaseServerConnection, Connection, face=True):
         if not secure and exc is not None:
             self._tls_failed(self.remote_address, exc)
         elif self._session is not NOT_OPEN:
-            self._note(logging.INFO, "connection closed")
+            self._log_event(logging.INFO, "connection closed")
         elif self._request is None and self._response is None:
-            self._note(logging.DEBUG, "! the client left before a request")
+            self._log_event(logging.DEBUG, "! the client left before a request")
         if self.handler_task is None or self.handler_task.done():
             self._server._unregister(self)
         if secure:

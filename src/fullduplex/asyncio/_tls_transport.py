@@ -470,7 +470,7 @@ class TlsTransport(TlsLink, asyncio.BufferedProtocol):
             )
         if self._established:
             # The protocol may connect again at once.
-            self.tls.remember()
+            self.tls.store_session()
         try:
             if self._established or self._early:
                 protocol.connection_lost(failure)

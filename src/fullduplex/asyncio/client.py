@@ -216,7 +216,7 @@ class connect(AsyncConnect):
             for name in ("loop", "legacy_recv"):
                 deprecated(kwds, name, "nothing instead", None)
             reject_unknown("connect", kwds, KEYWORDS)
-        self._set_up(
+        self._take_arguments(
             given,
             kwds=kwds,
             tls=kwds,
@@ -298,7 +298,7 @@ class connect(AsyncConnect):
         opening = ConnectTrace(display_uri(plan.uri), monotonic())
         try:
             with Deadline(asyncio.get_running_loop(), plan.open_timeout):
-                return await self._follow(plan, opening)  # type: ignore[no-any-return]
+                return await self._follow_redirects(plan, opening)  # type: ignore[no-any-return]
         except Exception as exc:
             if isinstance(exc, TimeoutError) and isinstance(
                 exc.__cause__, asyncio.CancelledError

@@ -152,7 +152,7 @@ class Connection(AsyncConnection):
         transport = self._driver.transport
         return None if transport is None else transport.get_extra_info(name)
 
-    def _end_tcp(self) -> None:
+    def _abort_tcp(self) -> None:
         if self.transport is not None:
             self.transport.abort()
 

@@ -283,12 +283,12 @@ class HandshakePhase(Driver):
                 options,
                 new_waiter=self.new_waiter,
                 now=monotonic(),
-                note=self._note,
+                note=self._log_event,
             ),
             early,
         )
 
-    def _note(self, level: int, message: str, *args: Any) -> None:
+    def _log_event(self, level: int, message: str, *args: Any) -> None:
         client = get_remote_addr(self.transport)
         name = show_address(client) if client else PEER
         args = tuple(name if arg is PEER else arg for arg in args)

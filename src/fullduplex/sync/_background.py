@@ -51,7 +51,7 @@ def rounded(when: float) -> float:
     return math.ceil(when * GRAIN) / GRAIN
 
 
-class LookedAfter(Protocol):
+class WatchedDriver(Protocol):
     """Interface of the connections that the thread looks after."""
 
     sock: Any
@@ -87,7 +87,7 @@ class BackgroundThread:
         # Guards what follows.  A driver's lock may be held when it is taken, never
         # the other way round.
         self._lock = threading.Lock()
-        self.drivers: set[LookedAfter] = set()
+        self.drivers: set[WatchedDriver] = set()
         self._thread: threading.Thread | None = None
         self._selector: selectors.BaseSelector
         self._hang_ups: HangUps | None = None
@@ -95,13 +95,13 @@ class BackgroundThread:
         self._ringer: socket.socket
         self._rung = False
         # Connections that have ended are not kept by their alarms.
-        self._alarms: list[tuple[float, int, weakref.ref[LookedAfter]]] = []
+        self._alarms: list[tuple[float, int, weakref.ref[WatchedDriver]]] = []
         self._order = count()
         self._wakes_at = 0.0
 
     # Methods that drivers call
 
-    def adopt(self, driver: LookedAfter) -> None:
+    def add(self, driver: WatchedDriver) -> None:
         """Look after a connection from now on."""
         with self._lock:
             if self._thread is None:
@@ -111,7 +111,7 @@ class BackgroundThread:
             if isinstance(self._selector, selectors.SelectSelector):
                 self._ring(0)  # it does not notice while it waits
 
-    def forget(self, driver: LookedAfter) -> None:
+    def remove(self, driver: WatchedDriver) -> None:
         """Let a connection go whose socket is about to be closed."""
         with self._lock:
             if driver not in self.drivers:
@@ -122,18 +122,18 @@ class BackgroundThread:
             if not self.drivers:
                 self._ring(0)
 
-    def call_at(self, when: float, driver: LookedAfter) -> None:
+    def call_at(self, when: float, driver: WatchedDriver) -> None:
         """Look at a connection at a moment."""
         with self._lock:
             if driver in self.drivers:
                 self._set_alarm(when, driver)
                 self._ring(when)
 
-    def look_after(self, driver: LookedAfter) -> None:
+    def watch(self, driver: WatchedDriver) -> None:
         """Look at a connection soon: a caller has left something undone."""
         self.call_at(0, driver)
 
-    def came_back(self, driver: LookedAfter) -> None:
+    def came_back(self, driver: WatchedDriver) -> None:
         """Watch a connection that was left aside, unless it is at once again."""
         driver.aside = False
         when = rounded(monotonic() + driver.pause)
@@ -174,12 +174,12 @@ class BackgroundThread:
             except OSError:
                 pass  # it is full, so there is enough of it
 
-    def _set_alarm(self, when: float, driver: LookedAfter) -> None:
+    def _set_alarm(self, when: float, driver: WatchedDriver) -> None:
         driver.alarm = when
         entry = when, next(self._order), weakref.ref(driver)
         heapq.heappush(self._alarms, entry)
 
-    def _watch(self, driver: LookedAfter, wanted: int) -> None:
+    def _watch(self, driver: WatchedDriver, wanted: int) -> None:
         """Watch for these events; the lock is held."""
         if driver.watched == wanted:
             return
@@ -194,7 +194,7 @@ class BackgroundThread:
         else:
             driver.watched = wanted
 
-    def _unwatch(self, driver: LookedAfter) -> None:
+    def _unwatch(self, driver: WatchedDriver) -> None:
         if driver.watched:
             driver.watched = 0
             try:
@@ -202,7 +202,7 @@ class BackgroundThread:
             except (KeyError, ValueError, OSError):
                 pass  # it was closed
 
-    def _watch_end(self, driver: LookedAfter) -> None:
+    def _watch_end(self, driver: WatchedDriver) -> None:
         """Watch for the peer's end alone; the lock is held."""
         if self._hang_ups is None:
             hang_ups = new_hang_ups()
@@ -217,7 +217,7 @@ class BackgroundThread:
         driver.watches_end = True
         self._hang_ups.watch(driver.sock.fileno(), driver)
 
-    def _unwatch_end(self, driver: LookedAfter) -> None:
+    def _unwatch_end(self, driver: WatchedDriver) -> None:
         if driver.watches_end and self._hang_ups is not None:
             driver.watches_end = False
             self._hang_ups.forget(driver.sock.fileno(), driver)
@@ -236,12 +236,12 @@ class BackgroundThread:
             self._tend_all(self._choose(found))
             del found  # connections that have ended are not kept
 
-    def _choose(self, found: list[tuple[Any, int]]) -> dict[LookedAfter, int]:
+    def _choose(self, found: list[tuple[Any, int]]) -> dict[WatchedDriver, int]:
         """Find the connections to look at, and what is new about them."""
         with self._lock:
             now = monotonic()
             self._wakes_at = 0.0
-            chosen: dict[LookedAfter, int] = {}
+            chosen: dict[WatchedDriver, int] = {}
             for key, events in found:
                 driver = key.data
                 if driver is None:
@@ -264,11 +264,11 @@ class BackgroundThread:
                     chosen.setdefault(due, 0)
             return chosen
 
-    def _tend_all(self, chosen: dict[LookedAfter, int]) -> None:
+    def _tend_all(self, chosen: dict[WatchedDriver, int]) -> None:
         for driver, news in chosen.items():
             self._tend(driver, news)
 
-    def _tend(self, driver: LookedAfter, news: int) -> None:
+    def _tend(self, driver: WatchedDriver, news: int) -> None:
         now = monotonic()
         if news & (LEFT | GONE):
             driver.hung_up(news & GONE != 0, now)
@@ -307,27 +307,27 @@ class BackgroundThread:
 _housekeeper = BackgroundThread()
 
 
-def adopt(driver: LookedAfter) -> None:
+def add(driver: WatchedDriver) -> None:
     """Look after a connection from now on."""
-    _housekeeper.adopt(driver)
+    _housekeeper.add(driver)
 
 
-def forget(driver: LookedAfter) -> None:
+def remove(driver: WatchedDriver) -> None:
     """Let a connection go whose socket is about to be closed."""
-    _housekeeper.forget(driver)
+    _housekeeper.remove(driver)
 
 
-def call_at(when: float, driver: LookedAfter) -> None:
+def call_at(when: float, driver: WatchedDriver) -> None:
     """Look at a connection at a moment, on the clock of `time.monotonic`."""
     _housekeeper.call_at(when, driver)
 
 
-def look_after(driver: LookedAfter) -> None:
+def watch(driver: WatchedDriver) -> None:
     """Look at a connection soon: a caller has left something undone."""
-    _housekeeper.look_after(driver)
+    _housekeeper.watch(driver)
 
 
-def came_back(driver: LookedAfter) -> None:
+def came_back(driver: WatchedDriver) -> None:
     """Watch a connection again that was left aside; its lock is held."""
     _housekeeper.came_back(driver)
 

@@ -22,7 +22,7 @@ IN, OUT = 1, 4
 DONTWAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
 
 PIECE = 65536
-# Seconds between calls of `HandshakeSocket.look`.
+# Seconds between calls of `HandshakeSocket.poll_hook`.
 LOOK = 0.25
 
 
@@ -69,7 +69,7 @@ class HandshakeSocket:
             `time.monotonic`; infinity for no limit.
     """
 
-    __slots__ = ("deadline", "guest", "look", "sock", "tls")
+    __slots__ = ("deadline", "guest", "poll_hook", "sock", "tls")
 
     def __init__(self, sock: socket.socket, deadline: float) -> None:
         self.sock = sock
@@ -79,20 +79,22 @@ class HandshakeSocket:
         #: encryption, if there is any
         self.tls: TLS | None = None
         #: called now and then while waiting; what it raises ends the waiting
-        self.look: Callable[[], None] | None = None
+        self.poll_hook: Callable[[], None] | None = None
         sock.settimeout(None if DONTWAIT else 0)
 
     def _wait(self, events: int) -> None:
         """Wait for the socket, up to the deadline."""
         while True:
             left = self.deadline - monotonic()
-            look = self.look
-            if wait_for(self.sock, events, left if look is None else min(left, LOOK)):
+            poll_hook = self.poll_hook
+            if wait_for(
+                self.sock, events, left if poll_hook is None else min(left, LOOK)
+            ):
                 return
             if left <= 0:
                 raise TimeoutError("timed out")
-            if look is not None:
-                look()
+            if poll_hook is not None:
+                poll_hook()
 
     def _send_raw(self, data: bytes, patience: float | None = None) -> None:
         view = memoryview(data)

@@ -42,7 +42,7 @@ class ClientConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
         secure: bool | None = None,
         **kwds: Any,
     ) -> None:
-        options = self._configure(
+        options = self._configure_connection(
             host=host,
             port=port,
             secure=secure,
@@ -73,7 +73,7 @@ class ClientConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
                 late = isinstance(exc, TimeoutError)
                 raise self._given_up(None if late else exc)  # noqa: B904 (has a cause)
             if not data:
-                raise self._cut_off(None)
+                raise self._connection_lost_error(None)
             handshake = self._feed_response(data)
             if handshake is not None:
                 break

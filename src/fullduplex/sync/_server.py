@@ -282,7 +282,7 @@ class Server(BaseServer[ServerConnection]):
                 named(running),
             )
         for connection in left:
-            connection._end_tcp()
+            connection._abort_tcp()
         if self._emptied(2 * HANDLER_GRACE):
             return
         with self._changed:

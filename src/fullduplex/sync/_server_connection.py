@@ -67,7 +67,7 @@ class ServerConnection(BaseServerConnection, Connection, face=True):
         try:
             if self._opened(context):
                 self._serve()
-                self._note(logging.INFO, "connection closed")
+                self._log_event(logging.INFO, "connection closed")
         finally:
             self._abandon()
             self._thread = None
@@ -82,7 +82,7 @@ class ServerConnection(BaseServerConnection, Connection, face=True):
         except TimeoutError:
             self._timed_out(hooks=False)
         except OSError as exc:
-            self._note(logging.DEBUG, "! TCP or TLS failed: %s", exc)
+            self._log_event(logging.DEBUG, "! TCP or TLS failed: %s", exc)
         except Exception:
             self.logger.error("opening handshake failed", exc_info=True)
         self._drop_responder()
@@ -94,20 +94,20 @@ class ServerConnection(BaseServerConnection, Connection, face=True):
         responder = self._responder
         assert responder is not None
         try:
-            channel.look = self._look
+            channel.poll_hook = self._look
             if context is not None and not self._encrypted(channel, context):
                 return HandshakeResult(b"", "abort")
             result: Request | HandshakeResult | None = None
             while result is None:
                 data = channel.receive()
                 if not data:
-                    self._note(logging.DEBUG, "! the client left before a request")
+                    self._log_event(logging.DEBUG, "! the client left before a request")
                     return HandshakeResult(b"", "abort")
                 result = responder.feed(self, data, monotonic(), time())
         except _ServerCloses:
             return self._shut_out(time())
         finally:
-            channel.look = None
+            channel.poll_hook = None
         if isinstance(result, HandshakeResult):
             return result
         self._asking = True
@@ -176,10 +176,10 @@ class ServerConnection(BaseServerConnection, Connection, face=True):
         """Give up on a handshake after ``open_timeout``."""
         if self._asking:
             self._cut = True
-            self._end_tcp()
+            self._abort_tcp()
             self._timed_out(hooks=True)
 
-    def _end_tcp(self) -> None:
+    def _abort_tcp(self) -> None:
         """End TCP, so that the thread of the connection notices."""
         channel = self._channel
         if self._session is not NOT_OPEN:

@@ -18,7 +18,8 @@ from .._net.sockets import tell_time, tune
 from ..core.endpoint.endpoint import Endpoint
 from ..core.endpoint.tcp_close import TCPStep
 from ..core.implementation import IMPLEMENTATION, loading
-from ._background import PAUSE, adopt, call_at, came_back, forget, look_after
+from . import _background
+from ._background import PAUSE, call_at, came_back
 from ._channel import DONTWAIT, IN, OUT, HandshakeSocket
 
 if TYPE_CHECKING or IMPLEMENTATION == "pure":
@@ -92,7 +93,7 @@ class SocketIO(HotDriver):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, pause)
         tune(sock, session.options)
         with self.lock:
-            adopt(self)
+            _background.add(self)
             if leftover:
                 self.borrow()
                 session.feed(leftover, monotonic())
@@ -256,7 +257,7 @@ class SocketIO(HotDriver):
     def see_to_it(self) -> None:
         """Let the housekeeper send what waits, if nobody else does."""
         if self.backlog and not self.ended and self.leader is None:
-            look_after(self)
+            _background.watch(self)
 
     # Requests of the session
 
@@ -360,14 +361,14 @@ class SocketIO(HotDriver):
 
     def _dispose(self) -> None:
         if self.tls is not None:
-            self.tls.remember()
+            self.tls.store_session()
             if self.session.tcp_close.farewell_due:
                 self.session.tcp_close.said_farewell()
                 try:
                     self.sock.send(self.tls.farewell(), DONTWAIT)
                 except OSError:
                     pass
-        forget(self)
+        _background.remove(self)
         self.sock.close()
 
     def abort(self) -> None:
@@ -415,7 +416,7 @@ class SocketIO(HotDriver):
                 self._dispose()
                 self.delicate = cut
         elif self.backlog or self.session.must_abort:
-            look_after(self)
+            _background.watch(self)
         elif self.aside and self.leader is None and not self.blocked:
             came_back(self)
 

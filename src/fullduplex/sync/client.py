@@ -154,8 +154,8 @@ class _Call:
         timeout = plan.open_timeout
         deadline = math.inf if timeout is None else monotonic() + timeout
         plan.begin()
-        if plan.ask_headers is not None:
-            plan.supply(plan.ask_headers())
+        if plan.headers_factory is not None:
+            plan.set_headers(plan.headers_factory())
         opening = ConnectTrace(display_uri(plan.uri), monotonic())
         try:
             while True:

@@ -30,7 +30,7 @@ from ..core.frames.close import ConnectionClosedOK
 from ..core.frames.frame import Extension, control_payload
 from ..core.typing import BytesLike, Data, DataLike, LoggerLike
 from ..imports import reexport
-from ._background import look_after
+from . import _background
 from ._channel import HandshakeSocket
 from ._driver import Driver, Waiter
 from ._fragment_stream import FragmentStream, Messages, Pong, nothing
@@ -157,14 +157,14 @@ class Connection(BaseConnection):
         be read, written or detached.
         """
         if self._driver is not NO_DRIVER:
-            return SocketView(self._driver.sock, self._tls(), self._end_tcp)
+            return SocketView(self._driver.sock, self._tls(), self._abort_tcp)
         channel = self._channel
         if channel is None:
             return None
         tls = None if channel.tls is None else channel.tls.object
-        return SocketView(channel.sock, tls, self._end_tcp)
+        return SocketView(channel.sock, tls, self._abort_tcp)
 
-    def _end_tcp(self) -> None:
+    def _abort_tcp(self) -> None:
         self._abandon()
 
     def _take_step(self, step: Callable[[Endpoint], Any]) -> None:
@@ -400,7 +400,7 @@ class Connection(BaseConnection):
             None if timeout is None else now + timeout,
         )
         # The pong is waited for outside of any call.
-        look_after(self._driver)
+        _background.watch(self._driver)
         return pong
 
     def pong(

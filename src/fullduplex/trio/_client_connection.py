@@ -7,7 +7,7 @@ from typing import Any
 
 import trio
 
-from .._net.tls_context import remember
+from .._net.tls_context import store_session
 from ..core.arguments import show_parameters
 from ..core.client.connection import BaseClientConnection
 from ..core.handshake.client import BODY_TIMEOUT
@@ -39,7 +39,7 @@ class ClientConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
         logger: LoggerLike | None = None,
         **kwds: Any,
     ) -> None:
-        options = self._configure(**kwds)
+        options = self._configure_connection(**kwds)
         super().__init__(options, check_logger(logger, "fullduplex.client"))
 
     async def _shake_hands(self, pipe: ByteStream) -> None:
@@ -65,11 +65,15 @@ class ClientConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
                         scope.deadline = trio.current_time() + BODY_TIMEOUT
             except (OSError, trio.ClosedResourceError) as exc:
                 failure = exc
-        raise self._given_up() if scope.cancelled_caught else self._cut_off(failure)
+        raise (
+            self._given_up()
+            if scope.cancelled_caught
+            else self._connection_lost_error(failure)
+        )
 
     def _ended(self, exc: BaseException | None) -> None:
-        remember(getattr(self._driver.pipe, "tls", None))
+        store_session(getattr(self._driver.pipe, "tls", None))
         super()._ended(exc)
 
 
-show_parameters(ClientConnection.__init__, ClientConnection._configure)
+show_parameters(ClientConnection.__init__, ClientConnection._configure_connection)

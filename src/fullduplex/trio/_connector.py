@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 import trio
 
-from .._net.tls_context import context_for, explain, explain_handshake, resume
+from .._net.tls_context import context_for, explain, explain_handshake, restore_session
 from ..core.client.certificates import reference_name
 from ..core.client.proxy import socks
 from ..core.client.proxy.address import Route, check_proxy_tls
@@ -228,7 +228,7 @@ async def encrypt(
     )
     try:
         if not server_side:
-            resume(encrypted)
+            restore_session(encrypted)
         await encrypted.do_handshake()
     except trio.BrokenResourceError as exc:
         await trio.aclose_forcefully(stream)

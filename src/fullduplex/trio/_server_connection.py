@@ -168,7 +168,7 @@ class ServerConnection(BaseServerConnection, Connection, face=True):
     def _leave(self) -> None:
         """Note that the client has gone before it was answered."""
         if self.request is None:
-            self._note(logging.DEBUG, "! the client left before a request")
+            self._log_event(logging.DEBUG, "! the client left before a request")
         self._driver.ended = True
         self._gone.set()
 
@@ -261,7 +261,7 @@ class ServerConnection(BaseServerConnection, Connection, face=True):
 
     def _ended(self, exc: BaseException | None) -> None:
         self._gone.set()
-        self._note(logging.INFO, "connection closed")
+        self._log_event(logging.INFO, "connection closed")
 
     # The server calls
 
@@ -275,7 +275,7 @@ class ServerConnection(BaseServerConnection, Connection, face=True):
             self._shutting_out = True
             self._phase.cancel()
 
-    def _end_tcp(self) -> None:
+    def _abort_tcp(self) -> None:
         if self._session is NOT_OPEN:
             self._kill()
         else:

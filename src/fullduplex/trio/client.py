@@ -176,7 +176,7 @@ class connect(AsyncConnect):
         given = {**locals()}
         reject_unknown("connect", kwds, KEYWORDS)
         names = ("ssl", "server_hostname", "proxy_ssl", "proxy_server_hostname")
-        self._set_up(
+        self._take_arguments(
             given,
             kwds=kwds,
             tls={name: given[name] for name in names if given[name] is not None},
@@ -230,7 +230,7 @@ class connect(AsyncConnect):
         opening = ConnectTrace(display_uri(plan.uri), trio.current_time())
         try:
             with trio.move_on_after(math.inf if timeout is None else max(timeout, 0)):
-                return await self._follow(plan, opening)  # type: ignore[no-any-return]
+                return await self._follow_redirects(plan, opening)  # type: ignore[no-any-return]
         except Exception as exc:
             plan.failed(exc, opening)
             raise

@@ -86,7 +86,7 @@ class Connection(AsyncConnection):
     def _unsent(self) -> int:
         return self._driver.backlog.size
 
-    def _end_tcp(self) -> None:
+    def _abort_tcp(self) -> None:
         self._driver.abort()
 
     def _take_step(self, step: Callable[[Endpoint], Any]) -> None:

@@ -102,10 +102,10 @@ def test_plan_keeps_no_credentials() -> None:
 
 def test_plan_when_headers_change_makes_another_draft() -> None:
     plan = ConnectPlan(URI, {"extra_headers": lambda: None})
-    assert plan.ask_headers is not None
+    assert plan.headers_factory is not None
     before = plan.draft
 
-    plan.supply({"X-Token": "fresh"})
+    plan.set_headers({"X-Token": "fresh"})
 
     assert b"X-Token: fresh\r\n" in request(plan)
     assert b"X-Token" not in before.with_key("the key")

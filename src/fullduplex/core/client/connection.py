@@ -52,7 +52,7 @@ class BaseClientConnection(BaseConnection):
     #: overridable step of the handshake: ``(headers, available) -> subprotocol``
     process_subprotocol = staticmethod(process_client_subprotocol)
 
-    def _configure(
+    def _configure_connection(
         self,
         *,
         origin: str | None = None,
@@ -186,7 +186,7 @@ class BaseClientConnection(BaseConnection):
         self._log_response("<")
         return error
 
-    def _cut_off(self, exc: BaseException | None) -> BaseException:
+    def _connection_lost_error(self, exc: BaseException | None) -> BaseException:
         """
         Return what to raise when TCP ends before the connection is open.
 

@@ -39,7 +39,7 @@ class ConnectConfig(NamedTuple):
     proxy: Proxy | bool
     open_timeout: float | None
     draft: RequestTemplate
-    ask_headers: Callable[[], Any] | None
+    headers_factory: Callable[[], Any] | None
     # Arguments for the connection's class.
     keywords: dict[str, Any]
 
@@ -66,8 +66,8 @@ class ConnectPlan:
     __slots__ = (
         "_dropped",
         "_elsewhere",
-        "ask_headers",
         "draft",
+        "headers_factory",
         "keywords",
         "open_timeout",
         "options",
@@ -98,7 +98,7 @@ class ConnectPlan:
         #: the request to `uri`
         self.draft = terms.draft
         #: to be called for the headers of each attempt; None if they stay the same
-        self.ask_headers = terms.ask_headers
+        self.headers_factory = terms.headers_factory
         #: keyword arguments for the connection's class
         self.keywords = terms.keywords.copy()
         self.keywords["logger"] = keywords.get("logger")
@@ -106,9 +106,9 @@ class ConnectPlan:
             # Each call has its own list.
             self.keywords["extensions"] = list(self.keywords["extensions"])
 
-    def supply(self, headers: HeadersLike | None) -> None:
+    def set_headers(self, headers: HeadersLike | None) -> None:
         """
-        Take the headers that `ask_headers` returned for this attempt.
+        Take the headers that `headers_factory` returned for this attempt.
 
         Raises:
             TypeError, ValueError: they cannot be sent.
@@ -176,7 +176,7 @@ class ConnectPlan:
         host, port = kwds.get("host"), kwds.get("port")
         route = self.route(host, port)
         opening.use_proxy(str(route.proxy) if route.proxy else None, route.reason)
-        connection._note(*route.record(host or uri.host, port or uri.port))
+        connection._log_event(*route.record(host or uri.host, port or uri.port))
         return connection, route
 
     def route(self, host: str | None = None, port: int | None = None) -> Route:

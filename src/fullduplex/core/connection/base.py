@@ -105,7 +105,7 @@ class BaseConnection:
         """Return how many bytes wait in the transport."""
         raise NotImplementedError
 
-    def _end_tcp(self) -> None:
+    def _abort_tcp(self) -> None:
         """End TCP at once, wherever the opening has got to."""
         raise NotImplementedError
 
@@ -135,7 +135,7 @@ class BaseConnection:
             ProtocolError: `code` or `reason` must not be sent; nothing changed.
         """
         if self._session is NOT_OPEN or code == 1006:
-            self._end_tcp()
+            self._abort_tcp()
         else:
             self._begin_close(code, reason)
 
@@ -171,7 +171,7 @@ class BaseConnection:
         if protocol.debug:
             self.logger.debug("= connection is OPEN")
         session = Endpoint(
-            protocol, options, new_waiter=new_waiter, now=now, note=self._note
+            protocol, options, new_waiter=new_waiter, now=now, note=self._log_event
         )
         session.opening = self.opening
         return session
@@ -354,7 +354,7 @@ class BaseConnection:
             start = f"{response.protocol} {status}"
             log_head(self.logger, mark, start, response.headers)
 
-    def _note(self, level: int, message: str, *args: Any) -> None:
+    def _log_event(self, level: int, message: str, *args: Any) -> None:
         """Log with the connection's own logger, which is made only if needed."""
         if self._base_logger.isEnabledFor(level):
             if any(arg is PEER for arg in args) and self.remote_address:

@@ -231,7 +231,7 @@ class BaseServerConnection(BaseConnection):
         """
         name = show_address(peer) if peer else "a client"
         text = str(exc) or type(exc).__name__
-        self._note(logging.INFO, "TLS handshake with %s failed: %s", name, text)
+        self._log_event(logging.INFO, "TLS handshake with %s failed: %s", name, text)
 
     def _known(self, part: Any, name: str) -> Any:
         # The request is known to hooks already.
@@ -244,7 +244,7 @@ class BaseServerConnection(BaseConnection):
     def _returned(self) -> tuple[int, str]:
         """Note that the handler has returned; returns what to close with."""
         if self.open:
-            self._note(logging.DEBUG, "handler returned; closing")
+            self._log_event(logging.DEBUG, "handler returned; closing")
         return 1000, ""
 
     def _failed(self, exc: Exception) -> tuple[int, str]:
@@ -254,9 +254,9 @@ class BaseServerConnection(BaseConnection):
         if self.state is State.OPEN or not only_closed(exc):
             self.logger.error("connection handler failed", exc_info=exc)
         elif isinstance(exc, ConnectionClosedOK):
-            self._note(logging.DEBUG, "handler ended: %s", exc)
+            self._log_event(logging.DEBUG, "handler ended: %s", exc)
         else:
-            self._note(logging.INFO, "handler ended: %s", exc)
+            self._log_event(logging.INFO, "handler ended: %s", exc)
         return 1011, ""
 
     def _cancelled(self) -> tuple[int, str]:

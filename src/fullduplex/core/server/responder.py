@@ -114,7 +114,7 @@ class RequestedConnection(Protocol):
         """Whether records at DEBUG are logged."""
         ...
 
-    def _note(self, level: int, message: str, *args: Any) -> None:
+    def _log_event(self, level: int, message: str, *args: Any) -> None:
         """Log with the connection's own logger."""
         ...
 
@@ -290,7 +290,7 @@ class HandshakeResponder:
         if connection._debugging():
             connection._log_response(">")
         connection.subprotocol = agreed[1]
-        connection._note(logging.INFO, "connection open")
+        connection._log_event(logging.INFO, "connection open")
         return HandshakeResult(data, "open", agreed, self.parser.leftover)
 
     def shut_out(self, connection: RequestedConnection, date: float) -> HandshakeResult:
