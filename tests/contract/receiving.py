@@ -214,7 +214,7 @@ async def fragments_survive_a_cancelled_receiver(kit: Kit, side: str) -> None:
     async with kit.ends(side) as (ws, peer):
         peer.send(TEXT, "half ", fin=False)
         receiving = kit.spawn(ws.recv)
-        await kit.until(lambda: ws._session._assembly)
+        await kit.until(lambda: ws._session.receive_queue._assembler)
         await kit.receiving(ws, receiving)
         receiving.cancel()
         with pytest.raises(asyncio.CancelledError):
