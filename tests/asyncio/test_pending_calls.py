@@ -84,7 +84,7 @@ PROGRAMS = {
             driver.session = None
             for step in (
                 driver.wrote,
-                driver.awaited,
+                driver.end_wait,
                 driver.write_queued,
                 lambda: driver.buffer_updated(1),
                 lambda: driver.send_now("x"),

@@ -314,7 +314,7 @@ async def lived(kit: Kit, side: str, end: str) -> weakref.ref[Any]:
             # The task must not be the one with the error: that would lead to itself.
 
             async def reset() -> None:
-                await kit.until(lambda: ws._session.slow & RECEIVING)
+                await kit.until(lambda: ws._session.recv_blockers & RECEIVING)
                 peer.reset()
 
             resetting = kit.spawn(reset)

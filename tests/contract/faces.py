@@ -143,7 +143,7 @@ class Kit(abc.ABC):
 
     async def receiving(self, end: End, task: Task) -> None:
         """Wait until the task waits for a message."""
-        await self.until(lambda: end._session.slow & RECEIVING)
+        await self.until(lambda: end._session.recv_blockers & RECEIVING)
         assert not task.done()
 
     async def stuck(self, end: End, task: Task) -> None:

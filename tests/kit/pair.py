@@ -79,7 +79,7 @@ def make_session(
     protocol.use_extensions(extensions)
     kwds = {} if random is None else {"random": random}
     session = Endpoint(protocol, options, new_waiter=Waiter, now=now, **kwds)
-    session.attention = False
+    session.needs_sync = False
     return session
 
 
@@ -141,7 +141,7 @@ def read(session: Endpoint, data: bytes, now: float = 0.0) -> Waiter | None:
 def deliver(session: Endpoint, data: bytes, now: float = 0.0) -> Waiter | None:
     """Let a session read bytes; the reader's turn is over at once."""
     woken = read(session, data, now)
-    session.delivered()
+    session.after_delivery()
     return woken
 
 

@@ -43,11 +43,11 @@ def describe(exc: Exception) -> tuple[str, str]:
 
 ATTRIBUTES = (
     "opcode",
-    "used",
+    "message_size",
     "stopped",
-    "tally",
+    "queued_bytes",
     "between_frames",
-    "whole",
+    "deliver_messages",
     "total",
     "payload",
     "count",
@@ -76,7 +76,7 @@ class Reading:
         self._stop_at_close = stop_at_close
         self.reader = wire.FrameReader(self._handle, self.record.events.append, **kwds)
         self.reader.allowed_rsv = rsv
-        self.reader.whole = whole
+        self.reader.deliver_messages = whole
         self.reader.deflate = deflate
 
     def _handle(self, head: int, payload: bytes) -> bool:

@@ -27,14 +27,14 @@ class Frames:
         self.reader = wire.FrameReader(self.other, self.messages, masked=False)
         self.writer = wire.FrameWriter(mask=False)
         self.plain = True
-        self.unsettled = False
+        self.close_deferred = False
         self.state = State.OPEN
         self.refused: list[Exception] = []
-        self.refuse = self.refused.append
+        self.fail_for = self.refused.append
 
     def other(self, head: int, payload: bytes) -> bool:
         """Take a frame that is no whole message."""
-        self.reader.eventful = True
+        self.reader.has_events = True
         return False
 
 
@@ -52,7 +52,7 @@ def make(request: pytest.FixtureRequest) -> Make:
             self.interrupts += (exc,)
 
         def _after_events(self) -> None:
-            self.reader.eventful = False
+            self.reader.has_events = False
             self.events += 1
 
     def made(queue_low: int = 8) -> Any:
@@ -70,22 +70,22 @@ def read(session: Any, data: bytes, now: float = 6.0) -> Any:
 def test_exchange_at_first_knows_the_time_and_nothing_else(make: Make) -> None:
     session = make()
     assert (session.now, session.received_at, session.sent_at) == (5, 5, 5)
-    assert (session.slow, session.writing_paused) == (0, False)
-    assert session.attention
+    assert (session.recv_blockers, session.writing_paused) == (0, False)
+    assert session.needs_sync
     assert session.clear_to_send
 
 
 def test_data_received_returns_the_waiter_once_there_is_a_message(make: Make) -> None:
     session, waiter = make(), object()
-    assert session.expect(waiter)
+    assert session.begin_wait(waiter)
 
     assert read(session, frame(TEXT, "ab")[:3]) is None
     assert read(session, frame(TEXT, "ab")[3:], 7.0) is waiter
     assert read(session, frame(TEXT, "c")) is None
 
-    assert session.slow == RECEIVING
+    assert session.recv_blockers == RECEIVING
     assert session.messages.take() is None
-    session.awaited()
+    session.end_wait()
     assert [session.messages.take() for _ in range(3)] == ["ab", "c", None]
     assert session.events == 0
     assert (session.now, session.received_at, session.sent_at) == (6, 6, 5)
@@ -101,7 +101,7 @@ def test_data_received_of_other_frames_has_them_looked_at(make: Make) -> None:
 
 def test_data_received_after_a_ping_was_sent_looks_once(make: Make) -> None:
     session = make()
-    session.reader.eventful = True
+    session.reader.has_events = True
     read(session, frame(TEXT, "a"))
     read(session, frame(TEXT, "b"))
     assert session.events == 1
@@ -109,7 +109,7 @@ def test_data_received_after_a_ping_was_sent_looks_once(make: Make) -> None:
 
 def test_data_received_of_a_fault_refuses_it_behind_intact_messages(make: Make) -> None:
     session, waiter = make(), object()
-    session.expect(waiter)
+    session.begin_wait(waiter)
     assert read(session, frame(TEXT, "a") + b"\x83\x00") is waiter
     assert [type(exc) for exc in session.protocol.refused] == [ProtocolError]
 
@@ -134,35 +134,37 @@ def test_expect_while_the_fast_path_is_closed_changes_nothing(
     make: Make, slow: int
 ) -> None:
     session = make()
-    session.slow = slow
-    assert not session.expect(object())
-    assert session.slow == slow
+    session.recv_blockers = slow
+    assert not session.begin_wait(object())
+    assert session.recv_blockers == slow
 
 
-@pytest.mark.parametrize("why", ["messages", "unsettled", State.CLOSING, State.CLOSED])
+@pytest.mark.parametrize(
+    "why", ["messages", "close_deferred", State.CLOSING, State.CLOSED]
+)
 def test_expect_of_what_only_recv_can_do_changes_nothing(make: Make, why: Any) -> None:
     session = make()
     if why == "messages":
         session.messages.append("a")
-    elif why == "unsettled":
-        session.protocol.unsettled = session.reader.stopped = True
+    elif why == "close_deferred":
+        session.protocol.close_deferred = session.reader.stopped = True
     else:
         session.protocol.state = why
         session.clear_to_send = False
-    assert not session.expect(object())
-    assert session.slow == 0
+    assert not session.begin_wait(object())
+    assert session.recv_blockers == 0
 
 
 def test_slow_sets_how_many_messages_may_not_simply_be_taken(make: Make) -> None:
     session = make(queue_low=2)
-    assert session.messages.floor == 0
-    session.slow = PAUSED
-    assert session.messages.floor == 3
+    assert session.messages.take_threshold == 0
+    session.recv_blockers = PAUSED
+    assert session.messages.take_threshold == 3
     for slow in (RECEIVING, FRAGMENTS, PAUSED | FRAGMENTS):
-        session.slow = slow
-        assert session.messages.floor == sys.maxsize
-    session.slow = 0
-    assert session.messages.floor == 0
+        session.recv_blockers = slow
+        assert session.messages.take_threshold == sys.maxsize
+    session.recv_blockers = 0
+    assert session.messages.take_threshold == 0
 
 
 def test_queue_takes_plain_messages_while_it_is_clear(make: Make) -> None:

@@ -79,7 +79,7 @@ def test_compressed_messages_come_out_decompressed(
         bytes(70_000),
     ]  # fmt: skip
     assert record.attributes["count"] == 6
-    assert record.attributes["tally"] == 19 + 15 + 5 + 5 + 70_000
+    assert record.attributes["queued_bytes"] == 19 + 15 + 5 + 5 + 70_000
 
 
 @pytest.mark.parametrize("limit", ["max_size", "max_fragment"])

@@ -143,7 +143,7 @@ def test_compressed_messages_stop_at_the_mark_as_well(wire: ModuleType) -> None:
     for _ in range(10):
         data = deflate.deflate(bytes(2**20), fin=True)
         reader.feed(frame(BINARY, data, rsv=4))
-    assert (len(inbox), reader.tally) == (2, 2**21)
+    assert (len(inbox), reader.queued_bytes) == (2, 2**21)
     assert reader.holding
 
 
@@ -277,7 +277,7 @@ def test_same_messages_in_the_same_order_and_never_more_than_marks_and_one(
             assert len(inbox) <= mark + 1
             if size is not None:
                 assert inbox.size() <= size + largest
-            states.append((len(inbox), reader.held, reader.tally, reader.full))
+            states.append((len(inbox), reader.held, reader.queued_bytes, reader.full))
         assert received == messages
         assert not reader.holding
         if kind == "pings":

@@ -59,9 +59,9 @@ def test_inbox_above_its_floor_gives_and_below_leaves_everything(
     assert inbox.take() is None
     for i in range(5):
         inbox.append(i)
-    inbox.floor = 3
+    inbox.take_threshold = 3
     assert [inbox.take() for _ in range(4)] == [0, 1, None, None]
-    inbox.floor = 0
+    inbox.take_threshold = 0
     assert [inbox.take() for _ in range(4)] == [2, 3, 4, None]
 
 
@@ -152,4 +152,4 @@ def test_reader_puts_messages_straight_into_an_inbox(wire: ModuleType) -> None:
 
     assert list(inbox) == ["a", bytes(9000)]
     assert frames == [(0x89, b"p")]
-    assert reader.tally == 9001
+    assert reader.queued_bytes == 9001

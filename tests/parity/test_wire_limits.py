@@ -179,8 +179,8 @@ def test_compressed_frame_may_be_a_little_larger_on_the_wire(wire: ModuleType) -
 def test_size_that_the_owner_has_counted_shrinks_the_budget(wire: ModuleType) -> None:
     reading = Reading(wire, masked=False, rsv=0x40, max_size=1000)
     reading.write(frame(BINARY, b"x", fin=False, rsv=4))
-    assert reading.reader.used == 0
-    reading.reader.used = 2000  # what it inflated to
+    assert reading.reader.message_size == 0
+    reading.reader.message_size = 2000  # what it inflated to
 
     record = reading.run([frame(CONT, bytes(65))])
 

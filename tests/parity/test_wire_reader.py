@@ -36,7 +36,7 @@ def test_whole_message_of_any_size_comes_out_as_it_went_in(
 
     assert record.events == [payload.decode() if opcode == TEXT else payload]
     assert record.error is None
-    assert record.attributes["tally"] == size
+    assert record.attributes["queued_bytes"] == size
 
 
 def test_every_message_of_one_read_comes_out_in_order(wire: ModuleType) -> None:
@@ -73,7 +73,7 @@ def test_reader_that_is_not_whole_gives_everything_to_the_handler(
     record = run(wire, data, whole=False)
 
     assert record.events == [(FIN | TEXT, b"a"), (FIN | BINARY, b"b" * 5000)]
-    assert record.attributes["tally"] == 0
+    assert record.attributes["queued_bytes"] == 0
 
 
 def test_handler_that_says_so_stops_the_reader(wire: ModuleType) -> None:

@@ -246,7 +246,7 @@ def test_messages_that_are_frames_already_are_counted(
     writer.add_raw(data)
     assert (writer.count, writer.payload) == (1, size)
 
-    writer.passed(len(data))
+    writer.count_unbuffered_frame(len(data))
 
     assert (writer.count, writer.payload) == (2, 2 * size)
     assert writer.total == len(data)

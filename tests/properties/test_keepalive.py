@@ -8,7 +8,12 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fullduplex.core.endpoint.keepalive import DOUBT, LOOKS, Keepalive, TimerResult
+from fullduplex.core.endpoint.keepalive import (
+    LATE_TIMER_GRACE,
+    PROGRESS_CHECKS,
+    Keepalive,
+    TimerResult,
+)
 from fullduplex.core.endpoint.tcp_info import TCPInfo
 
 EXAMPLES = int(os.environ.get("FULLDUPLEX_EXAMPLES", "150"))
@@ -54,7 +59,7 @@ class World:
         if self.paused:
             self.unread = True
         else:
-            self.keepalive.heard = True
+            self.keepalive.activity_since_ping = True
 
     def pause(self) -> None:
         if not self.paused:
@@ -69,7 +74,7 @@ class World:
             self.keepalive.reading(True, self.now - 5)
             if self.unread:
                 self.unread = False
-                self.keepalive.heard = True
+                self.keepalive.activity_since_ping = True
 
     def send(self) -> None:
         if not self.left:
@@ -183,7 +188,7 @@ def test_who_shows_no_more_sign_of_life_is_dead_on_time(
     world.pass_time(1000)
 
     assert world.dead
-    late = world.timeout / LOOKS + DOUBT + 1e-3
+    late = world.timeout / PROGRESS_CHECKS + LATE_TIMER_GRACE + 1e-3
     assert world.now - silent_from <= world.interval + world.timeout + late
 
 
@@ -221,13 +226,13 @@ def test_who_was_busy_reads_before_the_verdict(
     world.told = False
     world.now = max(world.now, deadline) + late
     world.look()
-    world.now += DOUBT / 2
+    world.now += LATE_TIMER_GRACE / 2
 
-    if late / 2 > 2 * DOUBT:
+    if late / 2 > 2 * LATE_TIMER_GRACE:
         assert not world.dead
         world.arrived_at = arrival
-        world.keepalive.heard = True
-        world.pass_time(DOUBT)
+        world.keepalive.activity_since_ping = True
+        world.pass_time(LATE_TIMER_GRACE)
         assert not world.dead
 
 

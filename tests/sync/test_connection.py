@@ -97,7 +97,7 @@ def test_recv_decodes_as_asked() -> None:
 def test_recv_when_another_thread_receives_is_refused() -> None:
     with opened() as (ws, peer):
         waiting = job(ws.recv)
-        until(lambda: ws._session.slow)
+        until(lambda: ws._session.recv_blockers)
 
         with pytest.raises(ConcurrencyError):
             ws.recv()
@@ -418,7 +418,7 @@ def test_close_releases_all_threads(times: int) -> None:
     with opened() as (ws, peer):
         receiving = job(ws.recv)
         waiting = [job(ws.wait_closed) for _ in range(3)]
-        until(lambda: ws._session.slow)
+        until(lambda: ws._session.recv_blockers)
         closing = [job(ws.close) for _ in range(times)]
         job(peer.answer_close).result()
 
@@ -432,7 +432,7 @@ def test_close_releases_all_threads(times: int) -> None:
 def test_close_when_the_peer_never_answers_takes_close_timeout() -> None:
     with opened(close_timeout=0.4) as (ws, _):
         receiving = job(ws.recv)
-        until(lambda: ws._session.slow)
+        until(lambda: ws._session.recv_blockers)
         with Stopwatch() as watch:
             ws.close()
         assert 0.35 < watch.elapsed < 0.8

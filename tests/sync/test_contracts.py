@@ -133,7 +133,7 @@ def test_peer_that_keeps_tcp_open_releases_everybody(answers: bool) -> None:
         if answers:
             peer.write(close_frame(1000))
         else:
-            until(lambda: ws._session.slow)
+            until(lambda: ws._session.recv_blockers)
             job(ws.close)
         with Stopwatch() as watch:
             with pytest.raises(ConnectionClosed):
@@ -147,7 +147,7 @@ def test_end_of_tcp_releases_everybody(how: Callable[[Peer], None]) -> None:
     with opened() as (ws, peer):
         receiving = job(ws.recv)
         waiting = job(ws.wait_closed)
-        until(lambda: ws._session.slow)
+        until(lambda: ws._session.recv_blockers)
         how(peer)
         with pytest.raises(ConnectionClosedError):
             receiving.result()
@@ -230,7 +230,7 @@ def test_500_connections_in_50_threads_are_released_when_the_server_dies() -> No
 
         groups = [connections[at : at + 10] for at in range(0, 500, 10)]
         receivers = [job(receive, group) for group in groups]
-        until(lambda: all(group[0]._session.slow for group in groups))
+        until(lambda: all(group[0]._session.recv_blockers for group in groups))
         with Stopwatch() as watch:
             for peer in listener.peers:
                 peer.close()
@@ -284,12 +284,12 @@ def test_caller_that_is_always_at_work_wakes_the_housekeeper_seldom() -> None:
     with opened() as (ws, peer):
         keeper = housekeeping._housekeeper
         tended = 0
-        tend = keeper._tend
+        service = keeper._tend
 
         def counted(driver: Any, news: int) -> None:
             nonlocal tended
             tended += 1
-            tend(driver, news)
+            service(driver, news)
 
         keeper._tend = counted  # type: ignore[method-assign]
         began = time.monotonic()
@@ -466,7 +466,7 @@ def test_ctrl_c_in_a_busy_loop_never_leaves_a_half_sent_frame() -> None:
 def test_child_does_not_share_the_parents_connections() -> None:
     with opened() as (ws, peer):
         reading = job(ws.recv)
-        until(lambda: ws._session.slow)
+        until(lambda: ws._session.recv_blockers)
         readable, writable = os.pipe()
         child = os.fork()
         if child == 0:

@@ -291,7 +291,11 @@ def interrupted_at(number: int, call: Callable[[], Any]) -> bool:
 
     def calls(frame: FrameType, event: str, argument: Any) -> Any:
         name = frame.f_code.co_name
-        return lines if name in ("_depart", "_end", "_dispose", "_shut_down") else None
+        return (
+            lines
+            if name in ("_advance_tcp_close", "_end", "_dispose", "_shut_down")
+            else None
+        )
 
     before = sys.gettrace()
     sys.settrace(calls)

@@ -64,16 +64,18 @@ def set_options(sock: Socket, wanted: list[tuple[int, int, int]]) -> None:
             sock.setsockopt(*arguments)
 
 
-def set_user_timeout(sock: Socket, options: Options, lenient: bool) -> None:
+def set_user_timeout(
+    sock: Socket, options: Options, suspend_user_timeout: bool
+) -> None:
     """
     Set or lift TCP's own deadline for output.
 
     Args:
-        lenient: as `Keepalive.lenient` says.
+        suspend_user_timeout: as `Keepalive.suspend_user_timeout` says.
     """
     if not _is_tcp(sock) or not hasattr(socket, "TCP_USER_TIMEOUT"):
         return
-    value = 0 if lenient else user_timeout(options)
+    value = 0 if suspend_user_timeout else user_timeout(options)
     with contextlib.suppress(OSError):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, value)
 
@@ -85,13 +87,13 @@ def tell_time(session: Endpoint, sock: Socket, waiting: int, now: float) -> None
     Args:
         waiting: bytes of output that the system has not taken.
     """
-    lenient = session.keepalive.lenient
+    suspend_user_timeout = session.keepalive.suspend_user_timeout
     left = waiting + unacknowledged(sock)
     session.output_left(left, now, link(sock))
     session.timer_expired(now)
-    if session.keepalive.lenient is not lenient:
-        set_user_timeout(sock, session.options, session.keepalive.lenient)
-    session.attention = True
+    if session.keepalive.suspend_user_timeout is not suspend_user_timeout:
+        set_user_timeout(sock, session.options, session.keepalive.suspend_user_timeout)
+    session.needs_sync = True
 
 
 def unacknowledged(sock: Socket) -> int:

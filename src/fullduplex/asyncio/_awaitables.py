@@ -46,24 +46,24 @@ async def recv(driver: HotDriver, face: Face, iterating: bool = False) -> Data:
         check_running(driver.loop)
         if (
             session.messages
-            and not session.slow & ~PAUSED
+            and not session.recv_blockers & ~PAUSED
             and driver.time_slice.spend(driver.loop)
         ):
             # Before a message is taken, which would be lost where this is cancelled.
-            session.slow |= RECEIVING
+            session.recv_blockers |= RECEIVING
             try:
                 await yield_once()
             finally:
-                driver.awaited()
+                driver.end_wait()
         message = session.messages.take()
         if message is not None:
             return message  # type: ignore[no-any-return]
-        waiter = driver.expect()
+        waiter = driver.begin_wait()
         if waiter is not None:
             try:
                 await waiter
             finally:
-                driver.awaited()
+                driver.end_wait()
             driver.time_slice.renew()
             message = session.messages.take()
             if message is not None:

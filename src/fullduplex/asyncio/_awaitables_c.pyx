@@ -277,36 +277,36 @@ cdef class Receive(Call):
         session = self._driver.session
         if session.messages is None or self._driver.time_slice is None:
             return self.otherwise(result)
-        if session.messages._count > session.messages.floor:
+        if session.messages._count > session.messages.take_threshold:
             self._driver.time_slice.left -= 1
             if self._driver.time_slice.left <= 0 and self._driver.time_slice.look(self._driver.loop):
                 # Before a message is taken, which would be lost where this is cancelled.
-                session.set_slow(session._slow | RECEIVING)
+                session.set_recv_blockers(session._recv_blockers | RECEIVING)
                 return self.yield_once(result)
             return give(session.messages.first(), result)
         return self.wait(session, result)
 
     cdef PySendResult go_on(self, PyObject **result) except PYGEN_ERROR:
         cdef HotEndpoint session = self._driver.session
-        session.expected()
-        if session.messages._count > session.messages.floor:
+        session.stop_wait()
+        if session.messages._count > session.messages.take_threshold:
             return give(session.messages.first(), result)
         return self.wait(session, result)
 
     cdef PySendResult wait(self, HotEndpoint session, PyObject **result) except PYGEN_ERROR:
         cdef Waiter waiter
         cdef object message
-        if session.holder.holding and not session._slow & ~PAUSED:
+        if session.holder.holding and not session._recv_blockers & ~PAUSED:
             if self._driver.time_slice.spend(self._driver.loop):
-                session.set_slow(session._slow | RECEIVING)
+                session.set_recv_blockers(session._recv_blockers | RECEIVING)
                 return self.yield_once(result)
             message = session.take_held()
-            if session.attention:
+            if session.needs_sync:
                 self._driver.step()
             if message is not None:
                 return give(message, result)
         waiter = new_waiter(self._driver.loop, self._driver._eager)
-        if not session.expecting(waiter):
+        if not session.start_wait(waiter):
             return self.otherwise(result)
         self._waiter = waiter
         return self.wait_on(result)
@@ -322,10 +322,10 @@ cdef class Receive(Call):
         if not self._waiter._fired:
             return self.wait_on(result)
         self._driver.time_slice.begin()
-        session.expected()
+        session.stop_wait()
         if self._waiter._cancelled:
             self._waiter.result()
-        if session.messages._count > session.messages.floor:
+        if session.messages._count > session.messages.take_threshold:
             return give(session.messages.first(), result)
         return self.otherwise(result)
 
@@ -333,7 +333,7 @@ cdef class Receive(Call):
         return self.pass_on(self._face._next() if self._iterating else self._face._receive(None), result)
 
     cdef int leave(self) except -1:
-        return self._driver.session.expected()
+        return self._driver.session.stop_wait()
 
 
 @cython.final

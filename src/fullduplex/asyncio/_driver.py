@@ -162,11 +162,11 @@ class Driver(HotDriver, asyncio.BufferedProtocol):
         assert self._spare is not None
         self._on_handshake(bytes(self._spare[:nbytes]))
 
-    def _delivered(self) -> None:
+    def _after_delivery(self) -> None:
         session = self.session
         assert session is not None
         if not self.ended:
-            session.delivered()
+            session.after_delivery()
             self.step()
 
     def eof_received(self) -> None:
@@ -219,15 +219,15 @@ class Driver(HotDriver, asyncio.BufferedProtocol):
 
     def _take_rest(self, session: Endpoint) -> None:
         now = monotonic()
-        session.tcp_close.rest_begun()
+        session.tcp_close.drain_started()
         while not session.input_over:
             size = receive_rest(self.transport, session.reader.get_buffer(-1))
             if not size:
                 break
             waiter = session.data_received(size, now)
             self._fire_soon(() if waiter is None else (waiter,))
-            session.delivered()
-        session.tcp_close.rest_read()
+            session.after_delivery()
+        session.tcp_close.drain_ended()
 
     def _fire_soon(self, waiters: Iterable[Any]) -> None:
         for waiter in waiters:
@@ -267,7 +267,7 @@ class Driver(HotDriver, asyncio.BufferedProtocol):
         """
         self.watch_end(False)
         # The transport asks the compiled reader itself from here on.
-        self.carry(session)
+        self.start_frames(session)
         self._spare = None
         options = session.options
         self.transport.set_write_buffer_limits(
@@ -278,7 +278,7 @@ class Driver(HotDriver, asyncio.BufferedProtocol):
         self.transport.set_protocol(self)
         if leftover:
             session.feed(leftover, monotonic())
-            session.delivered()
+            session.after_delivery()
         self.step()
 
     async def run(self, operation: Operation[T]) -> T:
@@ -372,11 +372,11 @@ class Driver(HotDriver, asyncio.BufferedProtocol):
         if session is None:
             return
         if session.writer.pending:
-            if session.attention:
+            if session.needs_sync:
                 self._flush()
             else:
-                self.wrote()
-        if session.attention:
+                self.schedule_flush()
+        if session.needs_sync:
             self._sync()
 
     def step_threadsafe(self) -> None:
@@ -388,7 +388,7 @@ class Driver(HotDriver, asyncio.BufferedProtocol):
         session = self.session
         if session is None or self.ended:
             return
-        session.attention = False
+        session.needs_sync = False
         transport = self.transport
         if session.reading_paused != self._paused:
             self._paused = session.reading_paused
@@ -399,21 +399,21 @@ class Driver(HotDriver, asyncio.BufferedProtocol):
                     transport.resume_reading()
         if session.watching is not (self._watched is not None):
             self.watch_end(session.watching)
-        if session.departing and self._depart(session, transport):
+        if session.closing_tcp and self._advance_tcp_close(session, transport):
             return
         self._arm(session)
 
-    def _depart(self, session: Endpoint, transport: Any) -> bool:
+    def _advance_tcp_close(self, session: Endpoint, transport: Any) -> bool:
         """
         Do what comes next towards the end of TCP; returns whether that was all.
 
         Waiting output belongs to the transport, which keeps the order.
         """
-        if session.next_move(False) is TCPStep.HALF_CLOSE:
+        if session.next_tcp_step(False) is TCPStep.HALF_CLOSE:
             session.half_closed(self._half_close(transport))
-        if session.next_move(False) is TCPStep.READ_REST:
+        if session.next_tcp_step(False) is TCPStep.DRAIN_INPUT:
             self._take_rest(session)
-        if session.next_move(False) is TCPStep.END:
+        if session.next_tcp_step(False) is TCPStep.END:
             if session.must_abort:
                 transport.abort()
                 return True

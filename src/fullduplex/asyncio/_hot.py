@@ -62,8 +62,8 @@ class HotDriver:
         self._eager = eager
         self.transport: Any = None
         self.session: Endpoint | None = None
-        #: where the transport reads to (asyncio calls this); from `carry` on it is
-        #: the reader's own method
+        #: where the transport reads to (asyncio calls this); from `start_frames` on it
+        #: is the reader's own method
         self.get_buffer: Any = None
         self._corked = UNCORKED
         self._burst: asyncio.Handle | None = None
@@ -74,7 +74,7 @@ class HotDriver:
         self.time_slice = time_slice(loop)
         self.ended = False
 
-    def carry(self, session: Endpoint) -> None:
+    def start_frames(self, session: Endpoint) -> None:
         """Turn from the handshake to the messages of `session`."""
         self.session = session
         self.get_buffer = session.reader.get_buffer
@@ -92,34 +92,34 @@ class HotDriver:
             waiter: Any = session.data_received(nbytes, monotonic())
             # The reader may look after it during its step, and leave something to
             # settle.
-            attention = session.attention
+            needs_sync = session.needs_sync
             if waiter is not None and session.writer.pending:
                 # Pongs do not wait for what the reader does with its message.
                 session.sent_at = session.now
                 self.write_queued()
             if waiter is not None and not waiter.fire():
                 # The reader's step is in the loop's queue; stand behind it.
-                self.loop.call_soon(self._delivered)
+                self.loop.call_soon(self._after_delivery)
             elif (
                 session.messages
-                or attention
-                or session.attention
+                or needs_sync
+                or session.needs_sync
                 or session.holder.holding
             ):
-                session.delivered()
+                session.after_delivery()
         finally:
             self._corked = UNCORKED
             if session.writer.pending:
                 session.sent_at = session.now
                 self.write_queued()
-            if session.attention:
+            if session.needs_sync:
                 self._sync()
 
-    def expect(self) -> Any:
+    def begin_wait(self) -> Any:
         """
         Return what to wait for until there is a message to take.
 
-        The caller calls `awaited` in any case.
+        The caller calls `end_wait` in any case.
 
         Returns:
             None where only the session's `recv` knows what to do.
@@ -128,12 +128,12 @@ class HotDriver:
         if session is None:
             return None
         waiter = Waiter(self.loop, self._eager)
-        return waiter if session.expect(waiter) else None
+        return waiter if session.begin_wait(waiter) else None
 
-    def awaited(self) -> None:
+    def end_wait(self) -> None:
         """Note that the receiver no longer waits."""
         assert self.session is not None
-        self.session.awaited()
+        self.session.end_wait()
 
     # Output
 
@@ -155,7 +155,7 @@ class HotDriver:
         check_running(self.loop)
         if not session.queue(message):
             return False
-        self.wrote()
+        self.schedule_flush()
         return None if session.writing_paused else True
 
     def broadcast_now(self, frame: bytes, now: float, fresh: bool) -> bool | None:
@@ -178,11 +178,11 @@ class HotDriver:
         if self.transport.is_closing():
             session.output_ended()
             return False
-        session.writer.passed(len(frame))
+        session.writer.count_unbuffered_frame(len(frame))
         self.transport.write(frame)
         return True
 
-    def wrote(self) -> None:
+    def schedule_flush(self) -> None:
         """Send what was queued: now, or joined with what follows in the same step."""
         session = self.session
         assert session is not None
@@ -220,10 +220,10 @@ class HotDriver:
     # Methods of `Driver`
 
     def _handshake_read(self, nbytes: int) -> None:
-        """Take what was read before `carry`."""
+        """Take what was read before `start_frames`."""
         raise NotImplementedError
 
-    def _delivered(self) -> None:
+    def _after_delivery(self) -> None:
         """Let the session look at its marks, once the reader had its turn."""
         raise NotImplementedError
 

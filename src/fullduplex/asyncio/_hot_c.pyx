@@ -58,7 +58,7 @@ cdef class HotDriver:
             self._thread = PyThread_get_thread_ident()
         return 0
 
-    def carry(self, HotEndpoint session not None):
+    def start_frames(self, HotEndpoint session not None):
         self.session = session
         self.get_buffer = session.reader.get_buffer
         if isinstance(self.transport, NativeTransport):
@@ -76,7 +76,7 @@ cdef class HotDriver:
     cdef int received(self, Py_ssize_t size) except -1:
         cdef HotEndpoint session = self.session
         cdef object waiter
-        cdef bint fired, attention
+        cdef bint fired, needs_sync
         if session is None or session.writer is None or session.messages is None:
             return 0
         self._corked = UNWRITTEN
@@ -84,7 +84,7 @@ cdef class HotDriver:
             waiter = session.parse(size, clock())
             # The reader may look after it during its step, and leave something to
             # settle.
-            attention = session.attention
+            needs_sync = session.needs_sync
             if waiter is not None:
                 if session.writer.pending:
                     # Pongs do not wait for what the reader does with its message.
@@ -96,29 +96,29 @@ cdef class HotDriver:
                     fired = waiter.fire()
                 if not fired:
                     # The reader's step is in the loop's queue; stand behind it.
-                    self.loop.call_soon(self._delivered)
+                    self.loop.call_soon(self._after_delivery)
                     return 0
-            if session.messages._count or attention or session.attention or session.holder.holding:
-                session.delivered()
+            if session.messages._count or needs_sync or session.needs_sync or session.holder.holding:
+                session.after_delivery()
         finally:
             self._corked = UNCORKED
             if session.writer.pending:
                 session.sent_at = session.now
                 self._write()
-            if session.attention:
+            if session.needs_sync:
                 self._sync()
         return 0
 
-    def expect(self):
+    def begin_wait(self):
         cdef HotEndpoint session = self.session
         cdef Waiter waiter
         if session is None:
             return None
         waiter = new_waiter(self.loop, self._eager)
-        return waiter if session.expecting(waiter) else None
+        return waiter if session.start_wait(waiter) else None
 
-    def awaited(self):
-        self.session.expected()
+    def end_wait(self):
+        self.session.stop_wait()
 
     def send_now(self, message):
         return self.send_plain(message)
@@ -144,7 +144,7 @@ cdef class HotDriver:
         if not fresh or session.writer.pending:
             return None
         if self._link is not None:
-            session.writer.passed(PyBytes_GET_SIZE(frame))
+            session.writer.count_unbuffered_frame(PyBytes_GET_SIZE(frame))
             self._link.send(frame)
             if self._link.leaving():
                 session.output_ended()
@@ -152,11 +152,11 @@ cdef class HotDriver:
             session.output_ended()
             return False
         else:
-            session.writer.passed(PyBytes_GET_SIZE(frame))
+            session.writer.count_unbuffered_frame(PyBytes_GET_SIZE(frame))
             self._put(frame)
         return True
 
-    def wrote(self):
+    def schedule_flush(self):
         self._wrote()
 
     @cython.nonecheck(False)
@@ -198,8 +198,8 @@ cdef class HotDriver:
             return 0
         data = session.writer.take()
         if self._link is not None:
-            # With `attention`, `_sync` follows, which closes our direction.
-            self._link.send(data, session.attention and session.half_closing)
+            # With `needs_sync`, `_sync` follows, which closes our direction.
+            self._link.send(data, session.needs_sync and session.half_closing)
             if self._link.leaving():
                 session.output_ended()
         elif self.transport.is_closing():

@@ -296,7 +296,7 @@ cdef class TcpTransport(NativeTransport):
         cdef ssize_t count
         cdef ReaderInterface reader = hot.session.reader
         try:
-            reader.room(&start, &room)
+            reader.writable_region(&start, &room)
         except Exception as exc:
             self._failed(exc, "get_buffer")
             return
@@ -306,7 +306,7 @@ cdef class TcpTransport(NativeTransport):
                 hot.received(count)
             except Exception as exc:
                 self._failed(exc, "buffer_updated")
-            room = reader.missing() if count >= FLOWING else 0
+            room = reader.payload_remaining() if count >= FLOWING else 0
             if room or self._portion:
                 self._moved = True
                 self._wait_for(min(room, PORTION))

@@ -191,7 +191,7 @@ cdef class TlsLink(NativeTransport):
             try:
                 if self._hot is not None:
                     reader = self._hot.session.reader
-                    reader.room(&start, &room)
+                    reader.writable_region(&start, &room)
                 else:
                     memory = self.protocol.get_buffer(-1)
                     PyObject_GetBuffer(memory, &view, PyBUF_WRITABLE)

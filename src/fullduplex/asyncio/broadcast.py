@@ -159,9 +159,9 @@ def _send_one(
         result.sent += 1
         session.sent_at = monotonic()
         if isinstance(fate, str):
-            driver.wrote()
+            driver.schedule_flush()
         elif fresh and not session.writer.pending:
-            session.writer.passed(len(fate))
+            session.writer.count_unbuffered_frame(len(fate))
             driver.transport.write(fate)
         else:
             turn.join(driver, fate, fresh)

@@ -283,7 +283,7 @@ class HandshakePhase(Driver):
                 options,
                 new_waiter=self.new_waiter,
                 now=monotonic(),
-                note=self._log_event,
+                log=self._log_event,
             ),
             early,
         )

@@ -134,12 +134,12 @@ class WebSocketProtocol(HandshakePhase):
         data = messages.take()
         if data is None:
             # This waits without a second coroutine, for it is most of the cost.
-            waiter = None if self.stage is Stage.DONE else self.expect()
+            waiter = None if self.stage is Stage.DONE else self.begin_wait()
             if waiter is not None:
                 try:
                     await waiter
                 finally:
-                    self.awaited()
+                    self.end_wait()
                 self.time_slice.renew()
                 data = messages.take()
             if data is None:
@@ -192,7 +192,7 @@ class WebSocketProtocol(HandshakePhase):
             if data is None:
                 data = message.get("bytes")
             if session.writer.add_message(data):
-                self.wrote()
+                self.schedule_flush()
                 if session.writing_paused:
                     await self._finish(operations.drain(session))
                 elif self.time_slice.spend(self.loop):
@@ -231,7 +231,7 @@ class WebSocketProtocol(HandshakePhase):
             await self._finish(operations.send(session, *payload))
             return
         protocol.send_message(*payload)
-        self.wrote()
+        self.schedule_flush()
         if session.writing_paused:
             await self._finish(operations.drain(session))
 

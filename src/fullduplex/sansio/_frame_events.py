@@ -46,7 +46,7 @@ class FrameEvents(FrameProtocol):
         self.frames: list[Frame] = []
         self._utf8: Utf8Validator | None = None
         # Each frame is one event, so none is to be taken for a whole message.
-        self.reader.whole = False
+        self.reader.deliver_messages = False
 
     def _control_received(self, opcode: int, payload: bytes) -> bool:
         """Take a control frame; as the base class, and keep it."""

@@ -233,16 +233,16 @@ class Protocol:
         try:
             frames.reader.feed(data)
         except Exception as exc:
-            frames.refuse(exc)
+            frames.fail_for(exc)
         except BaseException as exc:
             # A part of the input is lost; what follows must not be taken for frames.
             frames.fail(exc, CloseCode.INTERNAL_ERROR, "")
             raise
-        if frames.unsettled:
-            frames.settle()
+        if frames.close_deferred:
+            frames.send_deferred_close()
         self._take_output()
         # A flood of pings is answered with the last pong.
-        frames.pay_pongs()
+        frames.send_owed_pong()
         self._take_output()
         if frames.frames:
             self._events += frames.frames

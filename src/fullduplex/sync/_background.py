@@ -67,7 +67,7 @@ class WatchedDriver(Protocol):
     aside: bool
     due: float
 
-    def tend(self, now: float, readable: bool) -> tuple[bool, int]:
+    def service(self, now: float, readable: bool) -> tuple[bool, int]:
         """Read, send and run deadlines; returns whether a caller has it, and events."""
         ...
 
@@ -75,7 +75,7 @@ class WatchedDriver(Protocol):
         """Take note of the peer's end."""
         ...
 
-    def orphan(self) -> None:
+    def after_fork_in_child(self) -> None:
         """Leave the socket to the parent process, in a child."""
         ...
 
@@ -272,7 +272,7 @@ class BackgroundThread:
         now = monotonic()
         if news & (LEFT | GONE):
             driver.hung_up(news & GONE != 0, now)
-        busy, events = driver.tend(now, news & READABLE != 0)
+        busy, events = driver.service(now, news & READABLE != 0)
         with self._lock:
             if driver not in self.drivers:
                 return
@@ -338,7 +338,7 @@ def _forked() -> None:
     parents, _housekeeper = _housekeeper, BackgroundThread()
     for driver in list(parents.drivers):
         try:
-            driver.orphan()
+            driver.after_fork_in_child()
         except Exception:  # noqa: S112
             continue  # it was being changed by another thread at that moment
     parents.give_up()

@@ -113,7 +113,7 @@ def _send_one(
         result.skipped.append(connection)
         return
     with driver.lock:
-        driver.mend()
+        driver.recover_from_interrupt()
         session = driver.session
         fate = deliver(session, shared, driver.backlog.size, on_slow, cap)
         if isinstance(fate, bytes):

@@ -8,7 +8,7 @@ does the input and output for it.
 * **A waiting thread reads.**  An operation that has to wait yields a waiter.  The first
   thread that waits leads: it blocks in ``recv`` without the lock, and parses under it.
   Others follow: they sleep until their waiter is fired.  A leader whose own waiter was
-  fired nudges a follower, which leads from then on.
+  fired wakes a follower, which leads from then on.
 * **A sending thread writes**, at once and under the lock.  Bytes that the system does
   not take are kept.  While there are any, senders wait, and watch for the socket to
   take more themselves.  So does the leader, if it is already there to see it.
@@ -19,8 +19,9 @@ does the input and output for it.
 
 Ctrl-C may strike at any line of the main thread.  Where it cuts a system call that
 waits, nothing has happened; what such a call has read or written is noted within the
-same instruction (`_got`, `_sent`).  Where it cuts a change of the session, `delicate`
-stays set, and the next holder of the lock ends the connection.
+same instruction (`unparsed_reads`, `_unnoted_writes`).  Where it cuts a change of the
+endpoint, `mid_transition` stays set, and the next holder of the lock ends the
+connection.
 """
 
 from __future__ import annotations
@@ -51,9 +52,9 @@ class Waiter:
         """Let the thread go on; the connection's lock is held."""
         self.fired = True
         if self._asleep is not None:
-            self.nudge()
+            self.wake()
 
-    def nudge(self) -> None:
+    def wake(self) -> None:
         """Let the thread look around; the connection's lock is held."""
         if self._asleep.locked():
             self._asleep.release()
@@ -65,7 +66,7 @@ class Waiter:
         self._asleep.acquire(False)
 
     def sleep(self, seconds: float) -> None:
-        """Wait for `fire` or `nudge`; without the lock."""
+        """Wait for `fire` or `wake`; without the lock."""
         self._asleep.acquire(True, max(seconds, 0))
 
 
@@ -98,20 +99,20 @@ class Driver(SocketIO):
         try:
             while True:
                 with self.lock:
-                    self.mend()
+                    self.recover_from_interrupt()
                     waiter: Any = FLUSH
                     while waiter is FLUSH:
-                        self.delicate = True
+                        self.mid_transition = True
                         try:
                             waiter = operation.send(now)
                         except StopIteration as stop:
                             result = stop.value
                             waiter = None
                         except Exception:
-                            self.delicate = False
+                            self.mid_transition = False
                             self.step()
                             raise
-                        self.delicate = False
+                        self.mid_transition = False
                         self.step()
                         if waiter is FLUSH:
                             self.unseen += 1
@@ -124,12 +125,12 @@ class Driver(SocketIO):
         finally:
             with self.lock:
                 operation.close()
-                self.mend()
+                self.recover_from_interrupt()
 
     def begin_close(self, code: int | None, reason: str) -> None:
         """Start to close the connection without waiting for its end."""
         with self.lock:
-            self.mend()
+            self.recover_from_interrupt()
             self.session.begin_close(code, reason, monotonic())
             self.step()
 
@@ -149,15 +150,15 @@ class Driver(SocketIO):
                 with self.lock:
                     if waiting:
                         waiting = False
-                        session.awaited()
-                    if session.slow or self.delicate or self.abandoned:
+                        session.end_wait()
+                    if session.recv_blockers or self.mid_transition or self.abandoned:
                         break
                     if messages:
                         return messages.popleft()
                     waiter = Waiter()
-                    self.delicate = True
-                    waiting = session.expect(waiter)
-                    self.delicate = False
+                    self.mid_transition = True
+                    waiting = session.begin_wait(waiter)
+                    self.mid_transition = False
                     if not waiting:
                         break
                 self.wait(waiter, deadline)
@@ -172,7 +173,7 @@ class Driver(SocketIO):
 
     def _stop_receiving(self) -> None:
         with self.lock:
-            self.session.awaited()
+            self.session.end_wait()
 
     def wait(self, waiter: Waiter, deadline: float | None = None) -> None:
         """
@@ -187,9 +188,9 @@ class Driver(SocketIO):
             while True:
                 with self.lock:
                     now = monotonic()
-                    if self.got:
+                    if self.unparsed_reads:
                         self.take_input(now)
-                    if self.delicate or now >= self.due:
+                    if self.mid_transition or now >= self.due:
                         self.look_around(now)
                     if waiter.fired or self.ended:
                         self._unblock(waiter)
@@ -203,12 +204,12 @@ class Driver(SocketIO):
                 if events == IN and left > TICK and DONTWAIT:
                     try:
                         # Ctrl-C comes before the read or after it is noted.
-                        self.got.extend(map(self._recv_into, (self.view,)))
+                        self.unparsed_reads.extend(map(self._recv_into, (self.view,)))
                     except BlockingIOError:
                         pass
                     except OSError as exc:
                         self.failure = exc
-                        self.got.append(0)
+                        self.unparsed_reads.append(0)
                 elif events:
                     self._poll(waiter, events, min(left, TICK))
                 else:

@@ -62,17 +62,17 @@ class HotDriver:
         "backlog",
         "blocked",
         "buffer",
-        "delicate",
         "due",
         "ended",
         "eof",
         "followers",
-        "got",
         "leader",
         "lock",
+        "mid_transition",
         "session",
         "sock",
         "tls",
+        "unparsed_reads",
         "unseen",
         "view",
     )
@@ -85,7 +85,7 @@ class HotDriver:
         self.tls = tls
         self.new_lock()
         #: whether a change of the session is under way
-        self.delicate = False
+        self.mid_transition = False
         #: whether TCP has ended
         self.ended = False
         #: whether the housekeeper wants to hear when it may watch again
@@ -106,7 +106,7 @@ class HotDriver:
         #: sending calls since input was looked for
         self.unseen = 0
         #: size of what was read and not parsed yet
-        self.got: list[int] = []
+        self.unparsed_reads: list[int] = []
         #: memory that the leader reads into, and the part of it that comes next
         self.buffer: Any = None
         self.view: Any = None
@@ -138,11 +138,11 @@ class HotDriver:
         """
         session = self.session
         with self.lock:
-            if self.delicate or session.slow & ~PAUSED:
+            if self.mid_transition or session.recv_blockers & ~PAUSED:
                 return NOTHING
-            if session.holder.holding or session.slow:
+            if session.holder.holding or session.recv_blockers:
                 message = session.take_held()
-                if session.attention:
+                if session.needs_sync:
                     self.step()
                 return NOTHING if message is None else message
             return session.messages.popleft() if session.messages else NOTHING

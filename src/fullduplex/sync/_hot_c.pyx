@@ -97,12 +97,12 @@ cdef class HotDriver:
     cdef public object backlog
     cdef public list blocked
     cdef public object buffer
-    cdef public bint delicate
+    cdef public bint mid_transition
     cdef public double due
     cdef public bint ended
     cdef public bint eof
     cdef public list followers
-    cdef public list got
+    cdef public list unparsed_reads
     cdef public object leader
     cdef readonly Lock lock
     cdef public HotEndpoint session
@@ -133,7 +133,7 @@ cdef class HotDriver:
         self.blocked = []
         self.backlog = Backlog()
         self._pieces = self.backlog.pieces
-        self.got = []
+        self.unparsed_reads = []
         self._fd = sock.fileno()
         self._guest = guest
         self._tick = tick
@@ -159,16 +159,16 @@ cdef class HotDriver:
         if not session.clear_to_send or not lock.attempt():
             return False
         try:
-            if self.delicate or self.ended or self._pieces or not session.clear_to_send:
+            if self.mid_transition or self.ended or self._pieces or not session.clear_to_send:
                 return False
             if not session.writer.add_message(message):
                 return False
             session.sent_at = clock()
             data = session.writer.take()
             if self.tls is not None:
-                self.delicate = True
+                self.mid_transition = True
                 data = self._encrypt(data)
-                self.delicate = False
+                self.mid_transition = False
             size = self._send(data)
             if size < PyBytes_GET_SIZE(data):
                 self.backlog.add(memoryview(data)[size:])
@@ -208,27 +208,27 @@ cdef class HotDriver:
         cdef char *start = NULL
         cdef Py_ssize_t room = 0
         cdef double now
-        if messages._count > messages.floor and not self.delicate and not lock.held:
+        if messages._count > messages.take_threshold and not self.mid_transition and not lock.held:
             # Nobody else is at work, and nobody will be while we hold the GIL.
             return messages.first()
         lock.take()
         try:
-            if self.delicate:
+            if self.mid_transition:
                 return _nothing
             if messages._count or session.holder.holding:
-                if messages._count > messages.floor:
+                if messages._count > messages.take_threshold:
                     return messages.first()
                 message = session.take_held()
-                if session.attention:
+                if session.needs_sync:
                     self.step()
                 return _nothing if message is None else message
             if (
-                session._slow
+                session._recv_blockers
                 or self.leader is not None
                 or self._pieces
                 or self.eof
                 or self.ended
-                or self.got
+                or self.unparsed_reads
                 or (self.tls is not None and self._coder is None)
             ):
                 return _nothing
@@ -239,11 +239,11 @@ cdef class HotDriver:
             buffer = take_buffer()
             session.reader._buffer = buffer
             if self.tls is None:
-                session.reader.room(&start, &room)
+                session.reader.writable_region(&start, &room)
             else:
                 start = <char*>buffer.ptr
                 room = buffer.size
-            session.set_slow(RECEIVING)
+            session.set_recv_blockers(RECEIVING)
             self.leader = self
         finally:
             lock.drop()
@@ -294,29 +294,29 @@ cdef class HotDriver:
             except BaseException as exc:  # Ctrl-C, perhaps while another has the lock
                 interrupt = exc
         try:
-            session.set_slow(session._slow & ~RECEIVING)
+            session.set_recv_blockers(session._recv_blockers & ~RECEIVING)
             self.leader = None
             if self.ended:
                 pass
             elif size == 0:
                 self.end_input(clock())
             elif size > 0:
-                self.delicate = True
+                self.mid_transition = True
                 now = clock()
                 if self.tls is None:
                     session.parse(size, now)
                 elif not self._decrypt(buffer, size, now):
                     self.end_input(now)
                 # The marks are looked at before anybody takes a message.
-                if session.attention or messages._count > 1 or session.holder.holding:
-                    session.delivered()
-                self.delicate = False
+                if session.needs_sync or messages._count > 1 or session.holder.holding:
+                    session.after_delivery()
+                self.mid_transition = False
             if size >= 0 and interrupt is None and (messages._count or session.holder.holding):
                 message = session.take_held()
                 if message is None:
                     message = _nothing
             give_buffer(buffer)
-            if session.attention or session.writer.pending:
+            if session.needs_sync or session.writer.pending:
                 self.step()
             if self.followers or self._pieces or self.ended or self.aside:
                 self.leave(self)
@@ -337,7 +337,7 @@ cdef class HotDriver:
             self._take_in(PyMemoryView_FromMemory(<char*>buffer.ptr, size, PyBUF_READ))
             # The ciphertext has been copied: its memory is free.
             while True:
-                reader.room(&start, &room)
+                reader.writable_region(&start, &room)
                 if start == <char*>buffer.ptr:
                     view = buffer.view
                 else:

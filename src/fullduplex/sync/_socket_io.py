@@ -54,7 +54,7 @@ class SocketIO(HotDriver):
         "__weakref__",
         "_recv_into",
         "_send",
-        "_sent",
+        "_unnoted_writes",
         "abandoned",
         "alarm",
         "failure",
@@ -82,8 +82,8 @@ class SocketIO(HotDriver):
         self.pause = PAUSE
         #: error of the last read, before the session is told
         self.failure: OSError | None = None
-        self._sent: list[int] = []
-        session.tcp_close.farewell_due = self.tls is not None
+        self._unnoted_writes: list[int] = []
+        session.tcp_close.close_notify_due = self.tls is not None
         session.exclusive = True
         self._recv_into = sock.recv_into
         self._send = sock.send
@@ -97,7 +97,7 @@ class SocketIO(HotDriver):
             if leftover:
                 self.borrow()
                 session.feed(leftover, monotonic())
-                session.delivered()
+                session.after_delivery()
                 self.give_back()
             if self.tls is not None and self.tls.over:
                 self.end_input(monotonic())
@@ -125,12 +125,12 @@ class SocketIO(HotDriver):
 
     def take_input(self, now: float) -> None:
         """Parse what was read; nothing read is the end."""
-        got = self.got
+        got = self.unparsed_reads
         size = got[0]
         if self.ended:
             got.clear()
             return
-        self.delicate = True
+        self.mid_transition = True
         got.clear()
         if self.tls is not None and size:
             size = self.decrypt(size, now)
@@ -140,10 +140,10 @@ class SocketIO(HotDriver):
         if not size:
             self.end_input(now)
         session = self.session
-        if session.messages or session.attention:
-            session.delivered()
-        self.delicate = False
-        if session.writer.pending or session.attention or self.backlog:
+        if session.messages or session.needs_sync:
+            session.after_delivery()
+        self.mid_transition = False
+        if session.writer.pending or session.needs_sync or self.backlog:
             self.step()
 
     def _parse(self, size: int, now: float) -> None:
@@ -178,7 +178,7 @@ class SocketIO(HotDriver):
             self.session.eof_received(now)
         else:
             self.session.input_failed(self.failure)
-        self.delicate = False
+        self.mid_transition = False
         self.step()
 
     def read_ready(self, now: float, *, once: bool = False) -> None:
@@ -188,8 +188,10 @@ class SocketIO(HotDriver):
             self.borrow()
         try:
             while not (self.ended or self.eof or self.session.reading_paused):
-                self.got.extend(map(self._recv_into, (self.view,), (0,), FLAGS))
-                full = self.got[0] == len(self.view)
+                self.unparsed_reads.extend(
+                    map(self._recv_into, (self.view,), (0,), FLAGS)
+                )
+                full = self.unparsed_reads[0] == len(self.view)
                 self.take_input(now)
                 if once or not full:
                     break
@@ -205,7 +207,7 @@ class SocketIO(HotDriver):
     def glance(self) -> None:
         """Read what is there, where nobody else does."""
         self.unseen = 0
-        if self.leader is None and not self.delicate:
+        if self.leader is None and not self.mid_transition:
             self.read_ready(monotonic())
             self.step()
 
@@ -216,7 +218,7 @@ class SocketIO(HotDriver):
         session = self.session
         if session.must_abort:
             return
-        writer, backlog, sent = session.writer, self.backlog, self._sent
+        writer, backlog, sent = session.writer, self.backlog, self._unnoted_writes
         try:
             while True:
                 if sent:
@@ -224,11 +226,11 @@ class SocketIO(HotDriver):
                     backlog.taken(sent[0])
                     del sent[:]
                 if writer.pending:
-                    self.delicate = True
+                    self.mid_transition = True
                     session.sent_at = monotonic()
                     data = writer.take()
                     backlog.add(data if self.tls is None else self.tls.encrypt(data))
-                    self.delicate = False
+                    self.mid_transition = False
                 elif not backlog:
                     break
                 sent.extend(map(self._send, (backlog.head,), FLAGS))
@@ -246,7 +248,7 @@ class SocketIO(HotDriver):
             if self.session.writer.pending:
                 self.flush()
             # Closing goes on when all is out.
-            self.session.attention = True
+            self.session.needs_sync = True
 
     def _shut_down(self, how: int) -> None:
         try:
@@ -266,15 +268,15 @@ class SocketIO(HotDriver):
         session = self.session
         if (session.writer.pending or self.backlog) and not self.ended:
             self.flush()
-        if session.attention:
+        if session.needs_sync:
             self._sync()
 
     def _sync(self) -> None:
         session = self.session
-        if session.departing:
-            self._depart()
+        if session.closing_tcp:
+            self._advance_tcp_close()
         # At the end: where Ctrl-C cuts this, the next step does all of it again.
-        session.attention = False
+        session.needs_sync = False
         if self.ended:
             return
         deadline = session.deadline()
@@ -285,37 +287,37 @@ class SocketIO(HotDriver):
             return
         # Reading may go on.
         if self.followers:
-            self.followers[0].nudge()
+            self.followers[0].wake()
         elif self.aside and not self.blocked:
             came_back(self)
 
-    def _depart(self) -> None:
+    def _advance_tcp_close(self) -> None:
         """Do what comes next towards the end of TCP."""
         session = self.session
-        while (move := session.next_move(bool(self.backlog))) is not TCPStep.WAIT:
-            if move is TCPStep.FAREWELL:
+        while (move := session.next_tcp_step(bool(self.backlog))) is not TCPStep.WAIT:
+            if move is TCPStep.CLOSE_NOTIFY:
                 assert self.tls is not None
                 self.backlog.add(self.tls.farewell())
-                session.tcp_close.said_farewell()
+                session.tcp_close.close_notify_sent()
                 self.flush()
             elif move is TCPStep.HALF_CLOSE:
                 self._shut_down(socket.SHUT_WR)
                 session.half_closed(True)
-            elif move is TCPStep.READ_REST:
-                session.tcp_close.rest_begun()
+            elif move is TCPStep.DRAIN_INPUT:
+                session.tcp_close.drain_started()
                 self.backlog.clear()
                 if self.leader is not None:
                     # It is woken by this, and reads up to the end.
                     self._shut_down(socket.SHUT_RDWR)
                     return
                 self.read_ready(monotonic())
-                session.tcp_close.rest_read()
+                session.tcp_close.drain_ended()
             else:
                 self._end()
 
-    def mend(self) -> None:
+    def recover_from_interrupt(self) -> None:
         """Make good what Ctrl-C or the garbage collector has left behind."""
-        if self.delicate:
+        if self.mid_transition:
             # A change of the session was cut: it can't be relied on.
             self.session.abort()
             self._end()
@@ -324,7 +326,7 @@ class SocketIO(HotDriver):
             self.session.abandon_stream()
 
     def look_around(self, now: float) -> None:
-        self.mend()
+        self.recover_from_interrupt()
         if now < self.due or self.ended:
             return
         if self.leader is None:
@@ -337,33 +339,33 @@ class SocketIO(HotDriver):
 
     def _end(self) -> None:
         """End TCP, and tell everybody."""
-        if self.ended and not self.delicate:
+        if self.ended and not self.mid_transition:
             return
         session = self.session
         # Where Ctrl-C cuts the next lines, the next holder of the lock does them again.
-        self.delicate = self.ended = True
+        self.mid_transition = self.ended = True
         self.due = math.inf
         if session.must_abort or self.backlog:
-            session.tcp_close.said_farewell()  # it would not be understood
+            session.tcp_close.close_notify_sent()  # it would not be understood
         self.backlog.clear()
-        self._sent.clear()
+        self._unnoted_writes.clear()
         waiters: Any = session.transport_lost(None, monotonic())
         for waiter in waiters:
             waiter.fire()
         for waiter in self.followers:
-            waiter.nudge()
+            waiter.wake()
         if self.blocked or self.leader is self:
             # They are woken by this, and the last of them closes the socket.
             self._shut_down(socket.SHUT_RDWR)
         else:
             self._dispose()
-        self.delicate = False
+        self.mid_transition = False
 
     def _dispose(self) -> None:
         if self.tls is not None:
             self.tls.store_session()
-            if self.session.tcp_close.farewell_due:
-                self.session.tcp_close.said_farewell()
+            if self.session.tcp_close.close_notify_due:
+                self.session.tcp_close.close_notify_sent()
                 try:
                     self.sock.send(self.tls.farewell(), DONTWAIT)
                 except OSError:
@@ -377,7 +379,7 @@ class SocketIO(HotDriver):
             self.session.abort()
             self._end()
 
-    def orphan(self) -> None:
+    def after_fork_in_child(self) -> None:
         """Forget the connection in a forked child; it is the parent's."""
         self.new_lock()
         self.blocked.clear()
@@ -385,7 +387,7 @@ class SocketIO(HotDriver):
         self.ended = True
         try:
             # The thread that waited is not there any more.
-            self.session.awaited()
+            self.session.end_wait()
             self.session.transport_lost(
                 OSError("the connection belongs to the process that forked"),
                 monotonic(),
@@ -398,7 +400,7 @@ class SocketIO(HotDriver):
         """Let another thread lead; the lock is held."""
         if self.leader is waiter:
             self.leader = None
-            if self.got:
+            if self.unparsed_reads:
                 self.take_input(monotonic())
             if self.view is not None:
                 self.give_back()
@@ -408,13 +410,13 @@ class SocketIO(HotDriver):
                 followers.remove(waiter)
             for other in followers:
                 if not other.fired:
-                    other.nudge()
+                    other.wake()
                     break
         if self.ended:
             if not self.blocked and self.leader is not self:
-                cut, self.delicate = self.delicate, True  # as in `_end`
+                cut, self.mid_transition = self.mid_transition, True  # as in `_end`
                 self._dispose()
-                self.delicate = cut
+                self.mid_transition = cut
         elif self.backlog or self.session.must_abort:
             _background.watch(self)
         elif self.aside and self.leader is None and not self.blocked:
@@ -444,7 +446,7 @@ class SocketIO(HotDriver):
         self.session.input_failed(exc)
         self._end()
 
-    def tend(self, now: float, readable: bool) -> tuple[bool, int]:
+    def service(self, now: float, readable: bool) -> tuple[bool, int]:
         """
         Do what is due, unless a caller does.
 
@@ -457,12 +459,12 @@ class SocketIO(HotDriver):
         if not self.lock.acquire(False):
             return True, 0
         try:
-            if self.ended and not self.delicate:
+            if self.ended and not self.mid_transition:
                 return False, 0
             if self.leader is not None or self.blocked:
                 self.aside = True
                 return True, 0
-            if self.delicate or now >= self.due:
+            if self.mid_transition or now >= self.due:
                 self.look_around(now)
             elif readable:
                 self.read_ready(now)

@@ -170,7 +170,7 @@ class Connection(BaseConnection):
     def _take_step(self, step: Callable[[Endpoint], Any]) -> None:
         driver = self._driver
         with driver.lock:
-            driver.mend()
+            driver.recover_from_interrupt()
             self._session.now = monotonic()
             for waiter in step(self._session) or ():
                 waiter.fire()
@@ -359,7 +359,7 @@ class Connection(BaseConnection):
             if mine:
                 self._fragmenter = None
             with driver.lock:
-                driver.mend()
+                driver.recover_from_interrupt()
                 self._session.now = monotonic()
                 waiters: Any = fragments.release(failure)
                 for waiter in waiters:

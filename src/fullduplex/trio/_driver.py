@@ -38,7 +38,7 @@ T = TypeVar("T")
 # trio stream and the stream has handed it to the system.  TLS takes four.
 HANDING_OVER = 6
 # Moves for the task that reads.
-LAST = (TCPStep.READ_REST, TCPStep.END)
+LAST = (TCPStep.DRAIN_INPUT, TCPStep.END)
 
 
 class Driver:
@@ -114,7 +114,7 @@ class Driver:
         tune(self.pipe.sock, session.options)
         if leftover:
             session.feed(leftover, self.clock())
-            session.delivered()
+            session.after_delivery()
 
     def start(self, start_soon: Callable[..., object], *, shield: bool) -> None:
         """
@@ -234,7 +234,7 @@ class Driver:
             return
         if session.writer.pending:
             self.flush()
-        if session.attention:
+        if session.needs_sync:
             self._sync(session)
 
     def step_threadsafe(self) -> None:
@@ -309,7 +309,7 @@ class Driver:
         self.step()
         if not self.backlog:
             # Closing goes on when all is out.
-            session.attention = True
+            session.needs_sync = True
             self.step()
 
     def _fail(self, exc: BaseException) -> None:
@@ -355,7 +355,7 @@ class Driver:
             await self._end(session)
 
     def _over(self, session: Endpoint) -> bool:
-        return session.departing and session.next_move(bool(self.backlog)) in LAST
+        return session.closing_tcp and session.next_tcp_step(bool(self.backlog)) in LAST
 
     async def _read(self, session: Endpoint) -> None:
         """Wait for input, or for the permission to wait for it, and take it."""
@@ -380,21 +380,21 @@ class Driver:
                 if self.handing_over:
                     await self.hand_over()
             waiter.fire()
-            if session.protocol.unsettled:
+            if session.protocol.close_deferred:
                 # The receiver has its turns, and its reply goes out first.  One turn is
                 # for the message, one more for a message in fragments, and another
                 # because the order within a turn is random.
                 for _ in range(3):
                     await cancel_shielded_checkpoint()
-            session.delivered()
-        elif session.messages or session.attention:
-            session.delivered()
+            session.after_delivery()
+        elif session.messages or session.needs_sync:
+            session.after_delivery()
         self.step()
 
     def _read_rest(self, session: Endpoint) -> None:
         """Read what has arrived before output failed."""
         assert self.pipe is not None
-        session.tcp_close.rest_begun()
+        session.tcp_close.drain_started()
         while not session.input_over:
             size = self.pipe.receive_now(session.reader.get_buffer)
             if size is None:
@@ -403,10 +403,10 @@ class Driver:
                 waiter = session.data_received(size, self.clock())
                 if waiter is not None:
                     waiter.fire()
-                session.delivered()
+                session.after_delivery()
             else:
                 session.eof_received(self.clock())
-        session.tcp_close.rest_read()
+        session.tcp_close.drain_ended()
 
     def _look_at_the_clock(self, session: Endpoint) -> None:
         assert self.pipe is not None
@@ -414,18 +414,18 @@ class Driver:
         deadline = session.deadline()
         if deadline is not None and deadline <= now:
             tell_time(session, self.pipe.sock, self.backlog.size, now)
-        session.attention = True
+        session.needs_sync = True
         self.step()
 
     def _sync(self, session: Endpoint) -> None:
         """Look at the outputs of the session."""
-        session.attention = False
+        session.needs_sync = False
         if self.ended:
             return
         if session.watching is not (self._watched is not None):
             self._watch_end(session.watching)
-        if session.departing:
-            self._depart(session)
+        if session.closing_tcp:
+            self._advance_tcp_close(session)
         if self._parked is not None and not session.reading_paused:
             self._parked.fire()
         deadline = session.deadline()
@@ -454,10 +454,10 @@ class Driver:
             session.input_failed(exc)
             self._rouse()
 
-    def _depart(self, session: Endpoint) -> None:
+    def _advance_tcp_close(self, session: Endpoint) -> None:
         """Do what comes next towards the end of TCP."""
         assert self.pipe is not None
-        while (move := session.next_move(bool(self.backlog))) is TCPStep.HALF_CLOSE:
+        while (move := session.next_tcp_step(bool(self.backlog))) is TCPStep.HALF_CLOSE:
             session.half_closed(self.pipe.half_close())
         if move in LAST:
             self._rouse()
@@ -473,7 +473,9 @@ class Driver:
         assert self.pipe is not None
         self.ended = True
         self._watch_end(False)
-        with trio.CancelScope(deadline=session.end_by(self.clock()), shield=True):
+        with trio.CancelScope(
+            deadline=session.tcp_close_deadline(self.clock()), shield=True
+        ):
             try:
                 await self.pipe.aclose()
             except Exception as exc:

@@ -131,5 +131,5 @@ def _send_one(
         result.sent += 1
         driver.step()
         if isinstance(fate, bytes):
-            session.writer.passed(len(fate))
+            session.writer.count_unbuffered_frame(len(fate))
             driver.write(fate)

@@ -131,11 +131,11 @@ class Connection(AsyncConnection):
             message = messages.take()
             if message is None:
                 waiter = Waiter()
-                if session.expect(waiter):
+                if session.begin_wait(waiter):
                     try:
                         await waiter.wait()
                     finally:
-                        session.awaited()
+                        session.end_wait()
                     message = messages.take()
             if message is not None:
                 return message  # type: ignore[no-any-return]

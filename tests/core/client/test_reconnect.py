@@ -174,7 +174,7 @@ class Machine(Reconnector):
 def closed_by_peer(code: int) -> FrameProtocol:
     protocol = FrameProtocol(Side.CLIENT)
     protocol.reader.feed(bytes([0x88, 2]) + code.to_bytes(2))
-    protocol.settle()
+    protocol.send_deferred_close()
     protocol.transport_lost(None)
     return protocol
 

@@ -97,7 +97,7 @@ def test_after_the_end_the_numbers_stand_still() -> None:
 def test_stalls_of_the_application_are_counted_and_told_once() -> None:
     told: list[str] = []
     session = make_session(ping_interval=20, ping_timeout=30, queue_high=4, queue_low=1)
-    session.note = lambda level, text, *arguments: told.append(text % arguments)
+    session.log = lambda level, text, *arguments: told.append(text % arguments)
     deliver(session, frame(TEXT, "a") * 6, 1)
     for now in (20, 31, 40, 500):
         session.timer_expired(now)

@@ -149,7 +149,7 @@ def test_close_that_is_cut_goes_on_without_the_caller() -> None:
     session.timer_expired(13)
 
     assert session.must_abort
-    assert session.attention
+    assert session.needs_sync
 
 
 def test_close_while_output_is_stuck_queues_its_frame_all_the_same() -> None:
@@ -271,7 +271,7 @@ def test_after_the_end_of_input_the_deadline_runs() -> None:
     session = make_session(close_timeout=3)
     session.eof_received(10)
     assert session.deadline() == 13
-    assert session.attention
+    assert session.needs_sync
     assert not session.clear_to_send
 
 
@@ -361,7 +361,7 @@ def test_end_of_tcp_stops_everything() -> None:
 
 def test_settle_without_anything_put_off_is_only_a_start_of_closing() -> None:
     session = make_session()
-    session.settle(0)
+    session.send_deferred_close(0)
     assert sent(session) == []
     assert received(session) == []
 

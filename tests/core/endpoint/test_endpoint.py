@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fullduplex.core.endpoint import operations
-from fullduplex.core.endpoint.endpoint import GRACE
+from fullduplex.core.endpoint.endpoint import DEFERRED_CLOSE_MAX
 from fullduplex.core.endpoint.hot import RECEIVING
 from fullduplex.core.endpoint.receive_queue import FRAGMENTS
 from fullduplex.core.errors import ConcurrencyError
@@ -45,9 +45,9 @@ def test_feed_parses_what_arrived_behind_the_handshake() -> None:
     data = frame(TEXT, "a") + frame(PING, b"p") + frame(BINARY, bytes(9000))
 
     assert session.feed(data[:5000], 1) is waiter
-    session.delivered()
+    session.after_delivery()
     assert session.feed(memoryview(data)[5000:], 2) is None
-    session.delivered()
+    session.after_delivery()
 
     assert finish(receiving) == "a"
     assert received(session) == [bytes(9000)]
@@ -57,7 +57,7 @@ def test_feed_parses_what_arrived_behind_the_handshake() -> None:
 def test_feed_of_a_fault_fails_the_connection() -> None:
     session = make_session()
     session.feed(frame(TEXT, "a") + frame(3) + frame(TEXT, "b"), 1)
-    session.delivered()
+    session.after_delivery()
     assert received(session) == ["a"]
     assert [seen.close[0] for seen in sent(session)] == [1002]
 
@@ -180,11 +180,11 @@ def test_second_recv_is_refused_and_the_first_goes_on() -> None:
 
     with pytest.raises(ConcurrencyError, match="already waiting elsewhere"):
         step(operations.recv(session))
-    assert not session.expect(Waiter())
+    assert not session.begin_wait(Waiter())
 
     deliver(session, frame(TEXT, "a"))
     assert finish(first) == "a"
-    assert session.slow == 0
+    assert session.recv_blockers == 0
 
 
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
@@ -240,7 +240,7 @@ def test_recv_of_binary_that_cannot_be_decoded_gives_the_peer_time_to_close() ->
 def test_recv_of_what_cannot_be_decoded_after_the_end_raises_with_its_cause() -> None:
     session = make_session()
     deliver(session, frame(BINARY, b"\xff") + close_frame(1000))
-    session.settle(0)
+    session.send_deferred_close(0)
     lose(session)
 
     with pytest.raises(ConnectionClosedOK) as info:
@@ -266,7 +266,7 @@ def test_recv_raises_only_after_tcp_has_ended() -> None:
     receiving = operations.recv(session)
     start(receiving)
     deliver(session, close_frame(1000))
-    session.settle(0)
+    session.send_deferred_close(0)
     waiter = start(receiving)
 
     lose(session)
@@ -295,13 +295,13 @@ def test_message_that_never_ended_is_lost_with_the_connection() -> None:
 def test_expected_message_fires_the_waiter_as_that_of_recv() -> None:
     session = make_session()
     waiter = Waiter()
-    assert session.expect(waiter)
-    assert session.slow == RECEIVING
+    assert session.begin_wait(waiter)
+    assert session.recv_blockers == RECEIVING
 
     assert deliver(session, frame(TEXT, "a")) is waiter
-    session.awaited()
+    session.end_wait()
 
-    assert session.slow == 0
+    assert session.recv_blockers == 0
     assert session.messages.take() == "a"
 
 
@@ -309,8 +309,8 @@ def test_expected_message_that_cannot_come_any_more_leaves_no_mark() -> None:
     session = make_session()
     lose(session)
 
-    assert not session.expect(Waiter())
-    assert session.slow == 0
+    assert not session.begin_wait(Waiter())
+    assert session.recv_blockers == 0
 
 
 def test_expected_message_of_which_half_was_taken_is_left_to_recv() -> None:
@@ -321,14 +321,14 @@ def test_expected_message_of_which_half_was_taken_is_left_to_recv() -> None:
     start(receiving)
     receiving.close()
 
-    assert not session.expect(Waiter())
-    assert session.slow == FRAGMENTS
+    assert not session.begin_wait(Waiter())
+    assert session.recv_blockers == FRAGMENTS
 
 
 def test_end_fires_the_waiter_of_an_expected_message() -> None:
     session = make_session()
     waiter = Waiter()
-    assert session.expect(waiter)
+    assert session.begin_wait(waiter)
     lose(session)
     assert waiter.fired
 
@@ -350,7 +350,7 @@ def test_stream_gives_the_fragments_as_they_came() -> None:
 
     assert parts(session) == [Fragment("a", False), Fragment("b", True)]
     assert parts(session) == [Fragment("c", True)]
-    assert session.slow == 0
+    assert session.recv_blockers == 0
 
 
 def test_stream_waits_for_the_next_fragment() -> None:
@@ -390,7 +390,7 @@ def test_while_a_message_is_streamed_no_other_receiver_is_let_in() -> None:
     ):
         with pytest.raises(ConcurrencyError):
             step(operation)
-    assert not session.expect(Waiter())
+    assert not session.begin_wait(Waiter())
 
     deliver(session, frame(CONT, b"b") + frame(TEXT, "c"))
     assert finish(operations.recv_fragment(session, first=False)) == Fragment(
@@ -468,7 +468,7 @@ def test_stream_that_ends_within_a_character_fails_the_connection() -> None:
 def test_stream_of_a_message_that_never_ends_raises_with_the_connection() -> None:
     session = make_session()
     deliver(session, frame(BINARY, b"a", fin=False) + close_frame(1000))
-    session.settle(0)
+    session.send_deferred_close(0)
     lose(session)
     assert finish(operations.recv_fragment(session, first=True)) == Fragment(
         b"a", False
@@ -494,7 +494,7 @@ def test_abandoned_stream_discards_the_rest_and_frees_the_receiver(queued: int) 
         message = finish(receiving)
 
     assert message == "next"
-    assert session.slow == 0
+    assert session.recv_blockers == 0
 
 
 def test_abandoned_stream_wakes_nobody_with_what_is_discarded() -> None:
@@ -521,7 +521,7 @@ def test_abandoned_stream_lets_paused_reading_go_on() -> None:
     session.abandon_stream()
 
     assert not session.reading_paused
-    assert session.attention
+    assert session.needs_sync
 
 
 def test_abandoning_what_is_not_streamed_does_nothing() -> None:
@@ -534,17 +534,17 @@ def test_abandoning_what_is_not_streamed_does_nothing() -> None:
 def test_fast_path_is_closed_while_fragments_are_about() -> None:
     session = make_session()
     deliver(session, frame(TEXT, "1"))
-    assert session.slow == 0
+    assert session.recv_blockers == 0
     deliver(session, frame(TEXT, "a", fin=False))
-    assert session.slow & FRAGMENTS
+    assert session.recv_blockers & FRAGMENTS
     assert finish(operations.recv(session)) == "1"
     receiving = operations.recv(session)
     start(receiving)
     receiving.close()
-    assert session.slow & FRAGMENTS
+    assert session.recv_blockers & FRAGMENTS
     deliver(session, frame(CONT, "b"))
     assert finish(operations.recv(session)) == "ab"
-    assert session.slow == 0
+    assert session.recv_blockers == 0
 
 
 # Intact messages before a fault
@@ -559,7 +559,7 @@ def test_reply_to_a_message_before_a_fault_goes_out_before_the_close_frame() -> 
     assert waiter is not None
     assert finish(receiving) == "intact"
     finish(operations.send(session, "reply", True))
-    session.delivered()
+    session.after_delivery()
 
     assert [seen.opcode for seen in sent(session)] == [TEXT, CLOSE]
 
@@ -572,7 +572,7 @@ def test_reply_to_a_message_before_a_close_frame_goes_out_before_its_echo() -> N
     read(session, frame(TEXT, "intact") + close_frame(1000))
     assert finish(receiving) == "intact"
     finish(operations.send(session, "reply", True))
-    session.delivered()
+    session.after_delivery()
 
     frames = sent(session)
     assert [seen.opcode for seen in frames] == [TEXT, CLOSE]
@@ -583,11 +583,11 @@ def test_close_frame_waits_while_messages_before_it_are_unread_but_not_long() ->
     session = make_session()
     deliver(session, frame(TEXT, "a") + frame(TEXT, "b") + frame(3), 5)
     assert sent(session) == []
-    session.timer_expired(5 + GRACE / 2)
+    session.timer_expired(5 + DEFERRED_CLOSE_MAX / 2)
     assert sent(session) == []
-    assert session.deadline() == 5 + GRACE
+    assert session.deadline() == 5 + DEFERRED_CLOSE_MAX
 
-    session.timer_expired(5 + GRACE)
+    session.timer_expired(5 + DEFERRED_CLOSE_MAX)
 
     assert [seen.opcode for seen in sent(session)] == [CLOSE]
     assert received(session) == ["a", "b"]

@@ -131,7 +131,7 @@ def test_flood_of_empty_fragments_fails_with_1009() -> None:
     assert session.protocol.fault is None
 
     deliver(session, frame(CONT, fin=False))
-    session.settle(0)
+    session.send_deferred_close(0)
 
     assert isinstance(session.protocol.fault, TooManyFragments)
     assert sent(session)[-1].close == (1009, "too many fragments")
@@ -155,7 +155,7 @@ def test_large_message_in_many_small_frames_is_fine() -> None:
 def test_close_inside_a_fragmented_message_is_echoed_but_is_no_good_end() -> None:
     session = make_session()
     deliver(session, frame(TEXT, "half", fin=False) + close_frame(1000, "bye"))
-    session.settle(0)
+    session.send_deferred_close(0)
 
     assert sent(session)[-1].close == (1000, "bye")
     lose(session)
@@ -200,7 +200,7 @@ def test_message_of_exactly_max_size_in_fragments_passes_and_one_byte_more_fails
 def test_budget_used_up_exactly_never_means_no_limit() -> None:
     session = make_session(max_size=4)
     deliver(session, frame(BINARY, b"1234", fin=False) + frame(CONT, length=2**62))
-    session.settle(0)
+    session.send_deferred_close(0)
 
     assert sent(session)[-1].close[0] == 1009
     assert str(session.protocol.fault) == (
@@ -308,7 +308,7 @@ def test_inflate_bomb_is_refused_before_memory_grows() -> None:
     assert len(bomb) < 2**16
 
     deliver(session, frame(BINARY, bomb, rsv=4))
-    session.settle(0)
+    session.send_deferred_close(0)
 
     assert sent(session)[-1].close[0] == 1009
 
@@ -338,7 +338,7 @@ def test_bad_text_in_compressed_fragments_fails_with_1007() -> None:
     session = deflating()
     data = deflated(b"\xff\xfe")
     deliver(session, frame(TEXT, data[:1], fin=False, rsv=4) + frame(CONT, data[1:]))
-    session.settle(0)
+    session.send_deferred_close(0)
     assert sent(session)[-1].close[0] == 1007
 
 
@@ -396,7 +396,7 @@ def test_other_extension_changes_control_frames_too() -> None:
     # Decoded and encoded again, the payload is what it was.
     assert sent(session) == [Received(PONG, b"abc", rsv=1, masked=True)]
     deliver(session, frame(CLOSE, b"eyb\xe8\x03", rsv=1))
-    session.settle(0)
+    session.send_deferred_close(0)
     close = sent(session)[-1]
     assert close.rsv == 1
     assert close.payload == b"eyb\xe8\x03"
@@ -424,7 +424,7 @@ def test_close_frame_goes_out_though_an_extension_fails_at_it(
 
     session = make_session(extensions=[Failing()])
     deliver(session, frame(PING, b"ab"))
-    session.settle(0)
+    session.send_deferred_close(0)
     assert sent(session)[-1].close[0] == 1011
     assert "an extension failed at a close frame" in caplog.text
 
@@ -689,7 +689,7 @@ def test_fault_fails_the_connection_with_its_code(
     session = make_session(side)
 
     deliver(session, data(side))
-    session.settle(0)
+    session.send_deferred_close(0)
 
     (seen,) = sent(session)
     assert seen.close[0] == code
@@ -725,7 +725,7 @@ def test_reason_of_a_failure_tells_the_peer_what_was_wrong() -> None:
 def test_reason_that_is_too_long_is_cut_at_a_whole_character() -> None:
     session = make_session()
     session.protocol.fail(RuntimeError(), 1011, "a" + "é" * 100)
-    session.settle(0)
+    session.send_deferred_close(0)
     reason = sent(session)[-1].close[1]
     assert reason == "a" + "é" * 61
 
@@ -868,7 +868,7 @@ def test_fault_after_our_close_frame_sends_no_second_one() -> None:
     start(operations.close(session, 1000, "", 0))
     sent(session)
     deliver(session, frame(3))
-    session.settle(0)
+    session.send_deferred_close(0)
 
     assert sent(session) == []
     lose(session)
@@ -880,7 +880,7 @@ def test_first_fault_is_the_one_that_counts() -> None:
     first = RuntimeError("first")
     session.protocol.fail(first, 1011, "")
     session.protocol.fail(RuntimeError("second"), 1002, "")
-    session.settle(0)
+    session.send_deferred_close(0)
     assert sent(session)[-1].close[0] == 1011
     lose(session, OSError())
     assert exc_of(session).__cause__ is first

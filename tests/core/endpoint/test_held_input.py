@@ -63,7 +63,7 @@ def test_a_read_stops_one_message_above_the_mark() -> None:
     assert len(session.messages) == 5
     assert session.holder.holding
     assert session.reading_paused
-    assert session.slow == PAUSED
+    assert session.recv_blockers == PAUSED
 
 
 def test_messages_held_come_out_without_another_read() -> None:
@@ -82,7 +82,7 @@ def test_a_receiver_that_waits_is_served_and_goes_on_by_itself() -> None:
     start(receiving)
     assert read(session, texts(9)) is not None
     assert finish(receiving) == "0"
-    session.delivered()
+    session.after_delivery()
     assert take_all(session) == [str(number) for number in range(1, 9)]
     assert not session.reading_paused
 
@@ -118,7 +118,7 @@ def test_no_waiting_begins_while_bytes_are_held() -> None:
     read(session, texts(3))
     session.messages.popleft()
     assert session.holder.holding
-    assert not session.expect(object())  # type: ignore[arg-type]
+    assert not session.begin_wait(object())  # type: ignore[arg-type]
     assert finish(operations.recv(session)) == "1"
 
 
@@ -127,7 +127,7 @@ def test_reader_that_took_everything_and_left_does_not_stop_reading() -> None:
     read(session, texts(5))
     for _ in range(3):
         session.messages.popleft()
-    session.delivered()
+    session.after_delivery()
     assert len(session.messages) == 2
     assert not session.holder.holding
     assert not session.reading_paused
@@ -180,10 +180,10 @@ def test_ping_behind_the_mark_is_answered_when_messages_were_taken() -> None:
     session = queue_of(2)
     deliver(session, texts(3) + frame(PING, b"p") + texts(1))
     assert sent(session) == []
-    session.attention = False
+    session.needs_sync = False
     for _ in range(3):
         finish(operations.recv(session))
-    assert session.attention
+    assert session.needs_sync
     assert [(seen.opcode, seen.payload) for seen in sent(session)] == [(PONG, b"p")]
 
 
@@ -220,7 +220,7 @@ def test_close_frame_behind_the_mark_is_found_when_we_close(taken: int) -> None:
     assert session.protocol.close_rcvd is not None
     assert session.protocol.close_rcvd.code == 1001
     assert not session.reading_paused
-    session.delivered()
+    session.after_delivery()
     lose(session)
     expected: list[Any] = [str(number) for number in range(taken, 20)]
     assert take_all(session) == [*expected, ConnectionClosedOK]
@@ -254,7 +254,7 @@ def test_close_frame_reached_by_taking_is_answered_after_the_grace() -> None:
     for _ in range(4):
         finish(operations.recv(session))
     assert sent(session) == []
-    assert session.attention
+    assert session.needs_sync
     for now in (2, 3):
         session.timer_expired(now)
     assert [seen.opcode for seen in sent(session)] == [CLOSE]
@@ -287,7 +287,7 @@ def test_end_of_tcp_behind_held_bytes_comes_behind_the_messages(
     deliver(session, texts(9) + (b"" if close is None else close_frame(close)))
     if end != "lost":
         session.eof_received(3)
-        assert session.departing
+        assert session.closing_tcp
     if end != "eof":
         lose(session)
         assert session.protocol.close_code == (close or 1006)
@@ -304,9 +304,9 @@ def test_output_that_fails_loses_no_message_that_was_read() -> None:
     session = queue_of(2)
     deliver(session, texts(9))
     session.output_failed(BrokenPipeError(), 3)
-    session.tcp_close.rest_begun()
+    session.tcp_close.drain_started()
     deliver(session, texts(9, 9) + close_frame(1001))
-    session.tcp_close.rest_read()
+    session.tcp_close.drain_ended()
     lose(session)
     assert session.protocol.close_code == 1001
     assert take_all(session)[:9] == list("012345678")

@@ -40,7 +40,7 @@ def test_stop_ends_everything() -> None:
 
 def test_answered_ping_is_followed_by_the_next_after_one_interval() -> None:
     keepalive = pinged()
-    keepalive.heard = True
+    keepalive.activity_since_ping = True
 
     assert keepalive.deadline(21) == 40
     assert keepalive.expired(39) is TimerResult.NOTHING
@@ -49,7 +49,7 @@ def test_answered_ping_is_followed_by_the_next_after_one_interval() -> None:
 
 def test_interval_is_counted_from_ping_to_ping_and_not_from_the_pong() -> None:
     keepalive = pinged(interval=20)
-    keepalive.heard = True
+    keepalive.activity_since_ping = True
 
     keepalive.expired(35)
 
@@ -81,7 +81,7 @@ def test_answer_after_the_next_ping_was_due_makes_it_due_at_once() -> None:
     keepalive = pinged(interval=20, timeout=100)
     assert not keepalive.overdue(39)
     assert keepalive.overdue(45)
-    keepalive.heard = True
+    keepalive.activity_since_ping = True
 
     deadline = keepalive.deadline(45)
 
@@ -125,7 +125,7 @@ def test_interval_of_zero_pings_as_fast_as_it_is_answered() -> None:
     for now in (0, 1, 2):
         assert keepalive.expired(now) is TimerResult.PING
         assert keepalive.expired(now) is TimerResult.NOTHING
-        keepalive.heard = True
+        keepalive.activity_since_ping = True
         deadline = keepalive.deadline(now)
         assert deadline is not None
         assert deadline <= now
@@ -214,7 +214,7 @@ def test_application_that_reads_in_time_has_not_stalled() -> None:
         assert keepalive.expired(now + 19) is not TimerResult.STALLED
         keepalive.reading(True, now + 19)
         keepalive.expired(now + 19)
-        keepalive.heard = True
+        keepalive.activity_since_ping = True
 
     assert keepalive.stalls == 0
 
@@ -245,7 +245,7 @@ def test_ping_is_sent_though_our_side_does_not_read() -> None:
     assert keepalive.deadline(5) == 10
     assert keepalive.expired(9) is TimerResult.NOTHING
     assert keepalive.expired(10) is TimerResult.PING
-    keepalive.heard = True
+    keepalive.activity_since_ping = True
     assert keepalive.deadline(10) == 15
     assert keepalive.expired(14) is TimerResult.NOTHING
     assert keepalive.expired(15) is TimerResult.PING
@@ -353,7 +353,7 @@ def test_output_that_began_to_wait_after_the_ping_is_looked_at_soon() -> None:
 
 def test_output_that_waits_changes_no_deadline_of_a_peer_that_answered() -> None:
     keepalive = pinged()
-    keepalive.heard = True
+    keepalive.activity_since_ping = True
 
     assert not keepalive.blocked()
 
@@ -413,13 +413,13 @@ def test_rule_of_tcp_is_lifted_while_a_living_peer_does_not_read() -> None:
     keepalive.output(1000, 500, 10)
     keepalive.output(1000, 500, 20)
     keepalive.expired(20)
-    assert keepalive.lenient
+    assert keepalive.suspend_user_timeout
 
     keepalive.output(1000, 500, 25)  # nobody has answered this ping yet
-    assert keepalive.lenient
+    assert keepalive.suspend_user_timeout
 
     keepalive.output(1200, 300, 40)
-    assert not keepalive.lenient
+    assert not keepalive.suspend_user_timeout
 
 
 def test_rule_of_tcp_is_lifted_while_our_application_stalls() -> None:
@@ -427,15 +427,15 @@ def test_rule_of_tcp_is_lifted_while_our_application_stalls() -> None:
     keepalive.output(1000, 0, 20)
     keepalive.blocked()
     keepalive.reading(False, 21)
-    assert not keepalive.lenient
+    assert not keepalive.suspend_user_timeout
 
     keepalive.expired(51)
-    assert keepalive.lenient
+    assert keepalive.suspend_user_timeout
 
     keepalive.reading(True, 51)
-    assert keepalive.lenient
+    assert keepalive.suspend_user_timeout
     keepalive.output(1000, 0, 90)
-    assert not keepalive.lenient
+    assert not keepalive.suspend_user_timeout
 
 
 # A clock that is looked at late
@@ -450,7 +450,7 @@ def test_who_looks_late_reads_what_is_there_before_the_verdict() -> None:
     deadline = keepalive.deadline(57)
     assert deadline is not None
     assert 57 < deadline < 57.1
-    keepalive.heard = True
+    keepalive.activity_since_ping = True
 
     assert keepalive.expired(deadline) is TimerResult.PING
 

@@ -33,29 +33,29 @@ def test_reading_pauses_above_the_high_mark_and_not_at_it() -> None:
     session = queue_of(4)
     deliver(session, frame(TEXT, "a") * 4)
     assert not session.reading_paused
-    assert not session.attention
+    assert not session.needs_sync
 
     deliver(session, frame(TEXT, "a"))
 
     assert session.reading_paused
-    assert session.attention
-    assert session.slow == PAUSED
+    assert session.needs_sync
+    assert session.recv_blockers == PAUSED
 
 
 def test_reading_resumes_at_the_low_mark() -> None:
     session = queue_of(4, 2)
     deliver(session, frame(TEXT, "a") * 6)
-    session.attention = False
+    session.needs_sync = False
     for left in (5, 4, 3):
         finish(operations.recv(session))
         assert session.reading_paused, left
-    assert not session.attention
+    assert not session.needs_sync
 
     finish(operations.recv(session))
 
     assert not session.reading_paused
-    assert session.attention
-    assert session.slow == 0
+    assert session.needs_sync
+    assert session.recv_blockers == 0
 
 
 def test_fast_path_resumes_reading_with_taken() -> None:
@@ -63,7 +63,7 @@ def test_fast_path_resumes_reading_with_taken() -> None:
     deliver(session, frame(TEXT, "a") * 5)
     for _ in range(3):
         session.messages.popleft()
-        session.taken()
+        session.message_taken()
     assert not session.reading_paused
 
 
@@ -95,7 +95,7 @@ def test_message_that_a_reader_takes_at_once_does_not_count() -> None:
     start(receiving)
     read(session, frame(TEXT, "a") * 2)
     finish(receiving)
-    session.delivered()
+    session.after_delivery()
     assert not session.reading_paused
 
 
@@ -234,7 +234,7 @@ def test_close_frame_from_the_peer_resumes_reading() -> None:
     for _ in range(4):
         finish(operations.recv(session))
     assert not session.reading_paused
-    session.settle(0)
+    session.send_deferred_close(0)
     assert [seen.opcode for seen in sent(session)] == [CLOSE]
     assert received(session) == ["a"] * 4
 

@@ -136,7 +136,7 @@ def test_send_is_possible_until_the_peers_close_frame_is_echoed() -> None:
     session = make_session()
     deliver(session, frame(TEXT, "a") + close_frame())
     finish(operations.send(session, "reply", True))
-    session.settle(0)
+    session.send_deferred_close(0)
     assert [seen.payload for seen in sent(session)] == [b"reply", b"\x03\xe8"]
     start(operations.send(session, "too late", True))
     assert sent(session) == []

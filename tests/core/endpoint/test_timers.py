@@ -203,11 +203,11 @@ def test_answer_after_the_next_ping_was_due_asks_for_attention() -> None:
     ticks(session, 20)
     (seen,) = sent(session)
     ticks(session, 45)
-    session.attention = False
+    session.needs_sync = False
 
     deliver(session, frame(PONG, seen.payload), 45)
 
-    assert session.attention
+    assert session.needs_sync
     deadline = session.deadline()
     assert deadline is not None
     assert deadline <= 45
@@ -291,7 +291,7 @@ def test_after_a_moment_of_pause_the_end_is_watched_for() -> None:
     ticks(session, 1.25)
 
     assert session.watching
-    assert session.attention
+    assert session.needs_sync
     assert session.deadline() is None
     finish(operations.recv(session))
     while session.reading_paused:
@@ -309,10 +309,10 @@ def test_peer_that_left_is_given_up_when_nothing_is_taken(gone: bool) -> None:
 
     assert session.must_abort
     # What has arrived is read first, up to what may be kept.
-    assert session.next_move(False) is TCPStep.READ_REST
-    session.tcp_close.rest_begun()
-    session.tcp_close.rest_read()
-    assert session.next_move(False) is TCPStep.END
+    assert session.next_tcp_step(False) is TCPStep.DRAIN_INPUT
+    session.tcp_close.drain_started()
+    session.tcp_close.drain_ended()
+    assert session.next_tcp_step(False) is TCPStep.END
     session.transport_lost(None, 15)
     error = session.protocol.close_exc
     assert isinstance(error.__cause__, ConnectionAbortedError)
@@ -360,7 +360,7 @@ def test_dead_link_is_noticed_while_reading_is_paused() -> None:
     for now in (40, 60, 80, 81):
         session.output_left(6, now, TCPInfo(0, 0, False))
         session.timer_expired(now)
-        if session.departing:
+        if session.closing_tcp:
             break
 
     assert session.keepalive.verdict is Verdict.DEAD_LINK
@@ -383,13 +383,13 @@ def test_when_reading_resumes_the_peer_has_a_whole_timeout() -> None:
     session = paused()
     ticks(session, 20)
     *_, ping = sent(session)
-    session.attention = False
+    session.needs_sync = False
 
     # Minutes later the application reads; nobody tells it what time it is.
     for _ in range(5):
         finish(operations.recv(session))
     assert not session.reading_paused
-    assert session.attention
+    assert session.needs_sync
     ticks(session, 500, start=500)
 
     assert session.protocol.state is State.OPEN

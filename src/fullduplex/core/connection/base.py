@@ -171,7 +171,7 @@ class BaseConnection:
         if protocol.debug:
             self.logger.debug("= connection is OPEN")
         session = Endpoint(
-            protocol, options, new_waiter=new_waiter, now=now, note=self._log_event
+            protocol, options, new_waiter=new_waiter, now=now, log=self._log_event
         )
         session.opening = self.opening
         return session

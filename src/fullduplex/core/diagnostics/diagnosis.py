@@ -116,7 +116,7 @@ def _end(session: Endpoint) -> tuple[Party, Layer, str]:
             reason += f": {_named(fault)}"
         if rcvd is not None:
             return "we", "close frame", reason
-        if session.tcp_close.gave_up:
+        if session.tcp_close.close_timed_out:
             limit = f"{session.options.close_timeout:g} s (close_timeout)"
             reason += f"; the peer did not answer within {limit}"
             return "we", "timeout", reason

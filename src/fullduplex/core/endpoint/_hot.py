@@ -24,7 +24,7 @@ class Waiter(Interface):
         """Let the operation that waits go on."""
 
 
-# Bits of `slow`: why `recv` may not simply take a message.
+# Bits of `recv_blockers`: why `recv` may not simply take a message.
 RECEIVING, PAUSED = 1, 2
 
 
@@ -39,12 +39,12 @@ class HotEndpoint:
 
     __slots__ = (
         "_low",
-        "_slow",
+        "_recv_blockers",
         "_unread_low",
-        "attention",
         "clear_to_send",
         "holder",
         "messages",
+        "needs_sync",
         "now",
         "protocol",
         "reader",
@@ -78,8 +78,8 @@ class HotEndpoint:
         #: when the driver wrote last
         self.sent_at = now
         #: whether the driver should look at the outputs
-        self.attention = True
-        self._slow = 0
+        self.needs_sync = True
+        self._recv_blockers = 0
         #: whether `send` may queue a plain message and return
         self.clear_to_send = protocol.plain
         self.writing_paused = False
@@ -90,17 +90,17 @@ class HotEndpoint:
 
         Returns:
             The waiter of `recv`, if there is now something for it.  The driver
-            fires it, and calls `delivered` when the reader has had its turn.
+            fires it, and calls `after_delivery` when the reader has had its turn.
         """
         self.now = self.received_at = now
         try:
             self.reader.received(size)
         except Exception as exc:
-            self.protocol.refuse(exc)
+            self.protocol.fail_for(exc)
         except BaseException as exc:
             self.interrupted(exc)
             raise
-        if self.reader.eventful:
+        if self.reader.has_events:
             self._after_events()
         if self.reader.holding and not self.messages:
             self.refill()  # fragments that nobody wants were dropped
@@ -111,28 +111,28 @@ class HotEndpoint:
         return None
 
     def refill(self) -> None:
-        """Parse what is held, up to the marks; `attention` tells of what came of it."""
+        """Parse what is held, up to the marks; `needs_sync` tells of a change."""
         reader = self.reader
         if reader.holding and reader.stopped:
             self._hear_on()  # the connection failed, for another reason
         holder = self.holder
         while holder.holding and not holder.full:
             # Held bytes arrived before: they answer no ping that was sent since.
-            pinged, reader.eventful = reader.eventful, False
+            pinged, reader.has_events = reader.has_events, False
             try:
                 holder.proceed()
             except Exception as exc:
-                self.protocol.refuse(exc)
+                self.protocol.fail_for(exc)
             except BaseException as exc:
                 self.interrupted(exc)
                 raise
-            if reader.eventful:
+            if reader.has_events:
                 self._after_refill()
-            reader.eventful = pinged
+            reader.has_events = pinged
         if not holder.holding:
             self.holder = self.reader
 
-    def taken(self) -> None:
+    def message_taken(self) -> None:
         """Parse on, or resume reading, once the queue is at its low marks."""
         if self._above_low():
             return
@@ -146,64 +146,64 @@ class HotEndpoint:
         if len(self.messages) > self._low:
             return True
         holder = self.holder
-        if holder.tally <= self._unread_low:
+        if holder.queued_bytes <= self._unread_low:
             return False
         # It counts what came in since the queue was last empty.
-        holder.tally = self.messages.size()
-        return holder.tally > self._unread_low
+        holder.queued_bytes = self.messages.size()
+        return holder.queued_bytes > self._unread_low
 
     def take_held(self) -> Any:
         """Take what a mark leaves, and parse on; None where only `recv` may."""
-        if not self.messages and not self.slow & ~PAUSED:
+        if not self.messages and not self.recv_blockers & ~PAUSED:
             self.refill()
-        if not self.messages or self.slow & ~PAUSED:
+        if not self.messages or self.recv_blockers & ~PAUSED:
             return None
         message = self.messages.popleft()
-        if self.slow:
-            self.taken()
+        if self.recv_blockers:
+            self.message_taken()
         return message
 
     @property
-    def slow(self) -> int:
+    def recv_blockers(self) -> int:
         """Reasons, as bits, against the fast path of `recv`; 0 when it is open."""
-        return self._slow
+        return self._recv_blockers
 
-    @slow.setter
-    def slow(self, slow: int) -> None:
-        self._slow = slow
-        if not slow:
-            self.messages.floor = 0
-        elif slow == PAUSED:
+    @recv_blockers.setter
+    def recv_blockers(self, recv_blockers: int) -> None:
+        self._recv_blockers = recv_blockers
+        if not recv_blockers:
+            self.messages.take_threshold = 0
+        elif recv_blockers == PAUSED:
             # Taking a message changes the marks only at the low one.
-            self.messages.floor = self._low + 1
+            self.messages.take_threshold = self._low + 1
         else:
-            self.messages.floor = sys.maxsize
+            self.messages.take_threshold = sys.maxsize
 
-    def expect(self, waiter: Waiter) -> bool:
+    def begin_wait(self, waiter: Waiter) -> bool:
         """
         Let `waiter` be fired when there is something to receive.
 
         For drivers that wait without making an operation.  They try ``messages.take``
-        before and afterwards, and call `awaited` in any case.
+        before and afterwards, and call `end_wait` in any case.
 
         Returns:
             False where only `recv` knows what to do; nothing has changed then.
         """
         if (
-            self.slow
+            self.recv_blockers
             or self.messages
             or self.holder.holding
-            or self.protocol.unsettled
+            or self.protocol.close_deferred
             or self.protocol.state is not State.OPEN
         ):
             return False
-        self.slow = RECEIVING
+        self.recv_blockers = RECEIVING
         self.recv_waiter = waiter
         return True
 
-    def awaited(self) -> None:
+    def end_wait(self) -> None:
         """Note that the receiver no longer waits."""
-        self.slow &= ~RECEIVING
+        self.recv_blockers &= ~RECEIVING
         self.recv_waiter = None
 
     def queue(self, message: object) -> bool:
@@ -229,7 +229,7 @@ class HotEndpoint:
         raise NotImplementedError
 
     def _after_refill(self) -> None:
-        """Look at what came out of `refill`; no driver calls `delivered` then."""
+        """Look at what came out of `refill`; no driver calls `after_delivery` then."""
         raise NotImplementedError
 
     def _hear_on(self) -> None:

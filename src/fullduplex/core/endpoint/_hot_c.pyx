@@ -24,7 +24,7 @@ cdef class HotEndpoint:
         self._low = queue_low
         self._unread_low = PY_SSIZE_T_MAX if unread_low is None else min(unread_low, PY_SSIZE_T_MAX)
         self.now = self.received_at = self.sent_at = now
-        self.attention = True
+        self.needs_sync = True
         self.clear_to_send = protocol.plain
 
     def data_received(self, Py_ssize_t size, double now):
@@ -36,11 +36,11 @@ cdef class HotEndpoint:
         try:
             self.reader.received(size)
         except Exception as exc:
-            self.protocol.refuse(exc)
+            self.protocol.fail_for(exc)
         except BaseException as exc:
             self.interrupted(exc)
             raise
-        if self.reader.eventful:
+        if self.reader.has_events:
             self._after_events()
         if self.reader.holding and not self.messages._count:
             self.refill()
@@ -57,21 +57,21 @@ cdef class HotEndpoint:
             self._hear_on()
         holder = self.holder
         while holder.holding and not holder.is_full():
-            pinged, self.reader.eventful = self.reader.eventful, False
+            pinged, self.reader.has_events = self.reader.has_events, False
             try:
                 holder.proceed()
             except Exception as exc:
-                self.protocol.refuse(exc)
+                self.protocol.fail_for(exc)
             except BaseException as exc:
                 self.interrupted(exc)
                 raise
-            if self.reader.eventful:
+            if self.reader.has_events:
                 self._after_refill()
-            self.reader.eventful = pinged
+            self.reader.has_events = pinged
         if not holder.holding:
             self.holder = self.reader
 
-    cpdef taken(self):
+    cpdef message_taken(self):
         if self._above_low():
             return
         if self.holder.holding:
@@ -84,54 +84,54 @@ cdef class HotEndpoint:
         cdef ReaderInterface holder = self.holder
         if self.messages._count > self._low:
             return True
-        if holder.tally <= self._unread_low:
+        if holder.queued_bytes <= self._unread_low:
             return False
-        holder.tally = self.messages.size()
-        return holder.tally > self._unread_low
+        holder.queued_bytes = self.messages.size()
+        return holder.queued_bytes > self._unread_low
 
     cpdef take_held(self):
         cdef object message
-        if self.messages._count == 0 and not self._slow & ~PAUSED:
+        if self.messages._count == 0 and not self._recv_blockers & ~PAUSED:
             self.refill()
-        if self.messages._count == 0 or self._slow & ~PAUSED:
+        if self.messages._count == 0 or self._recv_blockers & ~PAUSED:
             return None
         message = self.messages.first()
-        if self._slow:
-            self.taken()
+        if self._recv_blockers:
+            self.message_taken()
         return message
 
     @property
-    def slow(self):
-        return self._slow
+    def recv_blockers(self):
+        return self._recv_blockers
 
-    @slow.setter
-    def slow(self, int slow):
-        self.set_slow(slow)
+    @recv_blockers.setter
+    def recv_blockers(self, int recv_blockers):
+        self.set_recv_blockers(recv_blockers)
 
-    cdef int set_slow(self, int slow) except -1:
-        self._slow = slow
-        self.messages.floor = 0 if slow == 0 else self._low + 1 if slow == PAUSED else PY_SSIZE_T_MAX
+    cdef int set_recv_blockers(self, int recv_blockers) except -1:
+        self._recv_blockers = recv_blockers
+        self.messages.take_threshold = 0 if recv_blockers == 0 else self._low + 1 if recv_blockers == PAUSED else PY_SSIZE_T_MAX
         return 0
 
-    def expect(self, waiter):
-        return self.expecting(waiter)
+    def begin_wait(self, waiter):
+        return self.start_wait(waiter)
 
-    cdef bint expecting(self, waiter) except -1:
-        if self._slow or self.messages._count or self.holder.holding:
+    cdef bint start_wait(self, waiter) except -1:
+        if self._recv_blockers or self.messages._count or self.holder.holding:
             return False
         # While messages may go out, and come in, no close frame has done so.
         if not self.clear_to_send or self.reader.stopped:
-            if self.protocol.unsettled or self.protocol.state is not OPEN:
+            if self.protocol.close_deferred or self.protocol.state is not OPEN:
                 return False
-        self.set_slow(RECEIVING)
+        self.set_recv_blockers(RECEIVING)
         self.recv_waiter = waiter
         return True
 
-    def awaited(self):
-        self.expected()
+    def end_wait(self):
+        self.stop_wait()
 
-    cdef int expected(self) except -1:
-        self.set_slow(self._slow & ~RECEIVING)
+    cdef int stop_wait(self) except -1:
+        self.set_recv_blockers(self._recv_blockers & ~RECEIVING)
         self.recv_waiter = None
         return 0
 

@@ -5,7 +5,7 @@ its own clock:
 
     event                        method
     --------------------------   ----------------------------------------------------
-    bytes were read              `data_received`; then `delivered`, once the reader
+    bytes were read              `data_received`; then `after_delivery`, once the reader
                                  had its turn
     the peer closed its side     `eof_received`; `peer_left` while reading is paused
     output waits, or no longer   `pause_writing`, `resume_writing`, `output_left`
@@ -14,8 +14,8 @@ its own clock:
     TCP has ended                `transport_lost`
 
 Then it carries out the requests of the endpoint: the bytes of ``protocol.writer``,
-`reading_paused`, `watching`, `next_move()` while it is `departing`, and a timer for
-`deadline()`.  `attention` tells that one of these may have changed.
+`reading_paused`, `watching`, `next_tcp_step()` while it is `closing_tcp`, and a timer
+for `deadline()`.  `needs_sync` tells that one of these may have changed.
 
 Calls that wait are in `operations`.  The paths of every message are in the
 base, `HotEndpoint`.
@@ -47,12 +47,12 @@ from .tcp_info import TCPInfo
 # A close frame is deferred for at most this many seconds while earlier messages wait
 # unread, so that replies go out before it.  The wait has two halves: after a suspended
 # process the first timer may fire late, before the reader ran.
-GRACE = 0.25
+DEFERRED_CLOSE_MAX = 0.25
 # Seconds that the end of TLS may take where no deadline runs.
-FAREWELL = 1.0
+TLS_CLOSE_TIMEOUT = 1.0
 
 
-def unnoted(level: int, message: str, *arguments: object) -> None:
+def log_nothing(level: int, message: str, *arguments: object) -> None:
     """Log nothing: the connection has ended."""
 
 
@@ -66,26 +66,26 @@ class Endpoint(HotEndpoint):
         new_waiter: makes a waiter of the driver's kind.
         now: seconds on the driver's clock.
         random: source of ping payloads.
-        note: logs for this connection: level, format, arguments; by default the
+        log: logs for this connection: level, format, arguments; by default the
             logger of `protocol` does.
     """
 
     __slots__ = (
         "__weakref__",
         "_close_by",
+        "_deferred_close_at",
         "_graceful",
         "_paused_at",
-        "_settle_by",
         "closed_waiters",
-        "departing",
+        "closing_tcp",
         "exclusive",
         "fragmenting",
         "input_over",
         "keepalive",
+        "log",
         "must_abort",
         "must_half_close",
         "new_waiter",
-        "note",
         "opened_at",
         "opening",
         "options",
@@ -105,7 +105,7 @@ class Endpoint(HotEndpoint):
         new_waiter: Callable[[], Waiter],
         now: float,
         random: Callable[[int], bytes] = os.urandom,
-        note: Callable[..., None] | None = None,
+        log: Callable[..., None] | None = None,
     ) -> None:
         unread = None if options.queue_high is None else options.unread_high
         low = None if unread is None else unread // 2
@@ -123,14 +123,14 @@ class Endpoint(HotEndpoint):
         self.opened_at = now
         #: `ConnectTrace` of the opening, where there is one; for diagnoses
         self.opening: Any = None
-        self.note = protocol.logger.log if note is None else note
+        self.log = protocol.logger.log if log is None else log
         #: whether the driver does not read
         self.reading_paused = False
         self._paused_at = now
         #: whether the driver is to tell `peer_left`, although it does not read
         self.watching = False
         #: whether TCP is to end, so that the driver asks for its moves
-        self.departing = False
+        self.closing_tcp = False
         self.must_half_close = False
         self.must_abort = False
         #: whether nothing more is read, for whatever reason
@@ -141,7 +141,7 @@ class Endpoint(HotEndpoint):
         #: sends a message in fragments (drivers of threads set this)
         self.exclusive = False
         self._close_by: float | None = None
-        self._settle_by: float | None = None
+        self._deferred_close_at: float | None = None
         self._graceful = False
         self.send_waiters: list[Waiter] = []
         self.closed_waiters: list[Waiter] = []
@@ -151,7 +151,7 @@ class Endpoint(HotEndpoint):
     def _faulted(self, exc: BaseException, code: int) -> None:
         """Log the end by a limit or a rule of ours, for the operator of the program."""
         text = exc.reason if isinstance(exc, UnicodeDecodeError) else str(exc)
-        self.note(
+        self.log(
             logging.WARNING,
             "closing the connection with %s: %s (close code %d)",
             PEER,
@@ -170,26 +170,26 @@ class Endpoint(HotEndpoint):
         try:
             self.reader.feed(data)
         except Exception as exc:
-            self.protocol.refuse(exc)
+            self.protocol.fail_for(exc)
         except BaseException as exc:
             self.interrupted(exc)
             raise
         # The steps after input are the same, with nothing more to parse.
         return self.data_received(0, now)
 
-    def delivered(self) -> None:
+    def after_delivery(self) -> None:
         """Settle what was put off until the reader had its turn; check marks."""
         reader = self.reader
         if reader.holding and len(self.messages) <= self.options.queue_low:
             self.refill()
-        if self.protocol.unsettled:
+        if self.protocol.close_deferred:
             if not self.messages or self.protocol.state is not State.OPEN:
                 # Nobody has replies to send, or nobody may any more.
-                self.settle(self.now)
+                self.send_deferred_close(self.now)
             else:
-                self._put_off()
+                self._defer_close()
         if not self.messages:
-            reader.tally = 0
+            reader.queued_bytes = 0
         elif reader.holding or reader.full:
             self._overfull()
 
@@ -205,30 +205,30 @@ class Endpoint(HotEndpoint):
         self.reader.end()
         self.holder.end()
         self._after_events()
-        if self.protocol.unsettled:
-            self.settle(self.now)
+        if self.protocol.close_deferred:
+            self.send_deferred_close(self.now)
 
     def _after_events(self) -> None:
         """Look at what came in besides whole messages."""
-        self.reader.eventful = False
+        self.reader.has_events = False
         keepalive = self.keepalive
-        keepalive.heard = True
+        keepalive.activity_since_ping = True
         if keepalive.overdue(self.now):
-            self.attention = True
+            self.needs_sync = True
         self._look_at_frames()
 
     def _after_refill(self) -> None:
         self._look_at_frames()
-        self.attention = True
-        if self.protocol.unsettled:
-            self._put_off()
+        self.needs_sync = True
+        if self.protocol.close_deferred:
+            self._defer_close()
 
     def _look_at_frames(self) -> None:
         """Look at what was parsed besides whole messages."""
         protocol = self.protocol
-        protocol.pay_pongs()
-        if protocol.unsettled:
-            self.attention = True
+        protocol.send_owed_pong()
+        if protocol.close_deferred:
+            self.needs_sync = True
             self._pause_reading(False)
         if protocol.fragments:
             protocol.fragments = False
@@ -247,8 +247,10 @@ class Endpoint(HotEndpoint):
         if self.reading_paused == paused:
             return
         self.reading_paused = paused
-        self.slow = self.slow | PAUSED if paused else self.slow & ~PAUSED
-        self.attention = True
+        self.recv_blockers = (
+            self.recv_blockers | PAUSED if paused else self.recv_blockers & ~PAUSED
+        )
+        self.needs_sync = True
         if paused:
             self._paused_at = self.now
         else:
@@ -270,8 +272,8 @@ class Endpoint(HotEndpoint):
         try:
             self.reader.proceed()
         except Exception as exc:
-            self.protocol.refuse(exc)
-        if self.reader.eventful:
+            self.protocol.fail_for(exc)
+        if self.reader.has_events:
             self._look_at_frames()
 
     def _hear_on(self) -> None:
@@ -297,7 +299,7 @@ class Endpoint(HotEndpoint):
         if self.receive_queue.streaming:
             self.receive_queue.abandon(self)
             if self.reading_paused:
-                self.taken()
+                self.message_taken()
 
     # Output
 
@@ -307,13 +309,13 @@ class Endpoint(HotEndpoint):
         self.protocol.pongs_wait = True
         self.clear_to_send = False
         if self.keepalive.blocked():
-            self.attention = True
+            self.needs_sync = True
 
     def resume_writing(self) -> list[Waiter]:
         """Note that at most ``write_low`` bytes wait; returns what to fire."""
         self.writing_paused = False
         self.protocol.pongs_wait = False
-        self.protocol.pay_pongs()
+        self.protocol.send_owed_pong()
         return self._let_senders_in()
 
     def end_fragments(self, exc: BaseException | None = None) -> list[Waiter]:
@@ -327,7 +329,7 @@ class Endpoint(HotEndpoint):
         self.fragmenting = False
         if exc is not None and self.protocol.state is State.OPEN:
             self.protocol.fail(exc, CloseCode.INTERNAL_ERROR, "")
-            self.settle(self.now)
+            self.send_deferred_close(self.now)
         return self._let_senders_in()
 
     def _let_senders_in(self) -> list[Waiter]:
@@ -376,8 +378,8 @@ class Endpoint(HotEndpoint):
         """Do what `operations.close` does, but for the waiting; raises as it does."""
         self.now = now
         protocol = self.protocol
-        if protocol.unsettled:
-            self.settle(now)
+        if protocol.close_deferred:
+            self.send_deferred_close(now)
         if protocol.state is State.OPEN:
             if self.fragmenting:
                 # The message in progress can no longer be completed.
@@ -385,38 +387,38 @@ class Endpoint(HotEndpoint):
             protocol.send_close(code, reason)
             self._closing()
 
-    def settle(self, now: float) -> None:
+    def send_deferred_close(self, now: float) -> None:
         """Send the close frame that answers a close frame or a fault."""
         self.now = now
-        self._settle_by = None
-        self.protocol.settle()
+        self._deferred_close_at = None
+        self.protocol.send_deferred_close()
         self._closing()
 
-    def settle_soon(self) -> None:
-        """Let the timer do what `settle` does; for operations without the time."""
-        self._settle_by = self.now
+    def send_close_soon(self) -> None:
+        """Let the timer send the deferred close frame; for calls without the time."""
+        self._deferred_close_at = self.now
         self._graceful = False
-        self.attention = True
+        self.needs_sync = True
 
-    def _put_off(self) -> None:
+    def _defer_close(self) -> None:
         """Let the reader reply to what arrived before a close frame."""
-        if self._settle_by is None:
-            self._settle_by = self.now + GRACE / 2
+        if self._deferred_close_at is None:
+            self._deferred_close_at = self.now + DEFERRED_CLOSE_MAX / 2
             self._graceful = True
-            self.attention = True
+            self.needs_sync = True
 
-    def _settle_late(self, now: float) -> None:
+    def _deferred_close_due(self, now: float) -> None:
         """Send the close frame that was put off, or put it off once more."""
         if self._graceful:
             self._graceful = False
-            self._settle_by = now + GRACE / 2
-            self.attention = True
+            self._deferred_close_at = now + DEFERRED_CLOSE_MAX / 2
+            self.needs_sync = True
         else:
-            self.settle(now)
+            self.send_deferred_close(now)
 
     def _closing(self) -> None:
         """Start the one deadline of closing; close_timeout covers all of it."""
-        self.attention = self.departing = True
+        self.needs_sync = self.closing_tcp = True
         self.clear_to_send = False
         self._hear_on()
         self.keepalive.stop()
@@ -436,7 +438,7 @@ class Endpoint(HotEndpoint):
 
     # The end of TCP
 
-    def next_move(self, waiting: bool) -> TCPStep:
+    def next_tcp_step(self, waiting: bool) -> TCPStep:
         """
         Tell what to do next; asking changes nothing.
 
@@ -453,28 +455,28 @@ class Endpoint(HotEndpoint):
     @property
     def half_closing(self) -> bool:
         """Whether our direction of TCP is closed right behind what is queued."""
-        return self.departing and self.next_move(False) is TCPStep.HALF_CLOSE
+        return self.closing_tcp and self.next_tcp_step(False) is TCPStep.HALF_CLOSE
 
     @property
     def leaving(self) -> bool:
         """Whether TCP is about to end, whatever is still sent."""
-        return self.departing and (self.input_over or self.must_abort)
+        return self.closing_tcp and (self.input_over or self.must_abort)
 
     def abort(self) -> None:
         """End TCP now, whatever waits to be sent or read."""
-        self.tcp_close.rest_read()
-        self.must_abort = self.departing = self.attention = True
+        self.tcp_close.drain_ended()
+        self.must_abort = self.closing_tcp = self.needs_sync = True
 
     def eof_received(self, now: float) -> None:
         """Note that the peer has closed its side of TCP."""
         self.now = now
         self.input_over = True
         self.tcp_close.eof = True
-        self.tcp_close.rest_read()
+        self.tcp_close.drain_ended()
         self._hear_on()
-        if self.protocol.unsettled:
+        if self.protocol.close_deferred:
             # TCP may end now; what is to be sent goes out before.
-            self.settle(now)
+            self.send_deferred_close(now)
         self.protocol.eof_received()
         self._closing()
 
@@ -492,7 +494,7 @@ class Endpoint(HotEndpoint):
             tcp_close.failed(exc)
             self.abort()
             if not self.input_over:
-                tcp_close.rest_expected()
+                tcp_close.drain_expected()
             # Senders wait for the end, and reading goes on.
             self.pause_writing()
             self._closing()
@@ -517,7 +519,7 @@ class Endpoint(HotEndpoint):
                 may still read.
         """
         tcp_close = self.tcp_close
-        if not self.reading_paused or tcp_close.left_by is not None or self.departing:
+        if not self.reading_paused or tcp_close.left_by is not None or self.closing_tcp:
             return  # reading finds out
         patience = self.options.close_timeout
         if patience is None and gone:
@@ -526,7 +528,7 @@ class Endpoint(HotEndpoint):
             self.now = now
             tcp_close.left_by = now + patience
             tcp_close.left_unread = self._unread()
-            self.attention = True
+            self.needs_sync = True
 
     def _unread(self) -> int:
         """Return what gets less with every message that is taken."""
@@ -537,7 +539,7 @@ class Endpoint(HotEndpoint):
         """Do what is due while reading is paused."""
         tcp_close = self.tcp_close
         if not self.watching and now >= self._paused_at + WATCH:
-            self.watching = self.attention = True
+            self.watching = self.needs_sync = True
             if self.reader.holding:
                 self.protocol.answer_held_ping()
         if tcp_close.left_by is None or now < tcp_close.left_by:
@@ -570,18 +572,18 @@ class Endpoint(HotEndpoint):
         """
         # Break the reference cycles with the connection, so that memory is freed
         # without the garbage collector.
-        self.protocol.witness = weakref.ref(self)
-        self.note = unnoted
+        self.protocol.diagnose = weakref.ref(self)
+        self.log = log_nothing
         tcp_close = self.tcp_close
         self.now = tcp_close.ended_at = now
         self._hear_on()
         exc = tcp_close.failure if exc is None else without_traces(exc)
-        if exc is None and tcp_close.gave_up:
+        if exc is None and tcp_close.close_timed_out:
             limit = f"{self.options.close_timeout:g} s (close_timeout)"
             exc = TimeoutError(f"the peer did not close within {limit}")
         self.protocol.transport_lost(exc)
         self.clear_to_send = False
-        self._close_by = self._settle_by = None
+        self._close_by = self._deferred_close_at = None
         self.must_abort = False
         self.keepalive.stop()
         waiters = [*self.send_waiters, *self.closed_waiters]
@@ -597,8 +599,8 @@ class Endpoint(HotEndpoint):
 
     def deadline(self) -> float | None:
         """When `timer_expired` wants to be called; None for never."""
-        if self._settle_by is not None:
-            return self._settle_by
+        if self._deferred_close_at is not None:
+            return self._deferred_close_at
         if self._close_by is not None:
             return self._close_by
         if self.tcp_close.left_by is not None:
@@ -609,38 +611,38 @@ class Endpoint(HotEndpoint):
             return watch_at if deadline is None else min(watch_at, deadline)
         return deadline
 
-    def end_by(self, now: float) -> float:
+    def tcp_close_deadline(self, now: float) -> float:
         """When an end that takes its time, as that of TLS, has to be forced."""
         if self.must_abort:
             return -math.inf
         deadline = self.deadline()
-        return now + FAREWELL if deadline is None else deadline
+        return now + TLS_CLOSE_TIMEOUT if deadline is None else deadline
 
     def timer_expired(self, now: float) -> None:
         """Do what is due at `now`; calling too early does nothing."""
         self.now = now
-        if self._settle_by is not None and now >= self._settle_by:
-            self._settle_late(now)
+        if self._deferred_close_at is not None and now >= self._deferred_close_at:
+            self._deferred_close_due(now)
         if self._close_by is not None:
             if now >= self._close_by:
-                self.tcp_close.gave_up = True
+                self.tcp_close.close_timed_out = True
                 self.abort()
             return
         if self.protocol.state is not State.OPEN:
             return
         if self.reading_paused:
             self._look_at_unread(now)
-            if self.tcp_close.left_by is not None or self.departing:
+            if self.tcp_close.left_by is not None or self.closing_tcp:
                 return
         due = self.keepalive.expired(now)
         if due is Keepalive.PING:
-            self.reader.eventful = True  # any input is a sign of life
+            self.reader.has_events = True  # any input is a sign of life
             self._ping(now)
             if not self.fragmenting:
                 self.protocol.rest()
         elif due is Keepalive.STALLED:
             text = self.keepalive.diagnosis(self.received_at, now)
-            self.note(
+            self.log(
                 logging.WARNING,
                 "%s; messages waiting: %d; the peer: %s",
                 text,
@@ -652,7 +654,7 @@ class Endpoint(HotEndpoint):
             self.protocol.fail(
                 TimeoutError(text), CloseCode.INTERNAL_ERROR, "keepalive ping timeout"
             )
-            self.settle(now)
+            self.send_deferred_close(now)
 
     def _ping(self, now: float) -> None:
         """Queue a ping of keepalive, whose pong only measures the latency."""

@@ -3,9 +3,9 @@
 Messages come out, control frames are answered, the closing handshake is kept,
 and the first thing that is wrong ends the connection with the right code.
 
-Two things are put off until `settle`: the echo of the peer's close frame and the
-close frame that fails the connection.  Messages that arrived intact before them are
-delivered first, and replies that the application sends at once still go out.
+Two things are put off until `send_deferred_close`: the echo of the peer's close frame
+and the close frame that fails the connection.  Messages that arrived intact before them
+are delivered first, and replies that the application sends at once still go out.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ OURS = frozenset(
 )
 
 
-def unheard(*arguments: object) -> None:
+def ignore_event(*arguments: object) -> None:
     """Take what nobody waits for."""
 
 
@@ -111,10 +111,12 @@ class FrameProtocol:
         "_owed_pong",
         "_started",
         "_truncated",
+        "close_deferred",
         "close_rcvd",
         "close_rcvd_then_sent",
         "close_sent",
         "debug",
+        "diagnose",
         "extensions",
         "fault",
         "fragments",
@@ -125,8 +127,6 @@ class FrameProtocol:
         "reader",
         "side",
         "state",
-        "unsettled",
-        "witness",
         "writer",
     )
 
@@ -158,7 +158,7 @@ class FrameProtocol:
             direct_view=direct_view,
         )
         # With DEBUG each frame passes `frame_received`, which logs it.
-        self.reader.whole = not self.debug
+        self.reader.deliver_messages = not self.debug
         self.writer = FrameWriter(mask=side is Side.CLIENT)
         self.extensions: list[Extension] = []
         self._deflate: PerMessageDeflate | None = None
@@ -177,17 +177,17 @@ class FrameProtocol:
         self.fault: BaseException | None = None
         self._fault_close: Close | None = None
         self._truncated = False
-        #: whether `settle` has something to do
-        self.unsettled = False
+        #: whether `send_deferred_close` has something to do
+        self.close_deferred = False
         self._owed_pong: bytes | None = None
         #: whether pongs are put off because output does not move
         self.pongs_wait = False
         #: once it is closed, refers to the session, for the diagnosis of exceptions
-        self.witness: Callable[[], Any] | None = None
+        self.diagnose: Callable[[], Any] | None = None
         #: called with what one of our limits or rules has ended, and the close code
-        self.on_fault: Callable[[BaseException, int], None] = unheard
+        self.on_fault: Callable[[BaseException, int], None] = ignore_event
         #: called with the payload of each pong
-        self.on_pong: Callable[[bytes], None] = unheard
+        self.on_pong: Callable[[bytes], None] = ignore_event
 
     @property
     def logger(self) -> LoggerLike:
@@ -207,7 +207,7 @@ class FrameProtocol:
             self.reader.allowed_rsv = RSV1
         else:
             self.reader.allowed_rsv = 0x70
-            self.reader.whole = False
+            self.reader.deliver_messages = False
 
     @property
     def plain(self) -> bool:
@@ -216,7 +216,7 @@ class FrameProtocol:
 
     # Input
 
-    def refuse(self, exc: Exception) -> None:
+    def fail_for(self, exc: Exception) -> None:
         """Fail the connection for what the reader raised, with the right code."""
         if isinstance(exc, ProtocolError):
             self.fail(exc, CloseCode.PROTOCOL_ERROR, str(exc))
@@ -243,7 +243,7 @@ class FrameProtocol:
             True once nothing more may be read.
         """
         opcode = head & 0x0F
-        self.reader.eventful = True
+        self.reader.has_events = True
         if self.debug and not self._logs_inflated(head):
             self.logger.debug("< %s", _chain.frame_of(head, payload))
         if opcode < 8:
@@ -291,7 +291,7 @@ class FrameProtocol:
         if self.reader.holding:
             self._kept = self.reader.split(self._kept_received)
             return self._kept
-        self.reader.whole = False
+        self.reader.deliver_messages = False
         self.reader.hold_above(None, None)
         return None
 
@@ -300,7 +300,7 @@ class FrameProtocol:
         opcode = head & 0x0F
         if opcode < 8:
             assert self._kept is not None
-            self.reader.eventful = True
+            self.reader.has_events = True
             self._data_received(self._kept, head, payload)
         return opcode == CLOSE
 
@@ -332,7 +332,7 @@ class FrameProtocol:
             self.messages.append(Fragment(data, fin))
             if fin:
                 self._decoder = self._meter = None
-        reader.tally += len(payload)
+        reader.queued_bytes += len(payload)
 
     def _inflate(
         self,
@@ -342,7 +342,7 @@ class FrameProtocol:
         fin: bool,
         first: bool,
     ) -> bytes:
-        used = 0 if first else reader.used
+        used = 0 if first else reader.message_size
         limit = left = (
             None if reader.max_size is None else max(reader.max_size - used, 0)
         )
@@ -361,23 +361,23 @@ class FrameProtocol:
         if self.debug:
             frame = _chain.frame_of(head, inflated)
             self.logger.debug("< %s", frame.describe(compressed=len(payload)))
-        reader.used += len(inflated)
+        reader.message_size += len(inflated)
         return inflated
 
     def _decode(self, reader: FrameReader, head: int, payload: bytes) -> bytes:
         """Let extensions other than a single permessage-deflate decode."""
         if not self._started & RSV1:
             # Counted as it travelled; what it becomes counts.
-            reader.used -= len(payload)
+            reader.message_size -= len(payload)
         limit = reader.max_size
         if limit is not None:
-            limit = max(limit - reader.used, 0)
+            limit = max(limit - reader.message_size, 0)
         try:
             data = _chain.decode(self.extensions, head, payload, limit)
         except PayloadTooBig as exc:
-            exc.set_current_size(reader.used)
+            exc.set_current_size(reader.message_size)
             raise
-        reader.used += len(data)
+        reader.message_size += len(data)
         return data
 
     def _ping_received(self, payload: bytes) -> None:
@@ -400,9 +400,9 @@ class FrameProtocol:
         payload = last_ping(self.reader.held_bytes(), self.side is Side.SERVER)
         if payload is not None:
             self._owed_pong = payload
-            self.pay_pongs()
+            self.send_owed_pong()
 
-    def pay_pongs(self) -> None:
+    def send_owed_pong(self) -> None:
         """Answer the latest ping that was put off, once output moves again."""
         if self._owed_pong is None or self.pongs_wait:
             return
@@ -425,11 +425,11 @@ class FrameProtocol:
         self._truncated = self.reader.opcode != 0
         if self.close_sent is not None:
             self.close_rcvd_then_sent = False
-        self.unsettled = True
+        self.close_deferred = True
 
-    def settle(self) -> None:
+    def send_deferred_close(self) -> None:
         """Send the close frame that was put off, if there is one."""
-        self.unsettled = False
+        self.close_deferred = False
         if self.state is not State.OPEN:
             return
         if self._fault_close is not None:
@@ -454,12 +454,12 @@ class FrameProtocol:
         self.state = next_state(self.state, CloseEvent.TCP_ENDED)
         if self.debug:
             self.logger.debug("= connection is CLOSED")
-        self.unsettled = False
+        self.close_deferred = False
         self.writer.take()
         # These references form a cycle with the connection, and would keep it until the
         # garbage collector runs.
         self.reader.end()
-        self.on_pong = self.on_fault = unheard
+        self.on_pong = self.on_fault = ignore_event
         if callable(self._logger):
             self._logger = find_default_logger
 
@@ -543,14 +543,14 @@ class FrameProtocol:
 
     def fail(self, exc: BaseException, code: int, reason: str) -> None:
         """
-        Give up on the connection (RFC 6455, 7.1.7); `settle` tells the peer.
+        Fail the connection (RFC 6455, 7.1.7); `send_deferred_close` tells the peer.
 
         Args:
             exc: the error; becomes the cause of `ConnectionClosedError`.
             reason: for the peer; cut at 123 bytes.
         """
         self.reader.stopped = True
-        self.reader.eventful = True
+        self.reader.has_events = True
         if self.fault is not None or self.close_rcvd is not None:
             return
         self.fault = exc
@@ -559,7 +559,7 @@ class FrameProtocol:
         if code in OURS or isinstance(exc, TimeoutError):
             self.on_fault(exc, code)
         self._fault_close = Close(code, shorten_reason(reason))
-        self.unsettled = True
+        self.close_deferred = True
 
     def _send_close_frame(self, close: Close) -> None:
         self.state = next_state(self.state, CloseEvent.CLOSE_SENT)
@@ -626,7 +626,7 @@ class FrameProtocol:
         """Build the exception that says how the connection ended."""
         kind = ConnectionClosedOK if self.ended_well else ConnectionClosedError
         exc = kind(self.close_rcvd, self.close_sent, self.close_rcvd_then_sent)
-        exc._witness = None if self.witness is None else self.witness()
+        exc._witness = None if self.diagnose is None else self.diagnose()
         if self.fault is not None:
             exc.__cause__ = self.fault
         elif self._truncated:

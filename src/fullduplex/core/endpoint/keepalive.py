@@ -22,10 +22,10 @@ import enum
 from .tcp_info import TCPInfo
 
 # While output is waiting, look this many times in a ping_timeout whether it moves.
-LOOKS = 4
+PROGRESS_CHECKS = 4
 # Seconds.  If a timer fires more than this late, the event loop was blocked, and bytes
 # of the peer may be unread.  Reading goes on for as long again before a decision.
-DOUBT = 0.01
+LATE_TIMER_GRACE = 0.01
 # Seconds between pings that nobody answers, where `interval` is 0.
 AGAIN = 1.0
 # Seconds between pings at most, while our side does not read.  A peer that has closed
@@ -85,10 +85,10 @@ class Keepalive:
         "_resumed_at",
         "_resuming",
         "_timeout",
-        "heard",
-        "lenient",
+        "activity_since_ping",
         "pinged_at",
         "stalls",
+        "suspend_user_timeout",
         "verdict",
     )
 
@@ -101,13 +101,13 @@ class Keepalive:
         #: when the ping was queued that waits for a sign of life
         self.pinged_at: float | None = None
         #: whether a byte has arrived since the last ping
-        self.heard = False
+        self.activity_since_ping = False
         #: number of stalls of our own application
         self.stalls = 0
         self.verdict = Verdict.ALIVE
         #: whether output may wait without end because the peer lives, or because
         #: our side does not read: TCP's own deadline for output must not apply
-        self.lenient = False
+        self.suspend_user_timeout = False
         self._moved_at = now
         self._looked_at = now
         self._flushed = 0
@@ -148,7 +148,7 @@ class Keepalive:
             Whether that changes the deadline.
         """
         self._left = self._left or 1
-        return self.pinged_at is not None and not self.heard
+        return self.pinged_at is not None and not self.activity_since_ping
 
     def output(
         self,
@@ -179,15 +179,15 @@ class Keepalive:
             moved = link.acknowledged != last.acknowledged
             if link.received != last.received:
                 # Not enough for a whole record of TLS, or not read by us yet.
-                self.heard = True
+                self.activity_since_ping = True
         # Output that left at once, such as the ping itself, tells nothing of the peer:
         # only the system took it.
         if moved and (left or self._left):
             self._moved_at = now
         if moved or not left:
-            self.lenient = False
-        elif self.heard or self.pinged_at is None:
-            self.lenient = True
+            self.suspend_user_timeout = False
+        elif self.activity_since_ping or self.pinged_at is None:
+            self.suspend_user_timeout = True
         self._flushed = flushed
         self._left = left
         if not blocked and (link is None or link.answering):
@@ -211,7 +211,7 @@ class Keepalive:
         if self.pinged_at is None:
             return _earliest(self._first_ping(), stall)
         next_ping = self.pinged_at + self._every()
-        if self.heard:
+        if self.activity_since_ping:
             return _earliest(next_ping, stall)
         if self._resuming:
             return self._resumed_at  # at once, to learn the time
@@ -220,7 +220,7 @@ class Keepalive:
         give_up = self._give_up_at()
         look = None
         if self._left and self._timeout:
-            look = self._looked_at + self._timeout / LOOKS
+            look = self._looked_at + self._timeout / PROGRESS_CHECKS
         if give_up is None or not self._judges():
             return _earliest(stall, self._again_at(), look)
         return _earliest(stall, give_up, look, next_ping if next_ping > now else None)
@@ -233,10 +233,10 @@ class Keepalive:
         if stall is not None and now >= stall:
             self.verdict = Verdict.STALLED_APPLICATION
             self.stalls += 1
-            self.lenient = True
+            self.suspend_user_timeout = True
             return TimerResult.STALLED
         if self.pinged_at is not None:
-            if not self.heard:
+            if not self.activity_since_ping:
                 return self._unheard(now)
             if now < self.pinged_at + self._every():
                 return TimerResult.NOTHING
@@ -246,7 +246,7 @@ class Keepalive:
         if first is not None and now >= first:
             self.pinged_at = now
             self._next_ping = None
-            self.heard = False
+            self.activity_since_ping = False
             self._doubted_until = None
             return TimerResult.PING
         return TimerResult.NOTHING
@@ -263,8 +263,8 @@ class Keepalive:
         if now < give_up:
             self._doubted_until = None
             return TimerResult.NOTHING
-        if self._doubted_until is None and now > give_up + DOUBT:
-            self._doubted_until = now + DOUBT
+        if self._doubted_until is None and now > give_up + LATE_TIMER_GRACE:
+            self._doubted_until = now + LATE_TIMER_GRACE
         if self._doubted_until is not None and now < self._doubted_until:
             return TimerResult.NOTHING
         waits = self._left > 0 and (self._link is None or self._link.answering)

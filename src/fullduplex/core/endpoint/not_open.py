@@ -12,7 +12,12 @@ from typing import Any, NoReturn
 from ..errors import InvalidState
 
 # Methods that programs call, by what carries them out.
-METHODS = {"recv_fragment": "recv_streaming", "add": "send", "end": "send"}
+METHODS = {
+    "begin_wait": "recv",
+    "recv_fragment": "recv_streaming",
+    "add": "send",
+    "end": "send",
+}
 
 
 class NotOpen:
@@ -20,7 +25,7 @@ class NotOpen:
 
     __slots__ = ("now",)
 
-    slow = -1
+    recv_blockers = -1
     clear_to_send = False
     now: float  # senders note the time
 

@@ -59,7 +59,7 @@ def recv(endpoint: Endpoint, decode: bool | None = None) -> Operation[str | byte
             except UnicodeDecodeError as exc:
                 yield from _undecodable(endpoint, exc)
     finally:
-        endpoint.awaited()
+        endpoint.end_wait()
 
 
 def recv_fragment(
@@ -89,7 +89,7 @@ def recv_fragment(
             data = yield from _undecodable(endpoint, exc)
         return Fragment(data, item.fin)
     finally:
-        endpoint.awaited()
+        endpoint.end_wait()
 
 
 def _next_item(endpoint: Endpoint) -> Operation[str | bytes | Fragment]:
@@ -100,13 +100,13 @@ def _next_item(endpoint: Endpoint) -> Operation[str | bytes | Fragment]:
             continue
         if protocol.state is State.CLOSED:
             raise protocol.close_exc
-        if protocol.unsettled:
-            endpoint.settle(endpoint.now)
+        if protocol.close_deferred:
+            endpoint.send_deferred_close(endpoint.now)
         endpoint.recv_waiter = waiter = endpoint.new_waiter()
         endpoint.now = yield waiter
     item: str | bytes | Fragment = messages.popleft()
     if endpoint.reading_paused:
-        endpoint.taken()
+        endpoint.message_taken()
     return item
 
 
@@ -134,8 +134,8 @@ def _convert(
 def _undecodable(endpoint: Endpoint, cause: UnicodeDecodeError) -> Operation[NoReturn]:
     """Fail the connection for a message that is not what was asked for."""
     endpoint.protocol.fail(cause, CloseCode.INVALID_DATA, cause.reason)
-    if endpoint.protocol.unsettled:
-        endpoint.settle_soon()
+    if endpoint.protocol.close_deferred:
+        endpoint.send_close_soon()
     yield from wait_closed(endpoint)
     raise endpoint.protocol.close_exc from cause
 

@@ -6,7 +6,7 @@ from ..errors import ConcurrencyError
 from ..frames.messages import Fragment, MessageAssembler, TextDecoder
 from .hot import RECEIVING, HotEndpoint
 
-# The third bit of `slow`, beside those of `HotEndpoint`.
+# The third bit of `recv_blockers`, beside those of `HotEndpoint`.
 FRAGMENTS = 4
 
 
@@ -29,7 +29,7 @@ class ReceiveQueue:
 
     def begin(self, endpoint: HotEndpoint, *, streaming: bool) -> None:
         """
-        Let a receiver in; it calls ``endpoint.awaited`` at its end.
+        Let a receiver in; it calls ``endpoint.end_wait`` at its end.
 
         Args:
             streaming: whether it goes on with a message.
@@ -37,11 +37,11 @@ class ReceiveQueue:
         Raises:
             ConcurrencyError: another one is waiting or streaming.
         """
-        if endpoint.slow & RECEIVING or self.streaming != streaming:
+        if endpoint.recv_blockers & RECEIVING or self.streaming != streaming:
             raise ConcurrencyError(
                 "recv() is already waiting elsewhere; a connection has one reader"
             )
-        endpoint.slow |= RECEIVING
+        endpoint.recv_blockers |= RECEIVING
 
     def join(self, endpoint: HotEndpoint, fragment: Fragment) -> str | bytes | None:
         """Return the whole message after its last fragment; None before."""
@@ -94,6 +94,6 @@ class ReceiveQueue:
             or self._discarding
             or any(isinstance(item, Fragment) for item in endpoint.messages)
         ):
-            endpoint.slow |= FRAGMENTS
+            endpoint.recv_blockers |= FRAGMENTS
         else:
-            endpoint.slow &= ~FRAGMENTS
+            endpoint.recv_blockers &= ~FRAGMENTS

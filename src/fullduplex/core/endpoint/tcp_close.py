@@ -3,19 +3,19 @@
     what happened             what goes out          what is read        the last move
     -----------------------   --------------------   -----------------   -------------
     the session leaves first  everything, then the   everything, up to   HALF_CLOSE
-    (`must_half_close`)       FAREWELL of TLS        the peer's end
+    (`must_half_close`)       CLOSE_NOTIFY of TLS    the peer's end
     our direction cannot be   everything             nothing             END
     closed alone
     the peer has closed its   everything, replies    nothing             END
     direction                 among it
     input failed              nothing                nothing             END
     output failed             nothing                what has arrived:   END
-                                                     READ_REST
+                                                     DRAIN_INPUT
     the deadline has passed,  nothing                nothing             END
     or `abort` was called
 
     the peer's end is seen    nothing                what has arrived:   END
-    while reading is paused                          READ_REST
+    while reading is paused                          DRAIN_INPUT
     (`peer_left`), and what
     it sent is not taken
 
@@ -27,8 +27,8 @@ nothing for as long as closing may last, TCP is ended.
 A peer may close the connection and be gone while we still send.  Then output fails,
 and what it sent before, its close frame above all, tells more than the failure does.
 
-Rule: a driver asks for `next_move` while `departing` is set and whenever something
-has changed, does what it is told, tells what came of it, and asks again.
+Rule: a driver asks for `next_tcp_step` while `closing_tcp` is set and whenever
+something has changed, does what it is told, tells what came of it, and asks again.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ class TCPStep(enum.Enum):
 
     #: nothing, until something happens
     WAIT = enum.auto()
-    #: send what ends TLS; tell `said_farewell`
-    FAREWELL = enum.auto()
+    #: send what ends TLS; tell `close_notify_sent`
+    CLOSE_NOTIFY = enum.auto()
     #: close our direction of TCP; tell `half_closed`
     HALF_CLOSE = enum.auto()
-    #: tell `rest_begun`, read what has arrived without waiting for more, tell
-    #: `rest_read`
-    READ_REST = enum.auto()
+    #: tell `drain_started`, read what has arrived without waiting for more, tell
+    #: `drain_ended`
+    DRAIN_INPUT = enum.auto()
     #: end TCP, at once if `must_abort`, and tell `transport_lost`
     END = enum.auto()
 
@@ -74,11 +74,11 @@ class TCPClose:
 
     __slots__ = (
         "_input",
+        "close_notify_due",
+        "close_timed_out",
         "ended_at",
         "eof",
         "failure",
-        "farewell_due",
-        "gave_up",
         "is_half_closed",
         "left_by",
         "left_unread",
@@ -90,9 +90,9 @@ class TCPClose:
         #: error of TCP, if the driver has reported one
         self.failure: BaseException | None = None
         #: whether TLS has to say that no more comes (drivers that do it set this)
-        self.farewell_due = False
+        self.close_notify_due = False
         #: whether TCP was ended because closing took too long
-        self.gave_up = False
+        self.close_timed_out = False
         #: when TCP ended
         self.ended_at: float | None = None
         #: whether our direction of TCP is closed
@@ -117,7 +117,7 @@ class TCPClose:
             return TCPStep.WAIT
         if abort:
             if self._input is InputAfterClose.UNREAD:
-                return TCPStep.READ_REST
+                return TCPStep.DRAIN_INPUT
             return (
                 TCPStep.WAIT
                 if self._input is InputAfterClose.BEING_READ
@@ -128,7 +128,7 @@ class TCPClose:
         if input_over:
             return TCPStep.END
         if half_close and not self.is_half_closed:
-            return TCPStep.FAREWELL if self.farewell_due else TCPStep.HALF_CLOSE
+            return TCPStep.CLOSE_NOTIFY if self.close_notify_due else TCPStep.HALF_CLOSE
         return TCPStep.WAIT
 
     def failed(self, exc: BaseException) -> None:
@@ -136,19 +136,19 @@ class TCPClose:
         if self.failure is None:
             self.failure = without_traces(exc)
 
-    def said_farewell(self) -> None:
+    def close_notify_sent(self) -> None:
         """Note that the end of TLS is on its way, or of no use."""
-        self.farewell_due = False
+        self.close_notify_due = False
 
-    def rest_expected(self) -> None:
+    def drain_expected(self) -> None:
         """Note that input which has arrived is to be read, though output failed."""
         self._input = InputAfterClose.UNREAD
 
-    def rest_begun(self) -> None:
+    def drain_started(self) -> None:
         """Note that what has arrived is being read; the end of input ends that too."""
         if self._input is InputAfterClose.UNREAD:
             self._input = InputAfterClose.BEING_READ
 
-    def rest_read(self) -> None:
+    def drain_ended(self) -> None:
         """Note that nothing of what had arrived is left."""
         self._input = InputAfterClose.NONE

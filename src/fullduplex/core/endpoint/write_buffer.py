@@ -51,7 +51,7 @@ class WriteBuffer:
 
     def balance(self, session: Endpoint) -> list[Waiter]:
         """
-        Pause the session's writing, or resume it; after `add` and `taken`.
+        Pause the session's writing, or resume it; after `add` and `message_taken`.
 
         Returns:
             Waiters to fire.

@@ -42,10 +42,10 @@ cdef class Holder(Limits):
     cdef bint is_full(self) except -1:
         if self._inbox._count > self._queue_mark:
             return True
-        if self.tally <= self._unread_mark:
+        if self.queued_bytes <= self._unread_mark:
             return False
-        self.tally = self._inbox.size()
-        return self.tally > self._unread_mark
+        self.queued_bytes = self._inbox.size()
+        return self.queued_bytes > self._unread_mark
 
     cdef int _hold(self, uint8_t *p, Py_ssize_t size) except -1:
         """Keep bytes for `proceed`."""

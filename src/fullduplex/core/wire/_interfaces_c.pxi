@@ -4,10 +4,10 @@
 cdef class ReaderInterface:
     """Methods of a `FrameReader` that drivers call."""
 
-    cdef int room(self, char **start, Py_ssize_t *size) except -1:
+    cdef int writable_region(self, char **start, Py_ssize_t *size) except -1:
         raise NotImplementedError
 
-    cdef Py_ssize_t missing(self) noexcept:
+    cdef Py_ssize_t payload_remaining(self) noexcept:
         """Return how many bytes the payload takes that is being read, 0 if none is."""
         return 0
 
@@ -27,7 +27,7 @@ cdef class WriterInterface:
     cpdef bint add_message(self, message) except -1:
         raise NotImplementedError
 
-    cpdef int passed(self, Py_ssize_t size) except -1:
+    cpdef int count_unbuffered_frame(self, Py_ssize_t size) except -1:
         raise NotImplementedError
 
     cpdef bytes take(self):

@@ -9,16 +9,16 @@ from typing import Any
 class MessageQueue(deque[Any]):
     """Messages that wait to be received, in order of arrival."""
 
-    __slots__ = ("floor",)
+    __slots__ = ("take_threshold",)
 
     def __init__(self) -> None:
         super().__init__()
         #: number of messages that `take` leaves
-        self.floor = 0
+        self.take_threshold = 0
 
     def take(self) -> Any:
-        """Return the next message; None if there are at most `floor`."""
-        return self.popleft() if len(self) > self.floor else None
+        """Return the next message; None if there are at most `take_threshold`."""
+        return self.popleft() if len(self) > self.take_threshold else None
 
     def size(self) -> int:
         """Return the bytes of all messages; text counts in characters."""

@@ -93,7 +93,7 @@ cdef class MessageQueue:
         return total
 
     def take(self):
-        return self.first() if self._count > self.floor else None
+        return self.first() if self._count > self.take_threshold else None
 
     def popleft(self):
         if self._count == 0:

@@ -46,7 +46,7 @@ DIRECT = 4096
 FIRST_STEP = 65536
 
 
-def unheard(head: int, payload: bytes) -> bool:
+def ignore_frame(head: int, payload: bytes) -> bool:
     """Take a frame after the end."""
     return False
 
@@ -109,16 +109,16 @@ class FrameReader:
         "buffer",
         "count",
         "deflate",
-        "eventful",
+        "deliver_messages",
+        "has_events",
         "max_fragment",
         "max_size",
+        "message_size",
         "opcode",
         "payload",
+        "queued_bytes",
         "stopped",
-        "tally",
         "total",
-        "used",
-        "whole",
     )
 
     def __init__(
@@ -158,20 +158,20 @@ class FrameReader:
         self.opcode = 0
         #: bytes received of the message in progress; the protocol sets it for
         #: compressed messages, where the inflated size counts
-        self.used = 0
+        self.message_size = 0
         #: reserved bits that an extension has claimed, as in the first byte
         self.allowed_rsv = 0
         #: whether whole messages go to `append` rather than to the handler
-        self.whole = True
+        self.deliver_messages = True
         #: decompressor of whole messages for `append`; None gives them to the handler
         self.deflate: Inflater | None = None
         #: whether an error or the handler ended reading; all input is dropped
         self.stopped = False
         #: whether the owner has something else to look at than what `append` got; it
         #: sets and resets this, where its compiled parts see it soonest
-        self.eventful = False
+        self.has_events = False
         #: bytes given to `append` so far; the owner may reset it
-        self.tally = 0
+        self.queued_bytes = 0
         #: bytes that have come in, with the heads of frames
         self.total = 0
         #: bytes in the data frames of these, as they travelled
@@ -210,11 +210,11 @@ class FrameReader:
         """Whether more is queued than the marks allow."""
         if len(self._inbox) > self._queue_mark:
             return True
-        if self.tally <= self._unread_mark:
+        if self.queued_bytes <= self._unread_mark:
             return False
         # It counts what came in since the queue was last empty.
-        self.tally = self._inbox.size()
-        return self.tally > self._unread_mark
+        self.queued_bytes = self._inbox.size()
+        return self.queued_bytes > self._unread_mark
 
     def get_buffer(self, hint: int) -> memoryview:
         """Return where the next bytes must be written; ask before each read."""
@@ -301,13 +301,20 @@ class FrameReader:
             buffer=self.buffer,
             direct_view=False,
         )
-        for name in ("allowed_rsv", "deflate", "opcode", "tally", "used", "whole"):
+        for name in (
+            "allowed_rsv",
+            "deflate",
+            "opcode",
+            "queued_bytes",
+            "message_size",
+            "deliver_messages",
+        ):
             setattr(other, name, getattr(self, name))
         other._compressed = self._compressed
         other._utf8 = copy.copy(self._utf8)
         other._queue_mark, other._unread_mark = self._queue_mark, self._unread_mark
         other._held, other._held_at = bytes(self._held), self._held_at
-        self.whole = False
+        self.deliver_messages = False
         self.hold_above(None, None)
         return other
 
@@ -332,7 +339,7 @@ class FrameReader:
         """Parse nothing more, and let go of the handler."""
         self.stopped = True
         self._held, self._held_at = b"", 0
-        self._handler = unheard
+        self._handler = ignore_frame
 
     def _refuse(self, error: Exception) -> None:
         self.stopped = True
@@ -379,7 +386,7 @@ class FrameReader:
             # inflates to is checked against the exact limit.
             compressed = head & 0x40 if head & 0x0F else self._compressed
             slack = (self.max_size >> 10) + 64 if compressed else 0
-            used = self.used if not head & 0x0F else 0
+            used = self.message_size if not head & 0x0F else 0
             if size > max(self.max_size - used, 0) + slack:
                 self._refuse(PayloadTooBig(size, self.max_size, used or None))
 
@@ -393,12 +400,16 @@ class FrameReader:
             if left < 2:
                 break
             if (
-                len(inbox) > self._queue_mark or self.tally > self._unread_mark
+                len(inbox) > self._queue_mark or self.queued_bytes > self._unread_mark
             ) and self.full:
                 return pos
             head = memory[pos]
             second = memory[pos + 1]
-            simple = (head == 0x81 or head == 0x82) and self.whole and not self.opcode
+            simple = (
+                (head == 0x81 or head == 0x82)
+                and self.deliver_messages
+                and not self.opcode
+            )
             if not simple:
                 self._check_order(head)
             if (second >> 7) != masked:
@@ -450,7 +461,11 @@ class FrameReader:
             if simple:
                 append(self._text(payload) if head == 0x81 else payload)
                 self._counted(size)
-            elif (head == 0xC1 or head == 0xC2) and self.whole and self.deflate:
+            elif (
+                (head == 0xC1 or head == 0xC2)
+                and self.deliver_messages
+                and self.deflate
+            ):
                 self._inflate(head, payload, self.deflate)
             else:
                 if head & 8 == 0 and self._is_text(head):
@@ -476,7 +491,7 @@ class FrameReader:
         except Exception:
             self.stopped = True
             raise
-        self.tally += len(data)
+        self.queued_bytes += len(data)
 
     def _is_text(self, head: int) -> bool:
         if self.allowed_rsv & 0x30:
@@ -505,10 +520,10 @@ class FrameReader:
         opcode = head & 0x0F
         if opcode < 8:
             if opcode:
-                self.used = 0
+                self.message_size = 0
                 self._compressed = bool(head & 0x40)
             if not self._compressed:
-                self.used += len(payload)
+                self.message_size += len(payload)
             self.opcode = 0 if head & 0x80 else (opcode or self.opcode)
             if head & 0x80 and not self._utf8.complete:
                 self._utf8 = Utf8Validator()
@@ -559,13 +574,13 @@ class FrameReader:
             return
         self._payload = None
         head = self._payload_head
-        if self.whole and not self.opcode and head == 0x81:
+        if self.deliver_messages and not self.opcode and head == 0x81:
             if not self._utf8.complete:
                 self._utf8 = Utf8Validator()
                 self._bad_text()
             self._append(self._text(payload))
             self._counted(filled)
-        elif self.whole and not self.opcode and head == 0x82:
+        elif self.deliver_messages and not self.opcode and head == 0x82:
             self._append(bytes(payload))
             self._counted(filled)
         else:
@@ -573,6 +588,6 @@ class FrameReader:
 
     def _counted(self, size: int) -> None:
         """Count a whole message."""
-        self.tally += size
+        self.queued_bytes += size
         self.payload += size
         self.count += 1

@@ -14,14 +14,14 @@ cdef class ReadBuffer:
 cdef class ReaderInterface:
     cdef ReadBuffer _buffer
     cdef public bint stopped
-    cdef public bint eventful
+    cdef public bint has_events
     # Whether bytes wait to be parsed.
     cdef readonly bint holding
-    cdef public Py_ssize_t tally
+    cdef public Py_ssize_t queued_bytes
     cdef bint is_full(self) except -1
     cpdef proceed(self)
-    cdef int room(self, char **start, Py_ssize_t *size) except -1
-    cdef Py_ssize_t missing(self) noexcept
+    cdef int writable_region(self, char **start, Py_ssize_t *size) except -1
+    cdef Py_ssize_t payload_remaining(self) noexcept
     cpdef received(self, Py_ssize_t size)
 
 
@@ -29,7 +29,7 @@ cdef class WriterInterface:
     cdef readonly bint masked
     cdef readonly Py_ssize_t pending
     cpdef bint add_message(self, message) except -1
-    cpdef int passed(self, Py_ssize_t size) except -1
+    cpdef int count_unbuffered_frame(self, Py_ssize_t size) except -1
     cpdef bytes take(self)
 
 
@@ -38,7 +38,7 @@ cdef class MessageQueue:
     cdef Py_ssize_t _room
     cdef Py_ssize_t _first
     cdef Py_ssize_t _count
-    cdef public Py_ssize_t floor
+    cdef public Py_ssize_t take_threshold
     cdef int _drop(self) except -1
     cdef int _grow(self) except -1
     cdef object first(self)

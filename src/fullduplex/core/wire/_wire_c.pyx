@@ -41,7 +41,7 @@ include "_limits_c.pxi"
 include "_held_c.pxi"
 
 
-def unheard(head, payload):
+def ignore_frame(head, payload):
     return False
 
 
@@ -72,9 +72,9 @@ cdef class FrameReader(Holder):
     # The message in progress.
     cdef readonly int opcode
     cdef bint _compressed
-    cdef public uint64_t used
+    cdef public uint64_t message_size
     cdef public int allowed_rsv
-    cdef public bint whole
+    cdef public bint deliver_messages
     # Decompressor of whole messages; None gives them to the handler.
     cdef public object deflate
     # Bytes that have come in since the beginning.
@@ -93,7 +93,7 @@ cdef class FrameReader(Holder):
         self._masked = masked
         self._direct_view = direct_view
         self._buffer = ReadBuffer(65536) if buffer is None else buffer
-        self.whole = True
+        self.deliver_messages = True
         self.max_size = max_size
         self.max_fragment = max_fragment
 
@@ -117,27 +117,27 @@ cdef class FrameReader(Holder):
         cdef ReadBuffer buffer = self._buffer
         cdef char *start = NULL
         cdef Py_ssize_t size = 0
-        if self.missing():
-            self.room(&start, &size)
+        if self.payload_remaining():
+            self.writable_region(&start, &size)
             return PyMemoryView_FromMemory(start, size, PyBUF_WRITE)
         if self._tail_size:
             # A tail is shorter than DIRECT plus a header, so room is left.
             return buffer.view[self._tail_size :]
         return buffer.view
 
-    cdef int room(self, char **start, Py_ssize_t *size) except -1:
+    cdef int writable_region(self, char **start, Py_ssize_t *size) except -1:
         """Tell what `get_buffer` returns."""
         cdef ReadBuffer buffer = self._buffer
-        if self.missing():
+        if self.payload_remaining():
             self._payload_ready = _ahead(self._payload, self._payload_filled, self._payload_ready, self._payload_room)
             start[0] = PyBytes_AS_STRING_raw(self._payload) + self._payload_filled
-            size[0] = self.missing()
+            size[0] = self.payload_remaining()
         else:
             start[0] = <char*>buffer.ptr + self._tail_size
             size[0] = buffer.size - self._tail_size
         return 0
 
-    cdef Py_ssize_t missing(self) noexcept:
+    cdef Py_ssize_t payload_remaining(self) noexcept:
         if self._payload == NULL or not self._direct_view or self.stopped:
             return 0
         return self._payload_room - self._payload_filled
@@ -148,7 +148,7 @@ cdef class FrameReader(Holder):
         if self.stopped:
             self.total += max(size, 0)
             return
-        used = self.missing()
+        used = self.payload_remaining()
         if used == 0:
             used = buffer.size - self._tail_size
         if not 0 <= size <= used:
@@ -187,15 +187,15 @@ cdef class FrameReader(Holder):
         other.allowed_rsv = self.allowed_rsv
         other.deflate = self.deflate
         other.opcode = self.opcode
-        other.tally = self.tally
-        other.used = self.used
-        other.whole = self.whole
+        other.queued_bytes = self.queued_bytes
+        other.message_size = self.message_size
+        other.deliver_messages = self.deliver_messages
         other._compressed = self._compressed
         other._utf8 = self._utf8
         other._queue_mark = self._queue_mark
         other._unread_mark = self._unread_mark
         other._hold(self._held + self._held_at, self._held_size - self._held_at)
-        self.whole = False
+        self.deliver_messages = False
         self.hold_above(None, None)
         return other
 
@@ -224,7 +224,7 @@ cdef class FrameReader(Holder):
 
     cdef int _push(self, object message, Py_ssize_t size) except -1:
         self._put(message)
-        self.tally += size
+        self.queued_bytes += size
         self.payload += size
         self.count += 1
         return 0
@@ -238,7 +238,7 @@ cdef class FrameReader(Holder):
     def end(self):
         self.stopped = True
         self._let_go()
-        self._handler = unheard
+        self._handler = ignore_frame
 
     cdef int _refuse(self, object error) except -1:
         self.stopped = True
@@ -284,7 +284,7 @@ cdef class FrameReader(Holder):
             # inflates to is checked against the exact limit.
             compressed = head & 0x40 if head & 0x0F else self._compressed
             slack = (self._size_limit >> 10) + 64 if compressed else 0
-            used = self.used if not head & 0x0F else 0
+            used = self.message_size if not head & 0x0F else 0
             room = self._size_limit - used if self._size_limit > used else 0
             if size > room and size - room > slack:
                 self._refuse(PayloadTooBig(size, self._max_size, used if used else None))
@@ -301,11 +301,11 @@ cdef class FrameReader(Holder):
             left = have - pos
             if left < 2:
                 break
-            if (inbox._count > self._queue_mark or self.tally > self._unread_mark) and self.is_full():
+            if (inbox._count > self._queue_mark or self.queued_bytes > self._unread_mark) and self.is_full():
                 return pos
             head = p[pos]
             second = p[pos + 1]
-            simple = (head == 0x81 or head == 0x82) and self.whole and self.opcode == 0
+            simple = (head == 0x81 or head == 0x82) and self.deliver_messages and self.opcode == 0
             if not simple:
                 self._check_order(head)
             if (second >> 7) != self._masked:
@@ -352,7 +352,7 @@ cdef class FrameReader(Holder):
                 fdx_mask(p + pos + start, p + pos + start, size, key, 0)
             pos += start
             if not simple:
-                if (head == 0xC1 or head == 0xC2) and self.whole and self.deflate is not None:
+                if (head == 0xC1 or head == 0xC2) and self.deliver_messages and self.deflate is not None:
                     self._inflate(head, p + pos, <Py_ssize_t>size)
                 else:
                     self._frame(head, p + pos, <Py_ssize_t>size)
@@ -421,7 +421,7 @@ cdef class FrameReader(Holder):
         except Exception:
             self.stopped = True
             raise
-        self.tally += made
+        self.queued_bytes += made
         return 0
 
     cdef bint _is_text(self, int head) noexcept:
@@ -461,10 +461,10 @@ cdef class FrameReader(Holder):
         cdef int opcode = head & 0x0F
         if opcode < 8:
             if opcode:
-                self.used = 0
+                self.message_size = 0
                 self._compressed = head & 0x40
             if not self._compressed:
-                self.used += PyBytes_GET_SIZE(payload)
+                self.message_size += PyBytes_GET_SIZE(payload)
             self.opcode = 0 if head & 0x80 else (opcode if opcode else self.opcode)
             if head & 0x80 and self._utf8:
                 self._utf8 = 0
@@ -529,12 +529,12 @@ cdef class FrameReader(Holder):
         cdef int head = self._payload_head
         cdef bytes payload = <bytes>raw
         Py_XDECREF(raw)
-        if self.whole and head == 0x81:
+        if self.deliver_messages and head == 0x81:
             if self._utf8:
                 self._utf8 = 0
                 self._bad_text()
             self._push(self._text(PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload)), PyBytes_GET_SIZE(payload))
-        elif self.whole and head == 0x82:
+        elif self.deliver_messages and head == 0x82:
             self._push(payload, PyBytes_GET_SIZE(payload))
         else:
             self._deliver(head, payload)

@@ -122,7 +122,7 @@ class FrameWriter:
         self.pending += len(self._out[-1])
         self._count_frame(len(self._out[-1]))
 
-    def passed(self, size: int) -> None:
+    def count_unbuffered_frame(self, size: int) -> None:
         """
         Count a message that was written without passing here.
 

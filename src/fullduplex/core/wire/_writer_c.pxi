@@ -152,7 +152,7 @@ cdef class FrameWriter(WriterInterface):
         self.count += 1
         return 0
 
-    cpdef int passed(self, Py_ssize_t size) except -1:
+    cpdef int count_unbuffered_frame(self, Py_ssize_t size) except -1:
         self.total += size
         self._count_frame(size)
         return 0
