@@ -36,6 +36,7 @@ class Inflater(Protocol):
 
     def inflate(self, data: BytesLike, *, fin: bool, max_size: int | None) -> bytes:
         """Return the payload of a message, or of a part of one, decompressed."""
+        ...
 
 
 # An incomplete payload of at least this size, or any incomplete text, is
