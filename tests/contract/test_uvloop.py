@@ -1,0 +1,14 @@
+"""Every behaviour on asyncio with uvloop."""
+
+from __future__ import annotations
+
+import pytest
+
+from .behaviours import Behaviour
+from .faces import Face
+from .pairs import pairs, run
+
+
+@pytest.mark.parametrize(("behaviour", "face"), pairs("uvloop"))
+def test_contract(behaviour: Behaviour, face: Face) -> None:
+    run(behaviour, face)
