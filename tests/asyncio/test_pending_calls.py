@@ -83,7 +83,7 @@ PROGRAMS = {
             call.send(None)
             driver.session = None
             for step in (
-                driver.wrote,
+                driver.schedule_flush,
                 driver.end_wait,
                 driver.write_queued,
                 lambda: driver.buffer_updated(1),
