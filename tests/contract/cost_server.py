@@ -2,7 +2,8 @@
 
 ``python -m tests.contract.cost_server FACE COMPRESSION`` prints its port.  For each
 line on standard input it prints its resident memory in bytes, and the CPU time in
-seconds that it has used; at the end of input it ends.
+seconds that it had used before.  The line ``collect`` runs the garbage collector first.
+At the end of input it ends.
 """
 
 from __future__ import annotations
@@ -20,12 +21,15 @@ OPTIONS: dict[str, Any] = {"open_timeout": 60, "ping_interval": None}
 
 def answer() -> bool:
     """Answer one line; returns whether there was one."""
-    if not sys.stdin.readline():
+    line = sys.stdin.readline()
+    if not line:
         return False
-    gc.collect()
+    spent = time.process_time()
+    if line == "collect\n":
+        gc.collect()
     with open("/proc/self/statm", encoding="ascii") as file:
         resident = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    print(resident, time.process_time(), flush=True)
+    print(resident, spent, flush=True)
     return True
 
 
