@@ -22,11 +22,12 @@ from ..kit.asyncio_peer import turns, until
 
 
 class Registry:
-    """What such programs give as the server."""
+    """The server that such programs give, with an attribute of its own."""
 
     def __init__(self) -> None:
         self.connections: set[Any] = set()
         self.serving = True
+        self.settings = {"debug": True}
 
     def register(self, connection: Any) -> None:
         self.connections.add(connection)

@@ -1,4 +1,4 @@
-"""What a peer may cost: limits hold before memory is taken."""
+"""Costs of a peer: limits hold before memory is taken."""
 
 from __future__ import annotations
 

@@ -228,7 +228,7 @@ def huge(peer: Peer) -> bytes:
     return bytes([0x82, 0xFF if peer.masks else 0x7F]) + (2**63 - 1).to_bytes(8, "big")
 
 
-# What breaks a rule or ends a connection, and the code of the answer.
+# Input that breaks a rule or ends a connection, and the code of the answer.
 FAULTS: list[tuple[Callable[[Peer], bytes], int]] = [
     (lambda peer: peer.frame(3), 1002),
     (lambda peer: frame(TEXT, "x", mask=None if peer.masks else MASK), 1002),

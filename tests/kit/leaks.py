@@ -1,4 +1,4 @@
-"""What a test may leave behind: nothing."""
+"""Checks that a test leaves nothing behind."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ HEAD_END = b"\r\n\r\n"
 
 class Script:
     """
-    What a peer of any kind knows and says.
+    Base of the peers: their state, and the frames that they send.
 
     Args:
         masks: whether its frames are masked, as those of clients are.
@@ -359,7 +359,7 @@ def _prepared(
 ) -> Any:
     sock.settimeout(PATIENCE)
     if sock.family != socket.AF_UNIX:
-        # What is sent leaves at once, also right before a reset.
+        # Output leaves at once, also right before a reset.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if context is None:
         return sock

@@ -25,6 +25,7 @@ from ..core.connection.websockets_names import fallback
 from ..core.endpoint.not_open import NOT_OPEN
 from ..core.http.headers import Headers
 from ..core.http.messages import Request, Response
+from ..core.server.base import BaseServer
 from ..core.server.config import ServerSettings
 from ..core.server.connection import BaseServerConnection
 from ..core.server.hook_forms import adapt_handler
@@ -83,7 +84,7 @@ class ServerConnection(BaseServerConnection, Connection, face=True):
         ws_server: Any,
         **kwds: Any,
     ) -> None:
-        if hasattr(ws_server, "settings"):
+        if isinstance(ws_server, BaseServer):
             super().__init__(ws_handler, ws_server, **kwds)
             return
         self._is_protocol = True

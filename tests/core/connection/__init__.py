@@ -1,1 +1,1 @@
-"""What programs see of a connection."""
+"""Connections as programs see them."""

@@ -1,1 +1,1 @@
-"""What is recorded of connections, and how it is explained."""
+"""Records of connections, and their explanation."""

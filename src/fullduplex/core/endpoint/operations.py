@@ -317,6 +317,6 @@ def _wait(endpoint: Endpoint, queue: list[Waiter]) -> Operation[None]:
     try:
         endpoint.now = yield waiter
     finally:
-        # Cut, or fired and removed by who fired it.
+        # It is still there if the operation was cancelled.
         if waiter in queue:
             queue.remove(waiter)
